@@ -1,0 +1,301 @@
+//! Alerts, what people do with them, and the deliveries they owe.
+
+use serde::{Deserialize, Serialize};
+
+use crate::finding::{Colour, ConditionKey, Family, Words};
+use crate::ids::{AlertId, CommandId, DeliveryId, DeviceId, Epoch, PersonId, RegionCode, UnitId};
+
+/// Where an alert stands. Closed set; who acknowledged, arrived and verified is kept per person beside it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AlertState {
+    /// Ringing: nobody has acknowledged this ring.
+    Raised,
+    /// Somebody has acknowledged.
+    Acknowledged,
+    /// Somebody was there and said what it is.
+    Verified,
+    /// Its sensors are back to normal; it is still open.
+    Restored,
+    /// Done. A finding in the same unit raises a new alert.
+    Closed,
+}
+
+impl AlertState {
+    pub fn word(self) -> &'static str {
+        match self {
+            AlertState::Raised => "raised",
+            AlertState::Acknowledged => "acknowledged",
+            AlertState::Verified => "verified",
+            AlertState::Restored => "restored",
+            AlertState::Closed => "closed",
+        }
+    }
+
+    pub fn is_open(self) -> bool {
+        self != AlertState::Closed
+    }
+}
+
+/// What somebody found on the spot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    Real,
+    False,
+    Test,
+}
+
+impl Verdict {
+    pub fn word(self) -> &'static str {
+        match self {
+            Verdict::Real => "real",
+            Verdict::False => "false",
+            Verdict::Test => "test",
+        }
+    }
+}
+
+/// An act of one person on an alert.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mark {
+    /// Code of the person, or name of the service that acted.
+    pub person: Box<str>,
+    pub at_ms: u64,
+    pub note: Option<Box<str>>,
+}
+
+/// One fire, hazard or fault in one unit.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Alert {
+    pub id: AlertId,
+    /// The most urgent colour that it had.
+    pub colour: Colour,
+    pub state: AlertState,
+    /// The unit's grid when it was raised.
+    pub grid: RegionCode,
+    pub raised_ms: u64,
+    pub updated_ms: u64,
+    /// How often it rang: 1 when raised, one more each time it fires again after it was restored.
+    pub ring: u16,
+    /// When the present ring began.
+    pub rang_ms: u64,
+    /// Acknowledgements of the present ring.
+    pub acknowledged: Vec<Mark>,
+    pub arrived: Vec<Mark>,
+    pub verdict: Option<(Verdict, Mark)>,
+    /// Conditions that hold now, in the order in which they began.
+    pub conditions: Vec<ConditionKey>,
+    /// The newest [`Alert::EVIDENCE_MAX`] findings merged into it, oldest first.
+    pub evidence: Vec<Evidence>,
+    /// All findings merged into it.
+    pub evidence_count: u32,
+    /// The ladder of the present ring.
+    pub ladder: Vec<Rung>,
+    /// The newest [`Alert::HISTORY_MAX`] changes, oldest first.
+    pub history: Vec<HistoryItem>,
+    /// Nothing but tests and drills: shown, but nobody is called out.
+    pub exercise: bool,
+}
+
+impl Alert {
+    /// Findings kept of one alert.
+    pub const EVIDENCE_MAX: usize = 64;
+    /// Changes kept of one alert.
+    pub const HISTORY_MAX: usize = 256;
+}
+
+/// A finding as an alert keeps it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Evidence {
+    pub at_ms: u64,
+    pub epoch: Epoch,
+    pub rule: std::borrow::Cow<'static, str>,
+    pub device: Option<DeviceId>,
+    pub colour: Colour,
+    pub words: Words,
+    /// The device's own alarm id, where the finding is an alarm message.
+    pub alarm: Option<Box<str>>,
+}
+
+/// One step of a ladder: some people, told at one time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rung {
+    /// Whom: "township", "village", "grid", "owner", "micro_station", "command_centre".
+    pub whom: Box<str>,
+    pub due_ms: u64,
+    /// When its deliveries were written down as owed; `None` while it waits, and for ever if an acknowledgement came first.
+    pub told_ms: Option<u64>,
+    /// Whom the roster named at that moment.
+    pub people: Vec<PersonId>,
+}
+
+/// What happened to an alert.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct HistoryItem {
+    pub at_ms: u64,
+    pub epoch: Epoch,
+    /// A word of [`crate::ledger::FeedKind`].
+    pub what: Box<str>,
+    /// Person or rule that caused it.
+    pub by: Box<str>,
+    pub note: Option<Box<str>>,
+}
+
+/// The head of an alert, as lists and feeds show it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AlertSummary {
+    pub id: AlertId,
+    pub colour: Colour,
+    pub state: AlertState,
+    pub unit: UnitId,
+    pub grid: RegionCode,
+    pub raised_ms: u64,
+    pub updated_ms: u64,
+    pub ring: u16,
+    /// The newest evidence of the most urgent colour.
+    pub words: Words,
+    pub acknowledged_by: Vec<Box<str>>,
+    pub verdict: Option<Verdict>,
+    pub evidence_count: u32,
+    pub exercise: bool,
+}
+
+impl Alert {
+    pub fn family(&self) -> Family {
+        self.id.family
+    }
+
+    /// The head of this alert.
+    pub fn summary(&self) -> AlertSummary {
+        // `max_by_key` returns the last of equal maxima: in this order, the newest
+        let newest_worst = self.evidence.iter().max_by_key(|evidence| evidence.colour);
+        AlertSummary {
+            id: self.id,
+            colour: self.colour,
+            state: self.state,
+            unit: self.id.unit,
+            grid: self.grid,
+            raised_ms: self.raised_ms,
+            updated_ms: self.updated_ms,
+            ring: self.ring,
+            words: newest_worst.map_or_else(
+                || Words { zh: "".into(), en: "".into() },
+                |evidence| evidence.words.clone(),
+            ),
+            acknowledged_by: self.acknowledged.iter().map(|mark| mark.person.clone()).collect(),
+            verdict: self.verdict.as_ref().map(|(verdict, _)| *verdict),
+            evidence_count: self.evidence_count,
+            exercise: self.exercise,
+        }
+    }
+}
+
+/// An operator's act on an alert, as it enters the journal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Command {
+    pub id: CommandId,
+    /// Code of the person (or name of the service) whose act it is.
+    pub person: Box<str>,
+    /// Who entered it, where that is somebody else.
+    pub entered_by: Option<Box<str>>,
+    pub alert: AlertId,
+    pub action: Action,
+    pub note: Option<Box<str>>,
+}
+
+/// What can be done with an alert.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    Acknowledge,
+    Arrive,
+    Verify(Verdict),
+    Close,
+}
+
+/// What became of a command. Not stored: it follows from the journal.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CommandOutcome {
+    pub id: CommandId,
+    /// The alert after it, or why it was refused.
+    pub result: Result<AlertSummary, Refused>,
+}
+
+/// Why a command was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    #[error("there is no alert {0}")]
+    Unknown(AlertId),
+    #[error("{0}")]
+    Forbidden(String),
+}
+
+/// Something that a person is owed to be told, in one way.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Delivery {
+    pub id: DeliveryId,
+    pub alert: AlertId,
+    /// The alert when the delivery became owed.
+    pub summary: AlertSummary,
+    /// Step of the ladder that asks for it.
+    pub whom: Box<str>,
+    pub person: PersonId,
+    pub person_code: Box<str>,
+    pub person_name: Box<str>,
+    /// A name of the dispatcher's channel table: "mqtt", "webhook:brigade", "console".
+    pub channel: Box<str>,
+    pub owed_ms: u64,
+    pub state: DeliveryState,
+    /// The newest [`Delivery::ATTEMPTS_MAX`] attempts, oldest first.
+    pub attempts: Vec<Attempt>,
+    /// All attempts.
+    pub attempt_count: u32,
+}
+
+impl Delivery {
+    /// Attempts kept of one delivery.
+    pub const ATTEMPTS_MAX: usize = 32;
+}
+
+/// Where a delivery stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeliveryState {
+    /// To be tried (again).
+    Owed,
+    /// The channel took it and says that it arrived.
+    Delivered,
+    /// Given up; the reason stands in the last attempt.
+    Failed,
+}
+
+/// One try of a delivery.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// When the receipt was journalled.
+    pub at_ms: u64,
+    pub outcome: ReceiptOutcome,
+    pub reason: Box<str>,
+}
+
+/// What a try of a delivery came to, as it enters the journal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Receipt {
+    pub delivery: DeliveryId,
+    pub alert: AlertId,
+    pub outcome: ReceiptOutcome,
+    /// Why, in words for the person who looks after the channel.
+    pub reason: Box<str>,
+}
+
+/// Try again or not is part of the outcome.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReceiptOutcome {
+    Delivered,
+    /// Failed, and will be tried again.
+    Retry,
+    /// Failed for good.
+    Failed,
+}

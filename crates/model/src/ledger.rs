@@ -1,0 +1,184 @@
+//! The ledger: what follows from the journal and is kept ready, and the feed that tells it.
+
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+use crate::alert::{Alert, AlertSummary, Delivery};
+use crate::finding::{Colour, RegionStatus, UnitStatus};
+use crate::ids::{AlertId, DeliveryId, Epoch, RegionCode, UnitId};
+use crate::journal::Quarantined;
+
+/// Position on the feed, from 1, without gaps; follows from the journal.
+pub type Cursor = u64;
+
+/// Something failed in the store.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    #[error("the store failed to {doing}: {reason}. Look at the free space and health of the disk with the data folder")]
+    Disk { doing: &'static str, reason: String },
+    #[error("the store holds something that cannot be read while {doing}: {reason}")]
+    Damaged { doing: &'static str, reason: String },
+    #[error("journal commit {given} was given where {expected} must follow")]
+    OutOfOrder { given: Epoch, expected: Epoch },
+}
+
+/// What happened, for those who follow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum FeedKind {
+    AlertRaised,
+    /// More evidence, or a higher colour.
+    AlertUpdated,
+    AlertAcknowledged,
+    AlertArrived,
+    AlertVerified,
+    AlertRestored,
+    /// Fired again after it was restored.
+    AlertRangAgain,
+    /// A further step of the ladder is told.
+    AlertEscalated,
+    AlertClosed,
+    UnitColour,
+}
+
+impl FeedKind {
+    /// The `type` of the feed's contract.
+    pub fn word(self) -> &'static str {
+        match self {
+            FeedKind::AlertRaised => "alert.raised",
+            FeedKind::AlertUpdated => "alert.updated",
+            FeedKind::AlertAcknowledged => "alert.acknowledged",
+            FeedKind::AlertArrived => "alert.arrived",
+            FeedKind::AlertVerified => "alert.verified",
+            FeedKind::AlertRestored => "alert.restored",
+            FeedKind::AlertRangAgain => "alert.rang_again",
+            FeedKind::AlertEscalated => "alert.escalated",
+            FeedKind::AlertClosed => "alert.closed",
+            FeedKind::UnitColour => "unit.colour",
+        }
+    }
+}
+
+/// One event of the feed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FeedEvent {
+    pub cursor: Cursor,
+    pub epoch: Epoch,
+    pub at_ms: u64,
+    pub kind: FeedKind,
+    /// Grid that it happened in; the scope of a reader is a region that contains it.
+    pub grid: RegionCode,
+    /// The alert after it, for the alert kinds.
+    pub alert: Option<Box<AlertSummary>>,
+    /// For [`FeedKind::UnitColour`].
+    pub unit: Option<UnitColour>,
+    /// Device's own alarm id that is the evidence, person who acted, or step that was told.
+    pub detail: Option<Box<str>>,
+}
+
+/// A unit's new colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnitColour {
+    pub unit: UnitId,
+    pub colour: Colour,
+    pub since_ms: u64,
+}
+
+/// All that one journal commit changes in the ledger; written in one piece.
+#[derive(Debug, Clone, Default)]
+pub struct LedgerBatch {
+    pub epoch: Epoch,
+    pub at_ms: u64,
+    /// Changed alerts, whole.
+    pub alerts: Vec<Arc<Alert>>,
+    /// New or changed deliveries, whole.
+    pub deliveries: Vec<Arc<Delivery>>,
+    pub units: Vec<Arc<UnitStatus>>,
+    pub regions: Vec<RegionStatus>,
+    /// Cursors continue those of the batch before.
+    pub feed: Vec<Arc<FeedEvent>>,
+    /// The desk's policy text, when this commit changed it.
+    pub policy: Option<Box<str>>,
+}
+
+impl LedgerBatch {
+    /// Whether nothing but the epoch would be written.
+    pub fn is_empty(&self) -> bool {
+        self.alerts.is_empty()
+            && self.deliveries.is_empty()
+            && self.units.is_empty()
+            && self.regions.is_empty()
+            && self.feed.is_empty()
+            && self.policy.is_none()
+    }
+}
+
+/// Where the ledger lives. One writer (the desk's thread); readers beside it see whole batches.
+///
+/// A commit need not be synced: what a power cut takes is written again, the same, from the journal.
+pub trait Ledger: Send + Sync + 'static {
+    /// Writes a batch in one piece. A batch whose epoch is not above [`Ledger::applied`] is ignored.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the disk is full or fails; nothing of the batch was kept.
+    fn commit(&self, batch: &LedgerBatch) -> Result<(), StoreError>;
+
+    /// Epoch of the last batch; 0 for an empty ledger.
+    fn applied(&self) -> Epoch;
+
+    /// Cursor of the newest event; 0 for an empty feed.
+    fn newest_cursor(&self) -> Cursor;
+
+    /// Cursor of the oldest event still kept; `newest_cursor() + 1` for an empty feed.
+    fn oldest_cursor(&self) -> Cursor;
+
+    /// Up to `limit` events after `after`, in order.
+    fn feed(&self, after: Cursor, limit: usize) -> Result<Vec<FeedEvent>, StoreError>;
+
+    /// Every alert that is not closed, by id.
+    fn open_alerts(&self) -> Result<Vec<Alert>, StoreError>;
+
+    /// One alert, open or closed.
+    fn alert(&self, id: AlertId) -> Result<Option<Alert>, StoreError>;
+
+    /// Up to `limit` alerts, newest raised first, whose epoch is below `before` (all for `None`).
+    fn alerts(&self, before: Option<Epoch>, limit: usize) -> Result<Vec<Alert>, StoreError>;
+
+    /// Alerts of one unit, newest first, up to `limit`.
+    fn alerts_of_unit(&self, unit: UnitId, limit: usize) -> Result<Vec<Alert>, StoreError>;
+
+    /// One delivery.
+    fn delivery(&self, alert: AlertId, id: &DeliveryId) -> Result<Option<Delivery>, StoreError>;
+
+    /// Deliveries of one alert, oldest first.
+    fn deliveries(&self, alert: AlertId) -> Result<Vec<Delivery>, StoreError>;
+
+    /// Every delivery still owed.
+    fn owed(&self) -> Result<Vec<Delivery>, StoreError>;
+
+    /// One unit's status; `None` for a unit never judged.
+    fn unit(&self, unit: UnitId) -> Result<Option<UnitStatus>, StoreError>;
+
+    /// Every unit's status, by id.
+    fn units(&self) -> Result<Vec<UnitStatus>, StoreError>;
+
+    /// Every region's status, by code.
+    fn regions(&self) -> Result<Vec<RegionStatus>, StoreError>;
+
+    /// The desk's policy text in force, if any was journalled.
+    fn policy(&self) -> Result<Option<String>, StoreError>;
+
+    /// Up to `limit` quarantined messages whose number is below `before` (all for `None`), newest first, with their numbers.
+    fn quarantine(&self, before: Option<u64>, limit: usize) -> Result<Vec<(u64, Quarantined)>, StoreError>;
+}
+
+/// State that a stage keeps beside the journal, so that a restart replays a tail and not a year.
+pub trait Checkpoints: Send + Sync + 'static {
+    /// Keeps `bytes` as the state of `stage` after `epoch`; the [`KEPT`] newest of a stage stay.
+    fn put(&self, stage: &str, epoch: Epoch, bytes: &[u8]) -> Result<(), StoreError>;
+
+    /// The newest state of `stage` at or before `epoch`.
+    fn newest(&self, stage: &str, at_most: Epoch) -> Result<Option<(Epoch, Vec<u8>)>, StoreError>;
+}
+
+/// Checkpoints kept of a stage.
+pub const KEPT: usize = 3;

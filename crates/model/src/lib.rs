@@ -1,0 +1,35 @@
+//! The nouns of the house.
+//!
+//! Every stage (broker aside) speaks in these types, and no stage knows another: `ingest` makes a [`Commit`] of
+//! what came from outside, the [`Journal`] keeps it, the evaluator turns a [`Step`] into an [`Evaluated`], the desk
+//! turns that into a [`LedgerBatch`], the [`Ledger`] keeps it, dispatcher and command centre read it.
+//!
+//! Invariants
+//! - Nothing here does IO, knows a runtime or reads a wall clock: time comes in through [`Clock`] or as data.
+//! - Every type that is stored has one encoding ([`wire`]), versioned by a leading byte.
+//! - Ids follow from their cause, so that a replay of the journal makes the same ones.
+//!
+//! Never here: a type that only one crate uses, an async function, a threshold.
+
+pub mod alert;
+pub mod clock;
+pub mod finding;
+pub mod ids;
+pub mod journal;
+pub mod ledger;
+pub mod measure;
+pub mod report;
+pub mod roster;
+pub mod wire;
+
+pub use alert::{
+    Action, Alert, AlertState, AlertSummary, Command, CommandOutcome, Delivery, DeliveryState, Receipt, Verdict,
+};
+pub use clock::Clock;
+pub use finding::{Colour, ColourCounts, Evaluated, Family, Finding, Phase, Reason, RegionStatus, UnitStatus};
+pub use ids::{AlertId, CommandId, DeliveryId, DeviceId, Epoch, Level, PersonId, RegionCode, UnitId};
+pub use journal::{Commit, Entry, Journal, Quarantined, Step};
+pub use ledger::{Checkpoints, Cursor, FeedEvent, FeedKind, Ledger, LedgerBatch, StoreError};
+pub use measure::Quantity;
+pub use report::{AlarmKind, DeviceState, EventKind, Reading, Report};
+pub use roster::{Roster, RosterChange};
