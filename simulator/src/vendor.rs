@@ -95,3 +95,8 @@ pub fn style(vendor: &str, class: Class, report_every_s: u32) -> Style {
         _ => plain,
     }
 }
+
+/// True for the ids of the wireless alarm systems that [`MODELS`] lists.
+pub fn is_wireless(device: &str) -> bool {
+    MODELS.iter().any(|m| m.wireless && device.starts_with(m.prefix))
+}

@@ -1,1 +1,59 @@
-//! stub
+//! The desk: the single writer of alerts.
+//!
+//! Before it, the evaluator says what follows from a journal commit for units ([`model::Evaluated`]: findings, colours,
+//! counts). After it, the ledger keeps what the desk decided ([`model::LedgerBatch`]: alerts, deliveries owed, feed), and
+//! the dispatcher carries the deliveries. The one entry is [`Desk::step`], called for every commit in order.
+//!
+//! # Life of an alert
+//!
+//! ```text
+//!            finding                acknowledge, arrive           verify
+//!   (none) ──────────▶ Raised ───────────────────▶ Acknowledged ─────────▶ Verified
+//!                       ▲  │ └──────────────────────────┼──────────────────▶  │ │
+//!                       │  ▼ all conditions ended       ▼                     │ │
+//!                       └── Restored ◀──────────────────┘                     │ │ close
+//!                 finding   │   └── verify ──────────────────────────────▶    │ ▼
+//!                 again     └── close; time, unless a fire ─────────────▶ Closed
+//! ```
+//!
+//! - All findings of one family in one unit are one alert while it is open. A finding that begins or goes on where no
+//!   alert is open raises one, also when a person closed the last one while its detectors still alarmed.
+//! - It *rings* when it is raised, when its colour rises, when a finding comes after all its conditions had ended, and
+//!   when a drill turns out to be none. A ring begins the ladder anew and needs its own acknowledgement. A ring after
+//!   quiet also needs its own verdict; a rising colour takes back a verdict of false or test, and leaves one of real.
+//! - A fire is closed by people only, after a verdict of the present ring. Warnings and faults close by themselves some
+//!   time after they were restored.
+//! - Arriving and verifying imply that the person has received the alert: they count as acknowledgements.
+//! - An acknowledgement by anybody stops the steps of the ladder that still wait; it takes back nothing that is owed to
+//!   others. A fire verified as real tells all who still wait (unless the policy says otherwise). Closing withdraws what is
+//!   still owed: nobody is called to a place where all is over.
+//!
+//! # Commands given twice
+//!
+//! A command changes an alert once: its id, with person and action, is kept as a short tag (`#` and 12 hexadecimal
+//! digits) at the end of the note of the history item that it made. A repeated one is answered with the alert as it is
+//! now. The memory is thus the alert's history: stored, the same after a restart, bounded by
+//! [`model::Alert::HISTORY_MAX`], where items made by people are the last to go.
+//!
+//! # Invariants
+//! - A pure function: the same sequence of [`model::Evaluated`] makes the same batches, byte for byte, also with a restart
+//!   from the ledger between any two of them. Time is the commit's; people are those of the roster in force with it.
+//! - An alert and the deliveries it owes are in one batch. Ids follow from their cause.
+//! - Every finding with a device's alarm id that begins or goes on makes exactly one feed event with that id.
+//! - Feed cursors have no gaps. At most one alert is open for a unit and family.
+//!
+//! Never here: a clock, a random number, a socket, a file, a channel's name, the wording of a message, the order of a
+//! hash map.
+
+mod act;
+mod deliveries;
+mod desk;
+mod ladder;
+mod life;
+mod people;
+mod policy;
+mod turn;
+
+pub use desk::{Desk, DeskError};
+pub use policy::{DEFAULT_POLICY, FamilyPolicy, LadderStep, Ladders, Limits, Policy, PolicyError};
+pub use turn::Turn;

@@ -39,7 +39,16 @@ export interface HistoryRow {
   note: string;
 }
 
+/** An act of one person. */
+export interface MarkRow {
+  person: string;
+  name: string;
+  atMs: number;
+}
+
 export interface Case {
+  acknowledged: MarkRow[];
+  arrived: MarkRow[];
   evidence: EvidenceRow[];
   ladder: RungRow[];
   deliveries: DeliveryRow[];
@@ -50,11 +59,18 @@ type Loose = Record<string, unknown>;
 
 /** Newest evidence and history first; ladder by time due; deliveries in the order they became owed. */
 export function readCase(detail: AlertDetail): Case {
+  const acknowledged = rows(detail.acknowledged).map(markRow);
+  const arrived = rows(detail.arrived).map(markRow);
+  const names = new Map([...acknowledged, ...arrived].map((mark) => [mark.person, mark.name]));
   return {
+    acknowledged,
+    arrived,
     evidence: rows(detail.evidence).map(evidenceRow).sort((a, b) => b.atMs - a.atMs),
     ladder: rows(detail.ladder).map(rungRow).sort((a, b) => a.dueMs - b.dueMs),
     deliveries: rows(detail.deliveries).map(deliveryRow).sort((a, b) => a.owedMs - b.owedMs),
-    history: rows(detail.history).map(historyRow).sort((a, b) => b.atMs - a.atMs),
+    history: rows(detail.history)
+      .map((row) => historyRow(row, names))
+      .sort((a, b) => b.atMs - a.atMs),
   };
 }
 
@@ -102,8 +118,13 @@ function deliveryRow(row: Loose, index: number): DeliveryRow {
   };
 }
 
-function historyRow(row: Loose): HistoryRow {
-  return { atMs: number(row.at_ms) ?? 0, what: text(row.what), by: named(row.by), note: text(row.note) };
+function markRow(row: Loose): MarkRow {
+  return { person: text(row.person), name: text(row.name) || text(row.person), atMs: number(row.at_ms) ?? 0 };
+}
+
+function historyRow(row: Loose, names: ReadonlyMap<string, string>): HistoryRow {
+  const by = named(row.by);
+  return { atMs: number(row.at_ms) ?? 0, what: text(row.what), by: names.get(by) ?? by, note: text(row.note) };
 }
 
 function rows(value: unknown): Loose[] {

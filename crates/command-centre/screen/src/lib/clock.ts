@@ -24,6 +24,11 @@ export function span(ms: number): string {
   return `${minutes}:${two(s % 60)}`;
 }
 
+/** How long something took: `0.2 s` below a minute. */
+export function took(ms: number): string {
+  return ms < 60_000 ? `${(Math.max(0, ms) / 1000).toFixed(1)} s` : span(ms);
+}
+
 function two(n: number): string {
   return String(n).padStart(2, '0');
 }

@@ -8,7 +8,7 @@ import { COLOUR_WORDS, type Language } from './words';
 
 const FONT = '"Noto Sans CJK SC", "Noto Sans SC", "PingFang SC", "Microsoft YaHei", "WenQuanYi Zen Hei", sans-serif';
 /** Beyond this, single markers would cover each other and the badges of regions say more. */
-const MARKERS_MAX = 250;
+export const MARKERS_MAX = 250;
 /** Cells at least this wide carry their own glyph, at least that wide also their name. */
 const GLYPH_FROM_PX = 13;
 const NAME_FROM_PX = 64;
@@ -35,10 +35,13 @@ export function drawOverlay(context: CanvasRenderingContext2D, state: OverlaySta
   drawCells(context, state);
   for (const unit of state.ringing) {
     const rect = state.rectOf(unit);
-    if (rect) drawRing(context, rect, state.dpr, state.blinkOn);
+    if (!rect) continue;
+    const small = Math.min(rect.w, rect.h) < GLYPH_FROM_PX * state.dpr;
+    if (small) drawMarker(context, rect, state.city.colours[unit] ?? 0, state.dpr);
+    drawRing(context, rect, state.dpr, state.blinkOn);
   }
   if (state.hover) outline(context, state.hover, 'rgba(255,255,255,.75)', 1.5 * state.dpr);
-  if (state.selected) outline(context, state.selected, '#ffffff', 3 * state.dpr);
+  if (state.selected) outline(context, atLeast(state.selected, 24 * state.dpr), '#ffffff', 3 * state.dpr);
   if (state.focus) outline(context, state.focus, '#7cc4ff', 3 * state.dpr);
 }
 
@@ -104,7 +107,7 @@ function drawNamedCell(
   const letter = words.letter[language === 'zh' ? 0 : 1];
   if (colour === 5) {
     context.fillStyle = 'rgba(10,14,19,.72)';
-    roundRect(context, rect.x + 3 * dpr, rect.y + 3 * dpr, rect.w - 6 * dpr, 36 * dpr, 3 * dpr);
+    roundRect(context, rect.x + 3 * dpr, rect.y + 3 * dpr, rect.w - 6 * dpr, (rect.h < 62 * dpr ? 36 : 52) * dpr, 3 * dpr);
   }
   context.fillStyle = INK[colour]!;
   context.font = `600 ${12 * dpr}px ${FONT}`;
@@ -172,6 +175,13 @@ function shape(context: CanvasRenderingContext2D, at: Rect, colour: number, size
     context.arc(at.x + half, at.y + half, half * 0.8, 0, 2 * Math.PI);
   }
   context.closePath();
+}
+
+/** A chosen unit is found from across the room, also where it is three pixels large. */
+function atLeast(rect: Rect, side: number): Rect {
+  const w = Math.max(rect.w, side);
+  const h = Math.max(rect.h, side);
+  return { x: rect.x - (w - rect.w) / 2, y: rect.y - (h - rect.h) / 2, w, h };
 }
 
 function outline(context: CanvasRenderingContext2D, rect: Rect, style: string, width: number): void {

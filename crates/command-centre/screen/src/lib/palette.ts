@@ -4,9 +4,9 @@
 
 import { COLOUR_NAMES, type ColourByte } from './types';
 
-export const FILL: readonly string[] = ['#1b2531', '#2c669e', '#f2d53c', '#f58a1f', '#f0392b', '#57616d'];
+export const FILL: readonly string[] = ['#1b2531', '#275a8a', '#f2d53c', '#f58a1f', '#f0392b', '#8592a0'];
 /** Second tone of the hatch of blind units. */
-export const HATCH = '#232b35';
+export const HATCH = '#2b333d';
 export const GROUND = '#0a0e13';
 /** Text on a filled tile. */
 export const INK: readonly string[] = ['#8ea0b3', '#dcebfa', '#2b2300', '#2b1400', '#ffffff', '#ffffff'];

@@ -20,6 +20,8 @@ export interface Effect {
   unit: string | null;
   /** The stream went backwards: the journal behind it is another one, take everything anew. */
   gap: boolean;
+  /** Speaks of a unit that the geometry does not have: the roster changed. */
+  unknownUnit: boolean;
 }
 
 export function emptyState(): FeedState {
@@ -32,7 +34,7 @@ export function resumeFrom(state: FeedState): number {
 }
 
 export function applyEvent(state: FeedState, city: City, event: FeedEvent): Effect {
-  const effect: Effect = { rang: null, alert: null, unit: null, gap: event.cursor < state.cursor };
+  const effect: Effect = { rang: null, alert: null, unit: null, gap: event.cursor < state.cursor, unknownUnit: false };
   if (effect.gap) return effect;
   state.cursor = event.cursor;
   const alert = event.alert;
@@ -44,7 +46,8 @@ export function applyEvent(state: FeedState, city: City, event: FeedEvent): Effe
   }
   if (event.unit && event.cursor > state.coloursAt) {
     const index = city.findUnit(event.unit.code);
-    if (index !== undefined && city.setColour(index, event.unit.colour)) effect.unit = event.unit.code;
+    if (index === undefined) effect.unknownUnit = true;
+    else if (city.setColour(index, event.unit.colour)) effect.unit = event.unit.code;
   }
   return effect;
 }

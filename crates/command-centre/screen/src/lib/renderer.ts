@@ -100,8 +100,8 @@ export class Renderer {
   }
 
   hit(cssX: number, cssY: number): Hit | null {
-    const layout = this.layout;
-    if (!layout || !this.place) return null;
+    if (!this.place) return null;
+    const layout = this.fit(this.place.city, this.place.node);
     const x = Math.floor(cssX * devicePixelRatio);
     const y = Math.floor(cssY * devicePixelRatio);
     const { city, node } = this.place;
@@ -155,8 +155,10 @@ export class Renderer {
   }
 
   private stops(): Hit[] {
-    const { layout, place } = this;
-    if (!layout || !place) return [];
+    const { place } = this;
+    if (!place) return [];
+    // Not only after the next frame: keys may come faster than frames.
+    const layout = this.fit(place.city, place.node);
     if (place.node.children.length > 0) {
       return this.children(layout).map((tile) => ({ child: place.city.node(tile.node), unit: null, rect: tile }));
     }

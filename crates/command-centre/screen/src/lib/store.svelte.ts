@@ -17,6 +17,8 @@ type Phase = 'starting' | 'sign-in' | 'ready' | 'failed';
 const SHOW_EVERY_MS = 50;
 const SHOW_EVERY_HIDDEN_MS = 1_000;
 const START_RETRY_MS = 3_000;
+/** A changed roster is fetched at once, but a unit that stays unknown not again and again. */
+const ROSTER_RESTART_MS = 30_000;
 const LANGUAGE_KEY = 'fenghuo.language';
 
 export class Centre {
@@ -58,6 +60,7 @@ export class Centre {
   private batch = { alerts: false, colours: false, touched: new Set<string>(), rang: [] as AlertSummary[] };
   private showTimer: ReturnType<typeof setTimeout> | undefined;
   private starting = false;
+  private startedAt = 0;
   private readonly feed = new Feed({
     url: api.feedUrl,
     probe: async (after) => (await api.events(after, 1)).events.length,
@@ -93,18 +96,30 @@ export class Centre {
     await this.start();
   }
 
+  /** At the end of a shift. Without an answer the cookie may still be good, so that is said. */
+  async endSession(): Promise<void> {
+    try {
+      await api.closeSession();
+      this.signOut('');
+    } catch {
+      this.signOut(WORDS.noAnswer.join(' '));
+    }
+  }
+
   /** Everything anew: account, city, alerts and colours, each exact at a cursor, then the feed from there. */
   async start(): Promise<void> {
     if (this.starting) return;
     this.starting = true;
+    this.startedAt = Date.now();
     this.feed.stop();
     this.problem = '';
     try {
-      const me = await api.me();
       const sent = Date.now();
-      const bootstrap = await api.bootstrap();
-      this.clock.exchange(bootstrap.at_ms, sent, Date.now());
-      const [geometry, snapshot] = await Promise.all([api.geometry(), api.snapshot()]);
+      const timed = api.bootstrap().then((bootstrap) => {
+        this.clock.exchange(bootstrap.at_ms, sent, Date.now());
+        return bootstrap;
+      });
+      const [me, bootstrap, geometry, snapshot] = await Promise.all([api.me(), timed, api.geometry(), api.snapshot()]);
       const city = this.city?.version === String(geometry.version) ? this.city : new City(geometry);
       this.adopt(me, city, bootstrap, snapshot);
     } catch (problem) {
@@ -219,6 +234,7 @@ export class Centre {
     this.clock.heard(event.at_ms, Date.now());
     const effect = applyEvent(this.state, this.city, event);
     if (effect.gap) return void this.start();
+    if (effect.unknownUnit && Date.now() - this.startedAt > ROSTER_RESTART_MS) return void this.start();
     if (effect.alert) {
       this.batch.alerts = true;
       this.batch.touched.add(effect.alert);

@@ -74,10 +74,11 @@ export class Tiles {
   }
 
   private paintBlock(city: City, block: Block): number {
+    const rect: Rect = { x: 0, y: 0, w: 0, h: 0 };
     const gapFrom = this.layout?.gapFrom ?? 0;
     for (let i = 0; i < block.count; i++) {
       const unit = city.order[block.first + i] ?? 0;
-      this.cell(cellRect(block, i, gapFrom), city.colours[unit] ?? 0);
+      this.cell(cellRect(block, i, gapFrom, rect), city.colours[unit] ?? 0);
     }
     return block.count;
   }
@@ -89,8 +90,14 @@ export class Tiles {
 
   private fill(rect: Rect, value: number): void {
     const width = this.layout?.width ?? 0;
-    const right = rect.x + rect.w;
-    for (let y = rect.y; y < rect.y + rect.h; y++) this.pixels.fill(value, y * width + rect.x, y * width + right);
+    const { pixels } = this;
+    for (let y = rect.y; y < rect.y + rect.h; y++) {
+      const left = y * width + rect.x;
+      const right = left + rect.w;
+      // `fill` costs more than the few pixels of a unit, and less than the many of a region.
+      if (rect.w > 32) pixels.fill(value, left, right);
+      else for (let at = left; at < right; at++) pixels[at] = value;
+    }
   }
 
   /** Diagonal stripes that continue from cell to cell, so a blind quarter reads as one hatched area. */

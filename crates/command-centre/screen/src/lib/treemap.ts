@@ -34,7 +34,7 @@ export interface Layout {
   blocks: Block[];
   /** Index into `blocks` by node, -1 where a node has none. */
   blockOf: Int32Array;
-  /** Cells with at least this many pixels a side keep one pixel of gap. */
+  /** Cells of about this many pixels a side and more keep a gap. */
   gapFrom: number;
 }
 
@@ -89,27 +89,47 @@ export function blockShape(count: number, w: number, h: number): { columns: numb
   return { columns, rows: Math.ceil(count / columns) };
 }
 
-export function cellRect(block: Block, position: number, gapFrom: number): Rect {
-  const column = position % block.columns;
-  const row = (position - column) / block.columns;
-  const x = block.x + Math.floor((column * block.w) / block.columns);
+/** Rows hold the same number of cells or one less, so they fill the rectangle and areas stay alike. */
+function rowStart(block: Block, row: number): number {
+  return Math.floor((row * block.count) / block.rows);
+}
+
+/** Writes into `out` and returns it: a frame asks for 76,000 of them. */
+export function cellRect(block: Block, position: number, gapFrom: number, out: Rect = { x: 0, y: 0, w: 0, h: 0 }): Rect {
+  const row = Math.floor(((position + 1) * block.rows - 1) / block.count);
+  const start = rowStart(block, row);
+  const columns = rowStart(block, row + 1) - start;
+  const column = position - start;
+  const x = block.x + Math.floor((column * block.w) / columns);
   const y = block.y + Math.floor((row * block.h) / block.rows);
-  const w = block.x + Math.floor(((column + 1) * block.w) / block.columns) - x;
+  const w = block.x + Math.floor(((column + 1) * block.w) / columns) - x;
   const h = block.y + Math.floor(((row + 1) * block.h) / block.rows) - y;
-  const gap = w >= gapFrom && h >= gapFrom ? (w >= 40 && h >= 40 ? 4 : 1) : 0;
-  return { x, y, w: w - gap, h: h - gap };
+  const gap = gapOf(Math.min(block.w / block.columns, block.h / block.rows) / gapFrom);
+  out.x = x;
+  out.y = y;
+  out.w = w - gap;
+  out.h = h - gap;
+  return out;
+}
+
+/** By the size of a block's usual cell, so that one block has one gap. */
+function gapOf(size: number): number {
+  return size >= 16 ? 4 : size >= 5 ? 2 : size >= 1 ? 1 : 0;
 }
 
 /** Position in the block of the cell under a point, or -1. */
 export function cellAt(block: Block, x: number, y: number): number {
   if (x < block.x || y < block.y || x >= block.x + block.w || y >= block.y + block.h) return -1;
-  // Cell edges are floored, so the division may be one off: look at the neighbour too.
-  let column = Math.min(block.columns - 1, Math.floor(((x - block.x) * block.columns) / block.w));
-  while (column + 1 < block.columns && block.x + Math.floor(((column + 1) * block.w) / block.columns) <= x) column++;
-  let row = Math.min(block.rows - 1, Math.floor(((y - block.y) * block.rows) / block.h));
-  while (row + 1 < block.rows && block.y + Math.floor(((row + 1) * block.h) / block.rows) <= y) row++;
-  const position = row * block.columns + column;
-  return position < block.count ? position : -1;
+  const row = stepAt(y - block.y, block.h, block.rows);
+  const start = rowStart(block, row);
+  return start + stepAt(x - block.x, block.w, rowStart(block, row + 1) - start);
+}
+
+/** Which of `steps` floored parts of `length` holds `offset`. */
+function stepAt(offset: number, length: number, steps: number): number {
+  let step = Math.min(steps - 1, Math.floor((offset * steps) / length));
+  while (step + 1 < steps && Math.floor(((step + 1) * length) / steps) <= offset) step += 1;
+  return step;
 }
 
 export function layOut(city: City, root: Node, width: number, height: number, dpr: number): Layout {

@@ -32,6 +32,8 @@ export interface AlertDetail extends AlertSummary {
   history?: unknown[];
   ladder?: unknown[];
   deliveries?: unknown[];
+  acknowledged?: unknown[];
+  arrived?: unknown[];
 }
 
 export interface Region {
@@ -52,7 +54,8 @@ export interface Me {
   subject: string;
   name: string;
   role: 'viewer' | 'operator' | 'admin';
-  scope: string;
+  /** Code of the region it sees; nothing for everything. */
+  scope?: string | null;
 }
 
 export interface Reason {

@@ -1,0 +1,34 @@
+# Two commands: `make run` starts a living city, `make test` proves the house. Both install what they miss.
+.PHONY: run test setup setup-test build check screen bench kill-long clean-data
+
+SHELL := /bin/bash
+ENV := target/tools/env
+WITH_ENV := source $(ENV) &&
+
+run: setup ## station + simulator's city + screen; Ctrl-C stops both
+	@$(WITH_ENV) cargo build --release -p station -p simulator
+	@deploy/dev/run.sh
+
+test: setup-test ## everything that CI runs
+	@$(WITH_ENV) deploy/dev/test.sh
+
+setup: ## libclang for RocksDB's binding: a system package where root, else from the Python registry
+	@deploy/dev/setup.sh build
+
+setup-test: ## and what the tests need: mosquitto_pub, a browser, the screen's packages
+	@deploy/dev/setup.sh test
+
+build: setup
+	@$(WITH_ENV) cargo build --release
+
+screen: ## builds the screen's bundle anew (commit crates/command-centre/screen/dist)
+	cd crates/command-centre/screen && npm ci --no-audit --no-fund && npm run build
+
+bench: setup ## the whole system under open-loop load, then the parts; writes bench/report.md
+	@$(WITH_ENV) deploy/dev/bench.sh
+
+kill-long: setup ## kill -9 under load, 200 rounds
+	@$(WITH_ENV) FENGHUO_KILL_ROUNDS=$${FENGHUO_KILL_ROUNDS:-200} cargo test --release -p station --test it -- kill --nocapture
+
+clean-data: ## forgets the city of `make run`
+	rm -rf data

@@ -1,0 +1,86 @@
+//! The deliveries that are still owed, and what receipts do to them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use model::alert::{Attempt, ReceiptOutcome};
+use model::{AlertId, Delivery, DeliveryId, DeliveryState, Receipt};
+
+use crate::turn::Draft;
+
+/// Every delivery that is owed, by alert.
+#[derive(Debug, Default)]
+pub(crate) struct Owed {
+    by_alert: BTreeMap<(AlertId, DeliveryId), Arc<Delivery>>,
+}
+
+impl Owed {
+    pub fn len(&self) -> usize {
+        self.by_alert.len()
+    }
+
+    pub fn insert(&mut self, delivery: Arc<Delivery>) {
+        self.by_alert.insert((delivery.alert, delivery.id.clone()), delivery);
+    }
+
+    /// Keeps what is owed after the turn. Until here, what a turn touched is in its draft only.
+    pub fn keep(&mut self, draft: &Draft<'_>) {
+        for delivery in &draft.deliveries {
+            if delivery.state == DeliveryState::Owed {
+                self.insert(delivery.clone());
+            }
+        }
+    }
+
+    /// Writes down what a try came to. A receipt for a delivery that is not owed is ignored: the dispatcher tries at least
+    /// once, so that one may come twice.
+    pub fn receipt(&mut self, receipt: &Receipt, draft: &mut Draft<'_>) {
+        let Some(at) = self.touch(receipt.alert, &receipt.delivery, draft) else {
+            tracing::debug!(delivery = %receipt.delivery, "receipt for a delivery that is not owed");
+            return;
+        };
+        add_attempt(&mut draft.deliveries[at], draft.now_ms, receipt.outcome, receipt.reason.clone());
+    }
+
+    /// Gives up whatever is owed of an alert that was closed.
+    pub fn withdraw(&mut self, alert: AlertId, draft: &mut Draft<'_>) {
+        let from = (alert, DeliveryId::from(""));
+        let stored = self.by_alert.range(from.clone()..).map(|(key, _)| key).take_while(|key| key.0 == alert);
+        let stored: Vec<DeliveryId> = stored.map(|key| key.1.clone()).collect();
+        for id in stored {
+            self.touch(alert, &id, draft);
+        }
+        let touched: Vec<usize> =
+            draft.delivery_at.range(from..).take_while(|(key, _)| key.0 == alert).map(|(_, at)| *at).collect();
+        for at in touched {
+            let delivery = &mut draft.deliveries[at];
+            if delivery.state == DeliveryState::Owed {
+                let reason = "the alert was closed before it was delivered";
+                add_attempt(delivery, draft.now_ms, ReceiptOutcome::Failed, reason.into());
+            }
+        }
+    }
+
+    /// Moves an owed delivery into the draft, unless it is there; its place in it.
+    fn touch(&mut self, alert: AlertId, id: &DeliveryId, draft: &mut Draft<'_>) -> Option<usize> {
+        let key = (alert, id.clone());
+        if let Some(&at) = draft.delivery_at.get(&key) {
+            return (draft.deliveries[at].state == DeliveryState::Owed).then_some(at);
+        }
+        self.by_alert.remove(&key).map(|delivery| draft.take_in(delivery))
+    }
+}
+
+fn add_attempt(delivery: &mut Arc<Delivery>, at_ms: u64, outcome: ReceiptOutcome, reason: Box<str>) {
+    let delivery = Arc::make_mut(delivery);
+    delivery.attempts.push(Attempt { at_ms, outcome, reason });
+    if delivery.attempts.len() > Delivery::ATTEMPTS_MAX {
+        delivery.attempts.remove(0);
+    }
+    delivery.attempt_count = delivery.attempt_count.saturating_add(1);
+    delivery.state = match outcome {
+        ReceiptOutcome::Delivered => DeliveryState::Delivered,
+        ReceiptOutcome::Retry => DeliveryState::Owed,
+        ReceiptOutcome::Failed => DeliveryState::Failed,
+    };
+}

@@ -1,0 +1,162 @@
+//! What findings do to an alert.
+
+use model::alert::Evidence;
+use model::{Alert, AlertId, AlertState, Colour, FeedKind, Finding, Phase, RegionCode, Verdict};
+
+use crate::ladder::{self, Reach};
+use crate::policy::Policy;
+use crate::turn::Draft;
+
+/// Why an open alert rings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ring {
+    /// Its conditions had all ended, or it was a drill so far.
+    Again,
+    /// It became more urgent than what people were told.
+    Louder,
+}
+
+/// A new alert, told and ringing.
+pub(crate) fn raise(finding: &Finding, grid: RegionCode, policy: &Policy, draft: &mut Draft<'_>) -> Alert {
+    let mut alert = Alert {
+        id: AlertId { epoch: draft.epoch, unit: finding.unit, family: finding.family },
+        colour: urgency(finding.colour),
+        state: AlertState::Raised,
+        grid,
+        raised_ms: draft.now_ms,
+        updated_ms: draft.now_ms,
+        ring: 1,
+        rang_ms: draft.now_ms,
+        acknowledged: Vec::new(),
+        arrived: Vec::new(),
+        verdict: None,
+        conditions: vec![finding.key()],
+        evidence: Vec::new(),
+        evidence_count: 0,
+        ladder: Vec::new(),
+        history: Vec::new(),
+        exercise: finding.exercise,
+    };
+    add_evidence(&mut alert, finding, draft);
+    draft.record(&mut alert, FeedKind::AlertRaised, &finding.rule, None);
+    ladder::set(&mut alert, policy, draft.now_ms);
+    draft.tell(FeedKind::AlertRaised, &alert, finding.alarm.clone());
+    ladder::climb(&mut alert, Reach::Due, policy.limits, draft);
+    alert
+}
+
+/// Takes a finding into the open alert of its unit and family; whether anything changed.
+pub(crate) fn merge(alert: &mut Alert, finding: &Finding, policy: &Policy, draft: &mut Draft<'_>) -> bool {
+    match finding.phase {
+        Phase::Began | Phase::Continued => {
+            holds(alert, finding, policy, draft);
+            true
+        }
+        Phase::Ended => ended(alert, finding, draft),
+    }
+}
+
+fn holds(alert: &mut Alert, finding: &Finding, policy: &Policy, draft: &mut Draft<'_>) {
+    // a device tested while a real alert is open is evidence, but neither a condition nor a cause to ring
+    let is_drill_beside = finding.exercise && !alert.exercise;
+    let ring = if is_drill_beside { None } else { ring_of(alert, finding) };
+    add_evidence(alert, finding, draft);
+    alert.updated_ms = draft.now_ms;
+    if !is_drill_beside {
+        let key = finding.key();
+        if !alert.conditions.contains(&key) {
+            alert.conditions.push(key);
+        }
+        alert.colour = alert.colour.max(urgency(finding.colour));
+        alert.exercise &= finding.exercise;
+    }
+    let kind = match ring {
+        None => FeedKind::AlertUpdated,
+        Some(Ring::Again) => {
+            alert.verdict = None;
+            alert.arrived.clear();
+            alert.state = AlertState::Raised;
+            FeedKind::AlertRangAgain
+        }
+        Some(Ring::Louder) => {
+            if alert.verdict.as_ref().is_none_or(|(verdict, _)| *verdict != Verdict::Real) {
+                alert.verdict = None;
+                alert.state = AlertState::Raised;
+            }
+            FeedKind::AlertUpdated
+        }
+    };
+    if ring.is_some() {
+        alert.ring = alert.ring.saturating_add(1);
+        alert.acknowledged.clear();
+        let note = format!("ring {}, {}", alert.ring, alert.colour.word());
+        draft.record(alert, kind, &finding.rule, Some(note.into()));
+        ladder::set(alert, policy, draft.now_ms);
+    }
+    draft.tell(kind, alert, finding.alarm.clone());
+    if ring.is_some() {
+        ladder::climb(alert, Reach::Due, policy.limits, draft);
+    }
+}
+
+fn ring_of(alert: &Alert, finding: &Finding) -> Option<Ring> {
+    let no_drill_after_all = alert.exercise && !finding.exercise;
+    if alert.conditions.is_empty() || no_drill_after_all {
+        Some(Ring::Again)
+    } else if urgency(finding.colour) > alert.colour {
+        Some(Ring::Louder)
+    } else {
+        None
+    }
+}
+
+fn ended(alert: &mut Alert, finding: &Finding, draft: &mut Draft<'_>) -> bool {
+    let key = finding.key();
+    let held = alert.conditions.iter().position(|condition| *condition == key);
+    if let Some(at) = held {
+        alert.conditions.remove(at);
+    }
+    if held.is_some() && alert.conditions.is_empty() {
+        match alert.state {
+            AlertState::Raised | AlertState::Acknowledged => alert.state = AlertState::Restored,
+            AlertState::Verified | AlertState::Restored | AlertState::Closed => {}
+        }
+        draft.record(alert, FeedKind::AlertRestored, &finding.rule, None);
+        draft.tell(FeedKind::AlertRestored, alert, finding.alarm.clone());
+        return true;
+    }
+    let tells = held.is_some() || finding.alarm.is_some();
+    if tells {
+        alert.updated_ms = draft.now_ms;
+        draft.tell(FeedKind::AlertUpdated, alert, finding.alarm.clone());
+    }
+    tells
+}
+
+/// Adds to the evidence. When that is full the oldest goes, except for the one that speaks for the alert: the newest of
+/// the most urgent colour.
+fn add_evidence(alert: &mut Alert, finding: &Finding, draft: &Draft<'_>) {
+    alert.evidence.push(Evidence {
+        at_ms: finding.at_ms,
+        epoch: draft.epoch,
+        rule: finding.rule.clone(),
+        device: finding.device,
+        colour: urgency(finding.colour),
+        words: finding.evidence.clone(),
+        alarm: finding.alarm.clone(),
+    });
+    alert.evidence_count = alert.evidence_count.saturating_add(1);
+    if alert.evidence.len() > Alert::EVIDENCE_MAX {
+        let oldest = alert.evidence[0].colour;
+        let speaks = alert.evidence[1..].iter().all(|evidence| evidence.colour < oldest);
+        alert.evidence.remove(usize::from(speaks));
+    }
+}
+
+/// A finding's colour as an alert counts it: blind is a unit's colour, not a condition's, and not safe.
+fn urgency(colour: Colour) -> Colour {
+    match colour {
+        Colour::Blue | Colour::Yellow | Colour::Orange | Colour::Red => colour,
+        Colour::Blind => Colour::Yellow,
+    }
+}

@@ -1,0 +1,137 @@
+//! What one commit changes, while it is being decided.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use model::alert::HistoryItem;
+use model::ledger::UnitColour;
+use model::{
+    Alert, AlertId, CommandOutcome, Commit, Cursor, Delivery, DeliveryId, Epoch, Evaluated, FeedEvent, FeedKind,
+    LedgerBatch, RegionCode, Roster,
+};
+
+/// What one commit changes in the ledger, and what became of its commands, in their order.
+#[derive(Debug, Clone, Default)]
+pub struct Turn {
+    pub batch: LedgerBatch,
+    pub outcomes: Vec<CommandOutcome>,
+}
+
+/// A turn in the making.
+pub(crate) struct Draft<'a> {
+    pub epoch: Epoch,
+    pub now_ms: u64,
+    pub roster: &'a Roster,
+    /// Cursor of the newest event.
+    pub cursor: Cursor,
+    pub feed: Vec<Arc<FeedEvent>>,
+    /// New and changed deliveries, in the order in which they were first touched.
+    pub deliveries: Vec<Arc<Delivery>>,
+    /// Where they stand in it.
+    pub delivery_at: BTreeMap<(AlertId, DeliveryId), usize>,
+    /// Open alerts that changed.
+    pub changed: BTreeSet<AlertId>,
+    /// Alerts that were closed.
+    pub closed: Vec<Arc<Alert>>,
+    pub outcomes: Vec<CommandOutcome>,
+    pub policy: Option<Box<str>>,
+}
+
+impl<'a> Draft<'a> {
+    pub fn new(evaluated: &'a Evaluated, cursor: Cursor) -> Draft<'a> {
+        let commit: &Commit = &evaluated.step.commit;
+        Draft {
+            epoch: commit.epoch,
+            now_ms: commit.at_ms,
+            roster: &evaluated.step.roster,
+            cursor,
+            feed: Vec::new(),
+            deliveries: Vec::new(),
+            delivery_at: BTreeMap::new(),
+            changed: BTreeSet::new(),
+            closed: Vec::new(),
+            outcomes: Vec::new(),
+            policy: None,
+        }
+    }
+
+    /// Tells the feed of an alert, as it is now.
+    pub fn tell(&mut self, kind: FeedKind, alert: &Alert, detail: Option<Box<str>>) {
+        self.push(kind, alert.grid, |event| {
+            event.alert = Some(Box::new(alert.summary()));
+            event.detail = detail;
+        });
+    }
+
+    /// Tells the feed of a unit's new colour.
+    pub fn tell_colour(&mut self, grid: RegionCode, unit: UnitColour) {
+        self.push(FeedKind::UnitColour, grid, |event| event.unit = Some(unit));
+    }
+
+    fn push(&mut self, kind: FeedKind, grid: RegionCode, fill: impl FnOnce(&mut FeedEvent)) {
+        self.cursor += 1;
+        let mut event = FeedEvent {
+            cursor: self.cursor,
+            epoch: self.epoch,
+            at_ms: self.now_ms,
+            kind,
+            grid,
+            alert: None,
+            unit: None,
+            detail: None,
+        };
+        fill(&mut event);
+        self.feed.push(Arc::new(event));
+    }
+
+    /// Writes a change into an alert's history. When that is full, the oldest item that no person made goes first, after
+    /// those the oldest of all: a detector that chatters does not wash away who acknowledged and what was verified. The
+    /// first item, the raising, stays.
+    pub fn record(&self, alert: &mut Alert, kind: FeedKind, by: &str, note: Option<Box<str>>) {
+        if alert.history.len() >= Alert::HISTORY_MAX {
+            let of_no_person = alert.history[1..].iter().position(|item| !by_person(&item.what));
+            alert.history.remove(1 + of_no_person.unwrap_or(0));
+        }
+        let what = kind.word().into();
+        alert.history.push(HistoryItem { at_ms: self.now_ms, epoch: self.epoch, what, by: by.into(), note });
+        alert.updated_ms = self.now_ms;
+    }
+
+    /// Adds a delivery, new or changed; its place.
+    pub fn take_in(&mut self, delivery: Arc<Delivery>) -> usize {
+        let at = self.deliveries.len();
+        self.delivery_at.insert((delivery.alert, delivery.id.clone()), at);
+        self.deliveries.push(delivery);
+        at
+    }
+
+    /// Adds a delivery that is owed from now on.
+    pub fn owe(&mut self, delivery: Delivery) {
+        self.take_in(Arc::new(delivery));
+    }
+
+    /// The turn, with `changed` being the open alerts that [`Draft::changed`] names.
+    pub fn finish(self, changed: Vec<Arc<Alert>>, evaluated: &Evaluated) -> Turn {
+        let mut alerts = changed;
+        alerts.extend(self.closed);
+        alerts.sort_unstable_by_key(|alert| alert.id);
+        let batch = LedgerBatch {
+            epoch: self.epoch,
+            at_ms: self.now_ms,
+            alerts,
+            deliveries: self.deliveries,
+            units: evaluated.units.iter().cloned().map(Arc::new).collect(),
+            regions: evaluated.regions.clone(),
+            feed: self.feed,
+            policy: self.policy,
+        };
+        Turn { batch, outcomes: self.outcomes }
+    }
+}
+
+/// Whether a history item tells of a person's act.
+fn by_person(what: &str) -> bool {
+    [FeedKind::AlertAcknowledged, FeedKind::AlertArrived, FeedKind::AlertVerified]
+        .iter()
+        .any(|kind| kind.word() == what)
+}

@@ -1,0 +1,11 @@
+//! The desk as its neighbours see it: what is found and done goes in, batches come out, the ledger keeps them.
+#![allow(clippy::unwrap_used)]
+
+mod books;
+mod commands;
+mod crash;
+mod deliveries;
+mod ladder;
+mod life;
+mod random;
+mod world;

@@ -1,0 +1,257 @@
+//! Towns where anything happens, and what must hold whatever happens.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+
+use alerts::{DEFAULT_POLICY, Turn};
+use model::{
+    Action, Alert, AlertId, AlertState, DeliveryId, DeliveryState, Entry, Family, FeedKind, Ledger, Phase, Verdict,
+};
+
+use crate::books::Books;
+use crate::world::{START_MS, World, finding, status};
+
+/// Numbers that follow from a seed (an MMIX linear congruential generator).
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) as usize % bound
+    }
+
+    fn one_in(&mut self, bound: usize) -> bool {
+        self.below(bound) == 0
+    }
+
+    fn of<T: Copy>(&mut self, table: &[T]) -> T {
+        table[self.below(table.len())]
+    }
+}
+
+/// A world with seeded events.
+pub struct Town {
+    pub world: World,
+    dice: Dice,
+    at_ms: u64,
+    /// Conditions that hold, as `U0 smoke/7`.
+    conditions: BTreeSet<String>,
+    /// Alarm ids given out.
+    alarms: usize,
+    /// Seen so far, for what must hold.
+    alerts: BTreeMap<AlertId, Alert>,
+    deliveries: BTreeMap<DeliveryId, DeliveryState>,
+}
+
+impl Town {
+    pub fn new(seed: u64) -> Town {
+        Town {
+            world: World::new(),
+            dice: Dice(seed),
+            at_ms: 0,
+            conditions: BTreeSet::new(),
+            alarms: 0,
+            alerts: BTreeMap::new(),
+            deliveries: BTreeMap::new(),
+        }
+    }
+
+    /// One commit, and a look at everything that must hold after it.
+    pub fn live(&mut self) {
+        self.at_ms += self.dice.of(&[0, 1, 3, 1_000, 20_000, 61_000, 400_000]);
+        let entries = self.entries();
+        let findings = self.findings();
+        let mut units = Vec::new();
+        if self.dice.one_in(4) {
+            let unit = format!("U{}", self.dice.below(4));
+            units.push(status(&unit, self.dice.of(&["blue", "yellow", "orange", "red", "blind"]), self.at_ms));
+        }
+        let alarms: Vec<_> = findings.iter().filter(|finding| finding.phase != Phase::Ended).cloned().collect();
+        let turn = self.world.step(self.at_ms, entries.clone(), findings, units);
+        for alarm in alarms.iter().filter_map(|finding| finding.alarm.as_ref()) {
+            let told = turn.batch.feed.iter().filter(|event| event.detail.as_ref() == Some(alarm)).count();
+            assert_eq!(told, 1, "alarm {alarm} is on the feed once");
+        }
+        self.check(&turn, &entries);
+    }
+
+    fn findings(&mut self) -> Vec<model::Finding> {
+        let mut findings = Vec::new();
+        for _ in 0..self.dice.of(&[0, 0, 1, 1, 2, 5]) {
+            let rule = self.dice.of(&["smoke", "heat", "alarm", "water", "lost_contact"]);
+            let condition = format!("U{} {rule}/{}", self.dice.below(4), self.dice.below(2));
+            let phase = match (self.conditions.contains(&condition), self.dice.one_in(2)) {
+                (false, _) => "began",
+                (true, true) => "continued",
+                (true, false) => "ended",
+            };
+            if phase == "ended" {
+                self.conditions.remove(&condition);
+            } else {
+                self.conditions.insert(condition.clone());
+            }
+            let mut line = format!("{phase} {condition} {}", self.dice.of(&["blue", "yellow", "orange", "red"]));
+            if self.dice.one_in(2) {
+                self.alarms += 1;
+                write!(line, " a-{}", self.alarms).unwrap();
+            }
+            if self.dice.one_in(8) {
+                line.push_str(" drill");
+            }
+            findings.push(finding(&line.split(' ').collect::<Vec<_>>(), START_MS + self.at_ms));
+        }
+        findings
+    }
+
+    fn entries(&mut self) -> Vec<Entry> {
+        let mut entries = Vec::new();
+        if self.dice.one_in(2) {
+            entries.push(Entry::Tick);
+        }
+        let ids: Vec<AlertId> = self.alerts.keys().copied().collect();
+        for _ in 0..self.dice.below(3) {
+            if ids.is_empty() {
+                break;
+            }
+            // mostly the newest, which are open
+            let reach = if self.dice.one_in(4) { 99 } else { 4 };
+            let alert = ids[ids.len() - 1 - self.dice.below(ids.len().min(reach))];
+            let person = self.dice.of(&["O0", "G1", "V2", "M4"]);
+            let action = match self.dice.below(9) {
+                0..4 => Action::Acknowledge,
+                4 => Action::Arrive,
+                5 => Action::Verify(Verdict::Real),
+                6 => Action::Verify(Verdict::False),
+                7 => Action::Verify(Verdict::Test),
+                _ => Action::Close,
+            };
+            // few keys, so that some come twice
+            let id = format!("{person}/{}", self.dice.below(40)).as_str().into();
+            entries.push(Entry::Command(model::Command {
+                id,
+                person: person.into(),
+                entered_by: None,
+                alert,
+                action,
+                note: None,
+            }));
+        }
+        let owed = self.world.books.owed().unwrap();
+        for _ in 0..self.dice.below(4) {
+            if owed.is_empty() {
+                break;
+            }
+            let delivery = &owed[self.dice.below(owed.len())];
+            let outcome = self.dice.of(&[
+                model::alert::ReceiptOutcome::Delivered,
+                model::alert::ReceiptOutcome::Retry,
+                model::alert::ReceiptOutcome::Failed,
+            ]);
+            let (delivery, alert) = (delivery.id.clone(), delivery.alert);
+            entries.push(Entry::Receipt(model::Receipt { delivery, alert, outcome, reason: "".into() }));
+        }
+        if self.dice.one_in(40) {
+            let texts = [DEFAULT_POLICY, "[warning]\nauto_close_s = 5", "nonsense"];
+            entries.push(Entry::Policy(self.dice.of(&texts).into()));
+        }
+        entries
+    }
+
+    fn check(&mut self, turn: &Turn, entries: &[Entry]) {
+        let batch = &turn.batch;
+        let commands = entries.iter().filter(|entry| matches!(entry, Entry::Command(_))).count();
+        assert_eq!(turn.outcomes.len(), commands, "every command is answered");
+        for alert in &batch.alerts {
+            let before = self.alerts.insert(alert.id, Alert::clone(alert));
+            check_alert(alert, before.as_ref(), entries);
+        }
+        let open: Vec<Alert> = self.world.books.open_alerts().unwrap();
+        let places: BTreeSet<_> = open.iter().map(|alert| (alert.id.unit, alert.id.family)).collect();
+        assert_eq!(places.len(), open.len(), "one open alert for a unit and family");
+        if entries.contains(&Entry::Tick) {
+            for alert in &open {
+                check_not_late(alert, batch.at_ms);
+            }
+        }
+        for delivery in &batch.deliveries {
+            let before = self.deliveries.insert(delivery.id.clone(), delivery.state);
+            match before {
+                None => assert_eq!(delivery.owed_ms, batch.at_ms, "{} is new", delivery.id),
+                Some(before) => assert_eq!(before, DeliveryState::Owed, "{} was done", delivery.id),
+            }
+            let gave_up = entries.iter().any(|entry| matches!(entry, Entry::Receipt(r) if r.delivery == delivery.id));
+            let closed = self.alerts[&delivery.alert].state == AlertState::Closed;
+            assert!(delivery.state == DeliveryState::Owed || gave_up || closed, "{} is taken back", delivery.id);
+        }
+        for event in &batch.feed {
+            if let Some(alert) = event.alert.as_ref().filter(|_| event.kind == FeedKind::AlertClosed) {
+                assert!(alert.id.family != Family::Fire || alert.verdict.is_some(), "{} closed unverified", alert.id);
+            }
+        }
+    }
+}
+
+fn check_alert(alert: &Alert, before: Option<&Alert>, entries: &[Entry]) {
+    let id = alert.id;
+    assert!(alert.history.len() <= Alert::HISTORY_MAX && alert.evidence.len() <= Alert::EVIDENCE_MAX);
+    let quiet = matches!(alert.state, AlertState::Restored) && !alert.conditions.is_empty();
+    assert!(!quiet, "{id} is restored while {:?} hold", alert.conditions);
+    assert!(alert.state != AlertState::Acknowledged || !alert.acknowledged.is_empty(), "{id}: acknowledged by whom?");
+    assert!(alert.state != AlertState::Raised || alert.acknowledged.is_empty(), "{id} rings though acknowledged");
+    assert!(alert.state != AlertState::Verified || alert.verdict.is_some(), "{id}: verified as what?");
+    assert!(!alert.exercise || alert.ladder.is_empty(), "{id}: a drill calls people out");
+    let Some(before) = before else { return };
+    assert_ne!(before.state, AlertState::Closed, "{id} changed after it was closed");
+    assert!(
+        alert.colour >= before.colour && alert.ring >= before.ring && alert.evidence_count >= before.evidence_count
+    );
+    assert!(alert.history.len() >= before.history.len(), "{id}: history shrank");
+    let of_people = |alert: &Alert| {
+        let people = alert.history.iter().filter(|item| item.note.as_ref().is_some_and(|note| note.contains('#')));
+        people.cloned().collect::<Vec<_>>()
+    };
+    assert!(of_people(alert).starts_with(&of_people(before)), "{id}: what people did is lost");
+    let told = |alert: &Alert| alert.ladder.iter().filter(|rung| rung.told_ms.is_some()).count();
+    let verified = entries
+        .iter()
+        .any(|entry| matches!(entry, Entry::Command(c) if c.alert == id && c.action == Action::Verify(Verdict::Real)));
+    if alert.ring == before.ring && !before.acknowledged.is_empty() && !verified {
+        assert_eq!(told(alert), told(before), "{id} went upward though acknowledged");
+    }
+}
+
+/// No step of a ladder, and no closing, waits beyond its time.
+fn check_not_late(alert: &Alert, now_ms: u64) {
+    let over = alert.state == AlertState::Restored && alert.id.family != Family::Fire;
+    if alert.acknowledged.is_empty() && !over {
+        let late = alert.ladder.iter().find(|rung| rung.told_ms.is_none() && rung.due_ms <= now_ms);
+        assert_eq!(late, None, "{} at {now_ms}", alert.id);
+    }
+    if over {
+        assert!(alert.updated_ms + 1_800_000 > now_ms, "{} should have been closed", alert.id);
+    }
+}
+
+#[test]
+fn whatever_happens() {
+    for seed in 0..120 {
+        let mut town = Town::new(seed * 7919 + 1);
+        let lived = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            for step in 0..150 {
+                town.live();
+                if town.dice.below(1000) < 30 && step > 0 {
+                    town.world.restart();
+                }
+            }
+        }));
+        if let Err(panic) = lived {
+            eprintln!("seed {seed}");
+            std::panic::resume_unwind(panic);
+        }
+        assert_eq!(
+            Books::of(&town.world.batches).pages(),
+            town.world.books.pages(),
+            "seed {seed}: the batches are all there is"
+        );
+    }
+}

@@ -1,0 +1,393 @@
+//! One connection: a task that takes what others want sent, sends it, hands batches over, takes
+//! packets from the socket and watches the time, all in one poll and without a lock held across.
+
+mod handshake;
+mod receive;
+mod socket;
+mod waiting;
+
+use std::panic::AssertUnwindSafe;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::BytesMut;
+use futures::FutureExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, Sleep, timeout};
+use tracing::{debug, warn};
+
+use self::socket::Socket;
+use self::waiting::Waiting;
+use crate::access::{Grant, Lane};
+use crate::broker::Hub;
+use crate::inbound::{AckHandle, DownCause, Inbound, Message, Outlets, SessionEvent};
+use crate::link::{Link, Order};
+use crate::session::Session;
+use crate::topic::Topic;
+use crate::wire::encode;
+use crate::wire::hello::Will;
+
+/// How a connection ends.
+#[derive(Clone, Copy, Debug)]
+struct End {
+    cause: DownCause,
+    /// DISCONNECT reason for a v5 client; 0 for none.
+    code: u8,
+    what: &'static str,
+}
+
+impl End {
+    fn lost(what: &'static str) -> End {
+        End { cause: DownCause::ConnectionLost, code: 0, what }
+    }
+}
+
+/// A connection whose client was let in.
+struct Connection {
+    hub: Arc<Hub>,
+    outlets: Arc<Outlets>,
+    link: Arc<Link>,
+    session: Arc<Session>,
+    grant: Grant,
+    socket: Socket,
+    v5: bool,
+    /// Silence after which the client counts as gone; none for keep-alive 0.
+    silence_max: Option<Duration>,
+    heard_at: Instant,
+    mid_packet_since: Option<Instant>,
+    timer: Pin<Box<Sleep>>,
+    /// QoS 1 publishes taken in and not acknowledged.
+    unacked: usize,
+    urgent: Waiting,
+    normal: Waiting,
+    aliases: Vec<Option<Topic>>,
+    /// Packets may have come along with CONNECT.
+    fresh: bool,
+    /// Something may wait in the session's queue.
+    gather: bool,
+    draining: bool,
+}
+
+/// Runs a connection from accept to its end. Never panics, whatever [`crate::Access`] does.
+pub(crate) async fn run(hub: Arc<Hub>, outlets: Arc<Outlets>, link: Arc<Link>, stream: TcpStream) {
+    let mut socket = Socket::new(stream);
+    // Boxed: what a handshake needs is given back before the long life of the connection.
+    let entering = Box::pin(handshake::enter(&hub, &outlets, &link, &mut socket));
+    let entered = match AssertUnwindSafe(entering).catch_unwind().await {
+        Ok(entered) => entered,
+        Err(_) => {
+            panicked(&hub, "handshake");
+            return;
+        }
+    };
+    let Some(admitted) = entered else {
+        return Box::pin(goodbye(&hub, &mut socket)).await;
+    };
+    let mut connection = Connection::new(hub, outlets, link, socket, admitted);
+    let served = AssertUnwindSafe(std::future::poll_fn(|cx| connection.poll(cx)));
+    let end = served.catch_unwind().await.unwrap_or_else(|_| {
+        panicked(&connection.hub, &connection.session.client_id);
+        End { cause: DownCause::Panicked, code: 0x80, what: "internal error" }
+    });
+    Box::pin(connection.finish(end)).await;
+}
+
+fn panicked(hub: &Hub, client: &str) {
+    hub.meters.panics.add(1);
+    warn!(client, "a connection's task panicked and was ended; please report the backtrace above");
+}
+
+impl Connection {
+    fn new(
+        hub: Arc<Hub>,
+        outlets: Arc<Outlets>,
+        link: Arc<Link>,
+        socket: Socket,
+        admitted: handshake::Admitted,
+    ) -> Connection {
+        let now = Instant::now();
+        Connection {
+            hub,
+            outlets,
+            link,
+            session: admitted.session,
+            grant: admitted.grant,
+            socket,
+            v5: admitted.v5,
+            silence_max: admitted.silence_max,
+            heard_at: now,
+            mid_packet_since: None,
+            timer: Box::pin(tokio::time::sleep_until(now)),
+            unacked: 0,
+            urgent: Waiting::default(),
+            normal: Waiting::default(),
+            aliases: Vec::new(),
+            fresh: true,
+            gather: true,
+            draining: false,
+        }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+        match self.turn(cx) {
+            Ok(()) => Poll::Pending,
+            Err(end) => Poll::Ready(end),
+        }
+    }
+
+    /// Does all there is to do and registers for what is not there yet.
+    fn turn(&mut self, cx: &mut Context<'_>) -> Result<(), End> {
+        self.link.register(cx.waker());
+        if std::mem::take(&mut self.fresh) {
+            let kept = self.socket.take_kept();
+            self.receive(kept)?;
+        }
+        let mut reads_left = self.hub.settings.reads_per_wake;
+        loop {
+            self.take_orders()?;
+            let sent_all = self.send(cx)?;
+            if sent_all && self.link.is_dirty() {
+                continue; // nudged while the last bytes were still on their way
+            }
+            self.hand_over(cx)?;
+            if sent_all && self.is_drained() {
+                let what = "server shutting down";
+                return Err(End { cause: DownCause::ShuttingDown, code: 0x8B, what });
+            }
+            if !self.may_read() {
+                break;
+            }
+            if reads_left == 0 {
+                cx.waker().wake_by_ref();
+                break;
+            }
+            reads_left -= 1;
+            match self.socket.poll_read(cx) {
+                Poll::Pending => break,
+                Poll::Ready(Ok(bytes)) if bytes.is_empty() => {
+                    return Err(End::lost("closed by the client"));
+                }
+                Poll::Ready(Ok(bytes)) => self.receive(bytes)?,
+                Poll::Ready(Err(_)) => return Err(End::lost("socket failed")),
+            }
+        }
+        self.watch(cx)
+    }
+
+    fn take_orders(&mut self) -> Result<(), End> {
+        if self.socket.pending_bytes() > 0 {
+            // What is not sent stays where its limits are. Only the order to end may not wait.
+            return self.link.order_given().map_or(Ok(()), |order| Err(self.obey(order)));
+        }
+        let Some(taken) = self.link.take(&mut self.socket.out) else { return Ok(()) };
+        self.unacked = self.unacked.saturating_sub(taken.acked);
+        self.draining |= taken.draining;
+        self.gather = true;
+        taken.order.map_or(Ok(()), |order| Err(self.obey(order)))
+    }
+
+    fn obey(&self, order: Order) -> End {
+        let end = |cause, code, what| End { cause, code, what };
+        match order {
+            Order::TakenOver => end(DownCause::TakenOver, 0x8E, "session taken over"),
+            Order::SlowReader => end(DownCause::SlowReader, 0x97, "outbound queue full"),
+            Order::Abandoned => end(DownCause::Abandoned, 0x83, "publishes were left unanswered"),
+        }
+    }
+
+    /// Sends what waits; true if nothing waits any more.
+    fn send(&mut self, cx: &mut Context<'_>) -> Result<bool, End> {
+        loop {
+            if self.gather && self.socket.pending_bytes() < GATHER_BYTES {
+                let out = &mut self.socket.out;
+                let count = self.session.gather(&self.link, self.v5, out, GATHER_BYTES);
+                self.hub.meters.delivered.add(count);
+                self.gather = self.socket.pending_bytes() >= GATHER_BYTES;
+            }
+            match self.socket.poll_flush(cx) {
+                Poll::Ready(Ok(())) if self.gather => {}
+                Poll::Ready(Ok(())) => return Ok(true),
+                Poll::Ready(Err(_)) => return Err(End::lost("socket failed")),
+                Poll::Pending => return Ok(false),
+            }
+        }
+    }
+
+    fn hand_over(&mut self, cx: &mut Context<'_>) -> Result<(), End> {
+        for (lane, waiting) in
+            [(Lane::Urgent, &mut self.urgent), (Lane::Normal, &mut self.normal)]
+        {
+            if !waiting.is_empty() {
+                waiting.poll(self.outlets.lane(lane), cx).map_err(|_| CONSUMER_GONE)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn is_drained(&self) -> bool {
+        self.draining && self.unacked == 0 && self.urgent.is_empty() && self.normal.is_empty()
+    }
+
+    /// Whether to take more from the socket: not while draining, not while an urgent batch waits,
+    /// not from a client that does not take what we send, and not with too much unacknowledged.
+    fn may_read(&self) -> bool {
+        !self.draining
+            && self.urgent.is_empty()
+            && self.socket.pending_bytes() < GATHER_BYTES
+            && (self.v5 || self.unacked < usize::from(self.hub.settings.receive_maximum))
+    }
+
+    /// Ends the connection when one of its deadlines has passed; else sets the timer to the next.
+    fn watch(&mut self, cx: &mut Context<'_>) -> Result<(), End> {
+        match (self.socket.is_mid_packet(), self.mid_packet_since) {
+            (true, None) => self.mid_packet_since = Some(Instant::now()),
+            (false, Some(_)) => self.mid_packet_since = None,
+            _ => {}
+        }
+        loop {
+            let next = self.deadlines().into_iter().flatten().map(|(at, _)| at).min();
+            let next = next.unwrap_or_else(|| Instant::now() + IDLE_TICK);
+            if next < self.timer.deadline() || self.timer.is_elapsed() {
+                self.timer.as_mut().reset(next);
+            }
+            if self.timer.as_mut().poll(cx).is_pending() {
+                return Ok(());
+            }
+            let now = Instant::now();
+            if !self.may_read() {
+                self.heard_at = now; // we do not listen: the silence is ours
+                self.mid_packet_since = self.mid_packet_since.map(|_| now);
+            }
+            if let Some((_, end)) = self.deadlines().into_iter().flatten().find(|(at, _)| *at <= now)
+            {
+                return Err(end);
+            }
+        }
+    }
+
+    fn deadlines(&self) -> [Option<(Instant, End)>; 3] {
+        let settings = &self.hub.settings;
+        let keep_alive = |what| End { cause: DownCause::KeepAliveTimeout, code: 0x8D, what };
+        let slow = End { cause: DownCause::SlowReader, code: 0, what: "client takes nothing" };
+        [
+            self.silence_max.map(|max| (self.heard_at + max, keep_alive("keep-alive"))),
+            self.mid_packet_since.map(|since| {
+                let at = since + Duration::from_millis(settings.packet_deadline_ms);
+                (at, keep_alive("packet not finished in time"))
+            }),
+            self.socket.blocked_since.map(|since| {
+                (since + Duration::from_millis(settings.write_deadline_ms), slow)
+            }),
+        ]
+    }
+
+    /// Settles the session, publishes the will if it is due, tells the consumer and says goodbye.
+    async fn finish(mut self, end: End) {
+        self.count(end);
+        self.normal.forget();
+        let will_is_due = end.cause.will_is_due();
+        let detached = self.hub.registry.detach(&self.session, &self.link, will_is_due);
+        if self.v5 && end.code != 0 && self.socket.blocked_since.is_none() {
+            self.socket.out.extend_from_slice(&encode::disconnect(end.code));
+        }
+        let Connection { hub, outlets, session, socket, urgent, .. } = self;
+        let mut socket = socket;
+        let settle = async {
+            urgent.finish(&outlets.urgent).await;
+            // None: the connection that took the session over has reported this one's end.
+            if let Some(will) = detached {
+                if let Some(will) = will {
+                    publish_will(&hub, &outlets, &session, *will).await;
+                }
+                report_down(&hub, &outlets, &session, end.cause).await;
+            }
+        };
+        futures::future::join(settle, goodbye(&hub, &mut socket)).await;
+    }
+
+    fn count(&self, end: End) {
+        let meters = &self.hub.meters;
+        let client = &*self.session.client_id;
+        let identity = &*self.grant.identity;
+        debug!(client, identity, cause = end.cause.as_str(), end.what, "connection ended");
+        let tally = match end.cause {
+            DownCause::ProtocolError => &meters.protocol_errors,
+            DownCause::KeepAliveTimeout => &meters.keep_alive_timeouts,
+            DownCause::SlowReader => &meters.slow_readers,
+            DownCause::Abandoned => &meters.abandoned,
+            _ => return,
+        };
+        tally.add(1);
+        if let Some(muted) = self.hub.gates.ended.pass() {
+            let cause = end.cause.as_str();
+            warn!(client, identity, cause, end.what, muted, "client cut off");
+        }
+    }
+}
+
+const CONSUMER_GONE: End =
+    End { cause: DownCause::Abandoned, code: 0x8B, what: "the consumer is gone" };
+/// How much is put together before it is sent, bytes.
+const GATHER_BYTES: usize = 32 * 1024;
+/// How long a timer sleeps when no deadline is set.
+const IDLE_TICK: Duration = Duration::from_secs(3_600);
+
+/// Sends what is left and closes in the order that lets the peer see it: our end first, then what
+/// the peer still sends is thrown away for a moment, since closing over it would reset the
+/// connection and take our last words along.
+async fn goodbye(hub: &Hub, socket: &mut Socket) {
+    let linger = Duration::from_millis(hub.settings.linger_ms);
+    let closing = async {
+        std::future::poll_fn(|cx| socket.poll_flush(cx)).await?;
+        socket.stream.shutdown().await?;
+        let mut scrap = BytesMut::with_capacity(SCRAP_BYTES);
+        while socket.stream.read_buf(&mut scrap).await? > 0 {
+            scrap.clear();
+        }
+        std::io::Result::Ok(())
+    };
+    // Both failure and timeout mean that the peer does not listen.
+    drop(timeout(linger, pin!(closing)).await);
+}
+
+const SCRAP_BYTES: usize = 4 * 1024;
+
+/// Publishes the will of a session as its owner's message.
+pub(crate) async fn publish_will(hub: &Hub, outlets: &Outlets, session: &Session, will: Will) {
+    let verdict = std::panic::catch_unwind(AssertUnwindSafe(|| {
+        (hub.access.lane(&will.topic), hub.access.now_ms())
+    }));
+    let Ok((lane, received_ms)) = verdict else {
+        return panicked(hub, &session.client_id);
+    };
+    let batch = Inbound {
+        identity: session.identity.clone(),
+        client_id: session.client_id.clone(),
+        messages: vec![Message {
+            topic: will.topic,
+            payload: will.payload,
+            qos: will.qos,
+            retain: will.retain,
+            dup: false,
+            content_type: will.content_type,
+            received_ms,
+            is_will: true,
+        }],
+        ack: AckHandle::nowhere(),
+    };
+    drop(outlets.lane(lane).send(batch).await); // fails only when the consumer is gone
+}
+
+/// Tells the consumer that a session's connection ended.
+async fn report_down(hub: &Hub, outlets: &Outlets, session: &Session, cause: DownCause) {
+    let event = SessionEvent::Down {
+        identity: session.identity.clone(),
+        client_id: session.client_id.clone(),
+        at_ms: hub.access.now_ms(),
+        cause,
+    };
+    drop(outlets.sessions.send(event).await); // fails only when the consumer is gone
+}

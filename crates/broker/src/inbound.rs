@@ -1,0 +1,291 @@
+//! What crosses the seam to the consumer: batches of publishes with their acknowledgement, and the
+//! gain and loss of sessions.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
+
+use bytes::Bytes;
+use smallvec::SmallVec;
+use tokio::sync::mpsc;
+
+use crate::access::Lane;
+use crate::link::{Link, Order};
+use crate::settings::Settings;
+use crate::topic::Topic;
+use crate::wire::encode;
+
+/// The publishes of one lane that came with one read of one connection's socket.
+#[derive(Debug)]
+pub struct Inbound {
+    /// Who sent them, as [`crate::Grant::identity`] said.
+    pub identity: Arc<str>,
+    /// The session they came through.
+    pub client_id: Arc<str>,
+    /// In the order of arrival; at least one.
+    pub messages: Vec<Message>,
+    /// Answers them, one reason per message.
+    pub ack: AckHandle,
+}
+
+/// One publish. Topic and payload share the read buffer: copy what you keep for long.
+#[derive(Clone, Debug)]
+pub struct Message {
+    /// A valid topic name that the sender may publish to; an alias is already resolved.
+    pub topic: Topic,
+    /// The application message.
+    pub payload: Bytes,
+    /// 0 or 1.
+    pub qos: u8,
+    /// The retain flag as sent. Nothing is stored for it.
+    pub retain: bool,
+    /// The client says it sent this before (MQTT 3.3.1.1).
+    pub dup: bool,
+    /// MQTT 5 content type.
+    pub content_type: Option<Box<str>>,
+    /// [`crate::Access::now_ms`] when the socket was read.
+    pub received_ms: u64,
+    /// The will of a session that ended abnormally, rather than a PUBLISH.
+    pub is_will: bool,
+}
+
+/// What a PUBACK says (MQTT 5 table 3-4). A v3.1.1 client gets a plain PUBACK for each of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Reason {
+    /// Accepted.
+    Success = 0x00,
+    /// Accepted, nobody listens.
+    NoMatchingSubscribers = 0x10,
+    /// Refused, no further reason.
+    Unspecified = 0x80,
+    /// Refused for a reason of our own.
+    ImplementationSpecific = 0x83,
+    /// The sender may not publish this.
+    NotAuthorised = 0x87,
+    /// The topic has no meaning here.
+    TopicNameInvalid = 0x90,
+    /// Beyond a limit set for the sender.
+    QuotaExceeded = 0x97,
+    /// The payload is not what its format promises.
+    PayloadFormatInvalid = 0x99,
+}
+
+/// Acknowledges one batch. QoS 0 messages need no answer and get none.
+///
+/// Dropped without [`complete`](AckHandle::complete), the batch is never acknowledged and its
+/// connection is closed, so that the client sends it again after it has reconnected.
+#[derive(Debug)]
+pub struct AckHandle(Route);
+
+enum Route {
+    Nowhere,
+    Link { link: Arc<Link>, v5: bool, ids: PacketIds },
+    Observer { to: SyncSender<Vec<Reason>>, messages: usize },
+}
+
+/// Packet identifiers of a batch, 0 where the message is QoS 0.
+pub(crate) type PacketIds = SmallVec<[u16; 16]>;
+
+impl AckHandle {
+    pub(crate) fn new(link: Arc<Link>, v5: bool, ids: PacketIds) -> AckHandle {
+        if ids.iter().all(|id| *id == 0) {
+            return AckHandle::nowhere();
+        }
+        AckHandle(Route::Link { link, v5, ids })
+    }
+
+    /// A handle that answers nobody: for messages that did not come from a connection.
+    pub fn nowhere() -> AckHandle {
+        AckHandle(Route::Nowhere)
+    }
+
+    /// A handle that hands its reasons to `to`: for tests of the consumer. Reasons that do not fit
+    /// into the channel are dropped.
+    pub fn observed(to: SyncSender<Vec<Reason>>, messages: usize) -> AckHandle {
+        AckHandle(Route::Observer { to, messages })
+    }
+
+    /// Acknowledges message `i` of the batch with `reasons[i]`. A message beyond the end of
+    /// `reasons` is treated as if the handle had been dropped.
+    pub fn complete(mut self, reasons: &[Reason]) {
+        match std::mem::replace(&mut self.0, Route::Nowhere) {
+            Route::Nowhere => {}
+            Route::Observer { to, .. } => drop(to.try_send(reasons.to_vec())),
+            Route::Link { link, v5, ids } => {
+                link.acknowledge(|out| acks(out, v5, ids.iter().zip(reasons)));
+                if ids.iter().skip(reasons.len()).any(|id| *id != 0) {
+                    link.order(Order::Abandoned);
+                }
+            }
+        }
+    }
+
+    /// Acknowledges the whole batch with [`Reason::Success`].
+    pub fn accept_all(mut self) {
+        match std::mem::replace(&mut self.0, Route::Nowhere) {
+            Route::Nowhere => {}
+            Route::Observer { to, messages } => {
+                drop(to.try_send(vec![Reason::Success; messages]));
+            }
+            Route::Link { link, v5, ids } => link.acknowledge(|out| {
+                acks(out, v5, ids.iter().map(|id| (id, &Reason::Success)))
+            }),
+        }
+    }
+
+    /// Forgets the batch without closing its connection.
+    pub(crate) fn forget(mut self) {
+        self.0 = Route::Nowhere;
+    }
+
+    /// Forgets the QoS 0 messages of the batch, which were dropped from it.
+    pub(crate) fn retain_answerable(&mut self) {
+        if let Route::Link { ids, .. } = &mut self.0 {
+            ids.retain(|id| *id != 0);
+        }
+    }
+}
+
+fn acks<'a>(
+    out: &mut Vec<u8>,
+    v5: bool,
+    pairs: impl Iterator<Item = (&'a u16, &'a Reason)>,
+) -> usize {
+    let mut count = 0;
+    for (id, reason) in pairs.filter(|(id, _)| **id != 0) {
+        encode::puback(out, *id, if v5 { *reason as u8 } else { 0 });
+        count += 1;
+    }
+    count
+}
+
+impl Drop for AckHandle {
+    fn drop(&mut self) {
+        if let Route::Link { link, .. } = &self.0 {
+            link.order(Order::Abandoned);
+        }
+    }
+}
+
+impl fmt::Debug for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Route::Nowhere => f.write_str("nowhere"),
+            Route::Link { ids, .. } => write!(f, "packets {ids:?}"),
+            Route::Observer { messages, .. } => write!(f, "observer of {messages}"),
+        }
+    }
+}
+
+/// A session's connection came or went.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SessionEvent {
+    /// A client was let in.
+    Up {
+        /// Who it is.
+        identity: Arc<str>,
+        /// Its session.
+        client_id: Arc<str>,
+        /// [`crate::Access::now_ms`] at CONNECT.
+        at_ms: u64,
+    },
+    /// Its connection ended; the session may live on.
+    Down {
+        /// Who it was.
+        identity: Arc<str>,
+        /// Its session.
+        client_id: Arc<str>,
+        /// [`crate::Access::now_ms`] at the end.
+        at_ms: u64,
+        /// Why.
+        cause: DownCause,
+    },
+}
+
+/// Why a connection ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum DownCause {
+    /// The client said goodbye.
+    Disconnected,
+    /// The client said goodbye and asked for its will to be published (v5 reason other than 0x00).
+    DisconnectedWithWill,
+    /// The socket closed or failed.
+    ConnectionLost,
+    /// Nothing heard for one and a half keep-alive periods (MQTT-3.1.2-24), or a packet that was
+    /// begun and not finished.
+    KeepAliveTimeout,
+    /// The same identity connected again with this client id.
+    TakenOver,
+    /// The client broke the protocol or a limit it was told.
+    ProtocolError,
+    /// A v3.1.1 client published where it may not.
+    NotPermitted,
+    /// The client did not take what it was sent.
+    SlowReader,
+    /// The consumer dropped a batch unanswered, or is gone.
+    Abandoned,
+    /// A bug of ours in this connection's task.
+    Panicked,
+    /// This process shuts down.
+    ShuttingDown,
+}
+
+impl DownCause {
+    /// A short name for logs and the journal.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            DownCause::Disconnected => "disconnected",
+            DownCause::DisconnectedWithWill => "disconnected_with_will",
+            DownCause::ConnectionLost => "connection_lost",
+            DownCause::KeepAliveTimeout => "keep_alive_timeout",
+            DownCause::TakenOver => "taken_over",
+            DownCause::ProtocolError => "protocol_error",
+            DownCause::NotPermitted => "not_permitted",
+            DownCause::SlowReader => "slow_reader",
+            DownCause::Abandoned => "abandoned",
+            DownCause::Panicked => "panicked",
+            DownCause::ShuttingDown => "shutting_down",
+        }
+    }
+
+    /// Whether the session's will is due (MQTT 5 section 3.1.2.5).
+    pub(crate) fn will_is_due(self) -> bool {
+        !matches!(self, DownCause::Disconnected | DownCause::ShuttingDown)
+    }
+}
+
+/// The consumer's ends of the three bounded queues. They close when the listener has shut down.
+#[derive(Debug)]
+pub struct Inlets {
+    /// To be emptied first.
+    pub urgent: mpsc::Receiver<Inbound>,
+    /// Everything else.
+    pub normal: mpsc::Receiver<Inbound>,
+    /// Gains and losses of sessions.
+    pub sessions: mpsc::Receiver<SessionEvent>,
+}
+
+/// The connections' ends.
+pub(crate) struct Outlets {
+    pub(crate) urgent: mpsc::Sender<Inbound>,
+    pub(crate) normal: mpsc::Sender<Inbound>,
+    pub(crate) sessions: mpsc::Sender<SessionEvent>,
+}
+
+impl Outlets {
+    pub(crate) fn lane(&self, lane: Lane) -> &mpsc::Sender<Inbound> {
+        match lane {
+            Lane::Urgent => &self.urgent,
+            Lane::Normal => &self.normal,
+        }
+    }
+}
+
+pub(crate) fn channels(settings: &Settings) -> (Outlets, Inlets) {
+    let (urgent, urgent_in) = mpsc::channel(settings.inbound_queue_batches_urgent);
+    let (normal, normal_in) = mpsc::channel(settings.inbound_queue_batches_normal);
+    let (sessions, sessions_in) = mpsc::channel(settings.session_events_queue);
+    let inlets = Inlets { urgent: urgent_in, normal: normal_in, sessions: sessions_in };
+    (Outlets { urgent, normal, sessions }, inlets)
+}

@@ -1,0 +1,141 @@
+//! What is counted, and a brake for log lines that a client can provoke.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use metrics::Counter;
+
+/// A counter that both the metrics recorder and [`Counts`] see.
+pub(crate) struct Tally {
+    value: AtomicU64,
+    counter: Counter,
+}
+
+impl Tally {
+    fn new(counter: Counter) -> Tally {
+        Tally { value: AtomicU64::new(0), counter }
+    }
+
+    pub(crate) fn add(&self, n: usize) {
+        if n > 0 {
+            self.value.fetch_add(n as u64, Ordering::Relaxed);
+            self.counter.increment(n as u64);
+        }
+    }
+
+    fn get(&self) -> u64 {
+        self.value.load(Ordering::Relaxed)
+    }
+}
+
+/// Handles are taken once, at start: install the metrics recorder before.
+macro_rules! meters {
+    ($($(#[$doc:meta])* $field:ident => $metric:literal $(, $label:literal => $value:literal)*;)*) => {
+        pub(crate) struct Meters { $(pub(crate) $field: Tally,)* }
+
+        impl Meters {
+            pub(crate) fn new() -> Meters {
+                Meters { $($field: Tally::new(metrics::counter!($metric $(, $label => $value)*)),)* }
+            }
+
+            pub(crate) fn counts(&self) -> Counts {
+                Counts { $($field: self.$field.get(),)* }
+            }
+        }
+
+        /// What the listener counted since it started.
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        pub struct Counts { $($(#[$doc])* pub $field: u64,)* }
+    };
+}
+
+meters! {
+    /// Sockets accepted.
+    accepted => "fenghuo_broker_connections_accepted_total";
+    /// Sockets closed at once because `max_connections` were open.
+    turned_away => "fenghuo_broker_connections_turned_away_total";
+    /// Failures of accept itself, such as no file descriptor left.
+    accept_errors => "fenghuo_broker_accept_errors_total";
+    /// Sockets that sent no complete, valid CONNECT in time.
+    no_connect => "fenghuo_broker_connects_refused_total", "reason" => "no_connect";
+    /// CONNECTs refused with a reason.
+    refused => "fenghuo_broker_connects_refused_total", "reason" => "refused";
+    /// Clients let in.
+    admitted => "fenghuo_broker_connects_admitted_total";
+    /// Sessions moved to a new connection while the old one was open.
+    taken_over => "fenghuo_broker_takeovers_total";
+    /// Publishes handed to the urgent lane.
+    publishes_urgent => "fenghuo_broker_publishes_total", "lane" => "urgent";
+    /// Publishes handed to the normal lane.
+    publishes_normal => "fenghuo_broker_publishes_total", "lane" => "normal";
+    /// QoS 0 publishes dropped because the normal lane was full.
+    shed => "fenghuo_broker_publishes_dropped_total", "reason" => "lane_full";
+    /// Publishes to topics that the client may not publish to.
+    forbidden => "fenghuo_broker_publishes_dropped_total", "reason" => "not_permitted";
+    /// Publishes whose topic is beyond the limits.
+    topic_invalid => "fenghuo_broker_publishes_dropped_total", "reason" => "topic_invalid";
+    /// Connections ended for breaking the protocol.
+    protocol_errors => "fenghuo_broker_connections_ended_total", "cause" => "protocol_error";
+    /// Connections ended for silence.
+    keep_alive_timeouts => "fenghuo_broker_connections_ended_total", "cause" => "keep_alive";
+    /// Connections cut because the client did not take what it was sent.
+    slow_readers => "fenghuo_broker_connections_ended_total", "cause" => "slow_reader";
+    /// Connections ended by a panic.
+    panics => "fenghuo_broker_connections_ended_total", "cause" => "panic";
+    /// Connections ended because the consumer dropped a batch without completing it.
+    abandoned => "fenghuo_broker_connections_ended_total", "cause" => "abandoned";
+    /// Messages sent to subscribers.
+    delivered => "fenghuo_broker_deliveries_total";
+    /// Messages that a full queue or a small Maximum Packet Size kept from a subscriber.
+    undelivered => "fenghuo_broker_deliveries_dropped_total";
+    /// Sessions that expired while away.
+    expired => "fenghuo_broker_sessions_expired_total";
+}
+
+/// Lets one log line a second through and counts the rest.
+pub(crate) struct Gate {
+    start: Instant,
+    next_ms: AtomicU64,
+    muted: AtomicU64,
+}
+
+const GATE_PERIOD: Duration = Duration::from_secs(1);
+
+impl Gate {
+    pub(crate) fn new() -> Gate {
+        Gate { start: Instant::now(), next_ms: AtomicU64::new(0), muted: AtomicU64::new(0) }
+    }
+
+    /// `Some(lines kept back since the last one)` if a line may be written now.
+    pub(crate) fn pass(&self) -> Option<u64> {
+        let now_ms = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let next_ms = self.next_ms.load(Ordering::Relaxed);
+        let later_ms = now_ms.saturating_add(GATE_PERIOD.as_millis() as u64);
+        let won = now_ms >= next_ms
+            && self
+                .next_ms
+                .compare_exchange(next_ms, later_ms, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok();
+        if won {
+            Some(self.muted.swap(0, Ordering::Relaxed))
+        } else {
+            self.muted.fetch_add(1, Ordering::Relaxed);
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_gate_lets_one_line_through_and_counts_the_rest() {
+        let gate = Gate::new();
+        assert_eq!(gate.pass(), Some(0));
+        assert_eq!(gate.pass(), None);
+        assert_eq!(gate.pass(), None);
+        gate.next_ms.store(0, Ordering::Relaxed);
+        assert_eq!(gate.pass(), Some(2));
+    }
+}

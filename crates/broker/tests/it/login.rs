@@ -1,0 +1,140 @@
+use crate::support::{Connect, Raw, is_puback, packet, publish, settings, start, start_accepting, subscribe, within};
+use broker::Settings;
+
+#[tokio::test]
+async fn a_wrong_password_is_refused_with_a_reason_and_the_socket_closes() {
+    let broker = start_accepting(settings()).await;
+    for (v5, code) in [(false, 4), (true, 0x86)] {
+        let mut raw = Raw::open(&broker).await;
+        let connect = Connect { password: Some("guess".into()), v5, ..Connect::v3("c", "dev") };
+        raw.send(&connect.bytes()).await;
+        let connack = raw.packet().await;
+        assert_eq!((connack.first, connack.body[1]), (0x20, code));
+        raw.closed().await;
+    }
+    assert_eq!(broker.counts().refused, 2);
+    assert_eq!(broker.counts().admitted, 0);
+}
+
+#[tokio::test]
+async fn the_welcome_tells_a_v5_client_what_is_offered() {
+    let broker = start_accepting(Settings { max_keep_alive_s: 30, ..settings() }).await;
+    let mut connect = Connect::v5("", "dev");
+    connect.properties = vec![0x11, 0xFF, 0xFF, 0xFF, 0xFF];
+    let (_raw, connack) = Raw::login_with_connack(&broker, &connect.bytes()).await;
+    let has = |bytes: &[u8]| connack.body.windows(bytes.len()).any(|window| window == bytes);
+    assert!(has(&[0x24, 1]), "Maximum QoS 1");
+    assert!(has(&[0x21, 0, 64]), "Receive Maximum");
+    assert!(has(&[0x27, 0, 1, 0, 0]), "Maximum Packet Size");
+    assert!(has(&[0x13, 0, 30]), "Server Keep Alive");
+    assert!(has(&[0x11, 0, 1, 0x51, 0x80]), "Session Expiry Interval of a day");
+    assert!(has(&[0x2A, 0]) && has(&[0x29, 0]), "no shared subscriptions, no identifiers");
+    assert!(has(b"auto-"), "Assigned Client Identifier");
+}
+
+#[tokio::test]
+async fn an_empty_client_id_needs_a_clean_v3_session() {
+    let broker = start_accepting(settings()).await;
+    Raw::login(&broker, &Connect::v3("", "dev").bytes()).await;
+    let mut raw = Raw::open(&broker).await;
+    raw.send(&Connect { clean: false, ..Connect::v3("", "dev") }.bytes()).await;
+    assert_eq!(raw.packet().await.body[1], 2);
+    raw.closed().await;
+}
+
+#[tokio::test]
+async fn other_versions_and_enhanced_authentication_are_refused_by_code() {
+    let broker = start_accepting(settings()).await;
+    let mut old = Raw::open(&broker).await;
+    old.send(&packet(0x10, b"\x00\x06MQIsdp\x03\x02\x00\x3C\x00\x01c")).await;
+    assert_eq!(old.packet().await.body[1], 1);
+    old.closed().await;
+    let mut future = Raw::open(&broker).await;
+    future.send(&packet(0x10, b"\x00\x04MQTT\x06\x02\x00\x3C\x00\x00\x01c")).await;
+    assert_eq!(future.packet().await.body[1], 0x84);
+    future.closed().await;
+    let mut enhanced = Connect::v5("c", "dev");
+    enhanced.properties = vec![0x15, 0, 1, b'x'];
+    let mut raw = Raw::open(&broker).await;
+    raw.send(&enhanced.bytes()).await;
+    assert_eq!(raw.packet().await.body[1], 0x8C);
+    raw.closed().await;
+}
+
+#[tokio::test]
+async fn foreign_filters_are_refused_one_by_one() {
+    let broker = start_accepting(settings()).await;
+    let filters = [
+        ("down/dev/a", 1),
+        ("down/dev/+/x", 2),
+        ("down/other/a", 1),
+        ("#", 0),
+        ("$share/g/down/dev/a", 1),
+        ("down/dev/#/x", 1),
+        ("", 1),
+    ];
+    let expected = [
+        (true, vec![1u8, 1, 0x87, 0x87, 0x9E, 0x8F, 0x8F]),
+        (false, vec![1, 1, 0x80, 0x80, 0x80, 0x80, 0x80]),
+    ];
+    for (v5, codes) in expected {
+        let mut raw = Raw::login(&broker, &Connect { v5, ..Connect::v3("c", "dev") }.bytes()).await;
+        raw.send(&subscribe(v5, 7, &filters)).await;
+        let suback = raw.packet().await;
+        assert_eq!(suback.first, 0x90);
+        assert_eq!(suback.body[..2], [0, 7]);
+        assert_eq!(suback.body[suback.body.len() - filters.len()..], codes[..]);
+    }
+}
+
+#[tokio::test]
+async fn a_forbidden_publish_is_answered_0x87_and_never_reaches_the_consumer() {
+    let (broker, mut inlets) = start(settings()).await;
+    let mut raw = Raw::login(&broker, &Connect::v5("c", "dev").bytes()).await;
+    let sent = [
+        publish(true, "up/other/x", 1, b"no"),
+        publish(true, "up/other/x", 0, b"no"),
+        publish(true, "$SYS/x", 2, b"no"),
+        publish(true, "up/dev/x", 3, b"yes"),
+    ];
+    raw.send(&sent.concat()).await;
+    for id in [1, 2] {
+        let puback = raw.packet().await;
+        assert!(is_puback(&puback, id), "{puback:?}");
+        assert_eq!(puback.body[2], 0x87);
+    }
+    let batch = within(inlets.normal.recv()).await.unwrap();
+    assert_eq!(batch.messages.len(), 1);
+    assert_eq!((&*batch.identity, &*batch.client_id), ("dev", "c"));
+    assert_eq!(&batch.messages[0].payload[..], b"yes");
+    assert_eq!(broker.counts().forbidden, 3);
+}
+
+#[tokio::test]
+async fn a_v3_client_that_publishes_where_it_may_not_is_cut_off_at_qos_1_only() {
+    let (broker, mut inlets) = start(settings()).await;
+    let mut raw = Raw::login(&broker, &Connect::v3("c", "dev").bytes()).await;
+    raw.send(&publish(false, "up/other/x", 0, b"no")).await;
+    raw.ping().await;
+    raw.send(&publish(false, "up/other/x", 1, b"no")).await;
+    raw.closed().await;
+    crate::support::next_up(&mut inlets).await;
+    assert_eq!(crate::support::next_down(&mut inlets).await, broker::DownCause::NotPermitted);
+}
+
+#[tokio::test]
+async fn topics_beyond_the_limits_are_refused() {
+    let broker = start_accepting(settings()).await;
+    let mut raw = Raw::login(&broker, &Connect::v5("c", "dev").bytes()).await;
+    let deep = format!("up/dev/{}", "a/".repeat(200));
+    let long = format!("up/dev/{}", "a".repeat(60_000));
+    for (id, topic) in [(1, deep), (2, long)] {
+        raw.send(&publish(true, &topic, id, b"")).await;
+        assert_eq!(raw.packet().await.body[2], 0x90);
+    }
+    let many: Vec<String> = (0..100).map(|i| format!("down/dev/{i}")).collect();
+    let filters: Vec<(&str, u8)> = many.iter().map(|filter| (filter.as_str(), 0)).collect();
+    raw.send(&subscribe(true, 9, &filters)).await;
+    let suback = raw.packet().await;
+    assert_eq!(suback.body.iter().filter(|code| **code == 0x97).count(), 36, "64 are allowed");
+}

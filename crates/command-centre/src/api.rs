@@ -1,0 +1,12 @@
+//! The API's handlers, one file a resource. A handler reads the view or the ledger, shapes an answer, and asks
+//! [`crate::Actions`] for whatever changes something.
+
+pub(crate) mod alerts;
+pub(crate) mod devices;
+pub(crate) mod feed;
+pub(crate) mod health;
+pub(crate) mod map;
+pub(crate) mod quarantine;
+pub(crate) mod regions;
+pub(crate) mod session;
+pub(crate) mod units;

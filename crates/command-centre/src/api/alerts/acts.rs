@@ -1,0 +1,163 @@
+//! What people do with an alert. Nothing is decided here: the act is journalled, the desk says what it made of it.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Extension, State};
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse, Response};
+use model::alert::{Action, Refused};
+use model::{AlertId, Command, Verdict};
+use serde::{Deserialize, Serialize};
+
+use super::story::{alert_id, no_alert};
+use crate::access::Caller;
+use crate::extract::{InBody, InPath};
+use crate::problem::{Kind, Problem};
+use crate::settings::Settings;
+use crate::shapes::AlertShape;
+use crate::shared::Shared;
+
+/// Characters of an idempotency key.
+const KEY_CHARS_MAX: usize = 64;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Act {
+    note: Option<Box<str>>,
+    /// Code of the person whose act it is, where somebody else enters it.
+    person: Option<Box<str>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Verification {
+    verdict: Verdict,
+    note: Option<Box<str>>,
+    person: Option<Box<str>>,
+}
+
+#[derive(Serialize)]
+struct Answer<'a> {
+    alert: AlertShape<'a>,
+}
+
+/// `POST /api/v1/alerts/{id}/acknowledge`
+pub(crate) async fn acknowledge(
+    State(shared): State<Arc<Shared>>,
+    Extension(caller): Extension<Caller>,
+    InPath(id): InPath<String>,
+    headers: HeaderMap,
+    InBody(act): InBody<Act>,
+) -> Result<Response, Problem> {
+    submit(&shared, caller, &id, &headers, Action::Acknowledge, act).await
+}
+
+/// `POST /api/v1/alerts/{id}/arrive`
+pub(crate) async fn arrive(
+    State(shared): State<Arc<Shared>>,
+    Extension(caller): Extension<Caller>,
+    InPath(id): InPath<String>,
+    headers: HeaderMap,
+    InBody(act): InBody<Act>,
+) -> Result<Response, Problem> {
+    submit(&shared, caller, &id, &headers, Action::Arrive, act).await
+}
+
+/// `POST /api/v1/alerts/{id}/verify`
+pub(crate) async fn verify(
+    State(shared): State<Arc<Shared>>,
+    Extension(caller): Extension<Caller>,
+    InPath(id): InPath<String>,
+    headers: HeaderMap,
+    InBody(body): InBody<Verification>,
+) -> Result<Response, Problem> {
+    let act = Act { note: body.note, person: body.person };
+    submit(&shared, caller, &id, &headers, Action::Verify(body.verdict), act).await
+}
+
+/// `POST /api/v1/alerts/{id}/close`
+pub(crate) async fn close(
+    State(shared): State<Arc<Shared>>,
+    Extension(caller): Extension<Caller>,
+    InPath(id): InPath<String>,
+    headers: HeaderMap,
+    InBody(act): InBody<Act>,
+) -> Result<Response, Problem> {
+    submit(&shared, caller, &id, &headers, Action::Close, act).await
+}
+
+async fn submit(
+    shared: &Shared,
+    caller: Caller,
+    id: &str,
+    headers: &HeaderMap,
+    action: Action,
+    act: Act,
+) -> Result<Response, Problem> {
+    let id = alert_id(id)?;
+    let key = idempotency_key(headers)?;
+    check_act(shared, &act)?;
+    check_in_sight(shared, &caller, id).await?;
+    let command_id = shared.command_id(&caller.subject, key);
+    let person = act.person.unwrap_or_else(|| caller.subject.clone());
+    let entered_by = (person != caller.subject).then_some(caller.subject);
+    let command = Command { id: command_id, person, entered_by, alert: id, action, note: act.note };
+    let outcome = within_deadline(shared, shared.parts.actions.submit(command)).await??;
+    match outcome.result {
+        Ok(summary) if summary.id != id => {
+            let detail = format!("this Idempotency-Key was used before, for alert {}: take a new one", summary.id);
+            Err(Problem::new(Kind::Invalid, detail).with("field", "Idempotency-Key"))
+        }
+        Ok(summary) => {
+            let roster = shared.parts.view.roster();
+            Ok(Json(Answer { alert: AlertShape::new(&summary, &roster) }).into_response())
+        }
+        Err(Refused::Unknown(id)) => Err(no_alert(id)),
+        Err(Refused::Forbidden(why)) => Err(Problem::new(Kind::Conflict, why)),
+    }
+}
+
+fn check_act(shared: &Shared, act: &Act) -> Result<(), Problem> {
+    let limit = shared.parts.settings.note_limit_chars;
+    if act.note.as_ref().is_some_and(|note| note.chars().count() > limit) {
+        return Err(Problem::field("note", format!("note: must have {limit} characters at most")));
+    }
+    match &act.person {
+        Some(code) if shared.parts.view.roster().person_by_code(code).is_none() => {
+            Err(Problem::field("person", format!("person: there is nobody with the code {code} on the roster")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// 404 for an alert that the caller does not see.
+async fn check_in_sight(shared: &Shared, caller: &Caller, id: AlertId) -> Result<(), Problem> {
+    let grid = match shared.parts.view.open_alert(id) {
+        Some(alert) => Some(alert.grid),
+        None => shared.read(move |ledger| ledger.alert(id)).await?.map(|alert| alert.grid),
+    };
+    if grid.is_some_and(|grid| caller.sees(grid)) { Ok(()) } else { Err(no_alert(id)) }
+}
+
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
+    let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
+    let key = value.to_str().ok().map(str::trim).filter(|key| (1..=KEY_CHARS_MAX).contains(&key.len()));
+    key.map(Some).ok_or_else(|| {
+        let detail = format!("Idempotency-Key must be 1 to {KEY_CHARS_MAX} characters of visible ASCII");
+        Problem::new(Kind::BadRequest, detail).with("field", "Idempotency-Key")
+    })
+}
+
+/// Waits for an act as long as the settings allow.
+pub(crate) async fn within_deadline<T>(shared: &Shared, act: impl Future<Output = T>) -> Result<T, Problem> {
+    let deadline_ms = shared.parts.settings.action_deadline_ms;
+    tokio::time::timeout(Settings::ms(deadline_ms), act).await.map_err(|_| {
+        tracing::error!(deadline_ms, "an act did not pass journal and desk in time");
+        let detail = format!(
+            "not done within {deadline_ms} ms; it may still take effect: ask again with the same Idempotency-Key"
+        );
+        Problem::new(Kind::Deadline, detail)
+    })
+}

@@ -1,0 +1,193 @@
+//! One alert with all that led to it and all that was done.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Extension, State};
+use axum::response::{IntoResponse, Response};
+use model::alert::{Evidence, HistoryItem, ReceiptOutcome, Rung};
+use model::{Alert, AlertId, Colour, Delivery, DeliveryState, Roster, UnitStatus};
+use serde::Serialize;
+
+use crate::access::Caller;
+use crate::api::units::reasons;
+use crate::extract::InPath;
+use crate::problem::{Kind, Problem};
+use crate::shapes::{AlertShape, MarkShape, PersonShape, ReasonShape, device_key, person_name};
+use crate::shared::Shared;
+
+#[derive(Serialize)]
+struct Story<'a> {
+    #[serde(flatten)]
+    head: AlertShape<'a>,
+    /// When the present ring began.
+    rang_ms: u64,
+    acknowledged: Vec<MarkShape<'a>>,
+    arrived: Vec<MarkShape<'a>>,
+    /// Who said what it is.
+    verified: Option<MarkShape<'a>>,
+    evidence: Vec<EvidenceShape<'a>>,
+    history: Vec<HistoryShape<'a>>,
+    ladder: Vec<RungShape<'a>>,
+    deliveries: Vec<DeliveryShape<'a>>,
+    /// Why the unit has its colour now.
+    reasons: Vec<ReasonShape<'a>>,
+}
+
+#[derive(Serialize)]
+struct EvidenceShape<'a> {
+    at_ms: u64,
+    rule: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    device: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    location: Option<&'a str>,
+    colour: Colour,
+    text_zh: &'a str,
+    text_en: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    alarm: Option<&'a str>,
+}
+
+impl<'a> EvidenceShape<'a> {
+    fn new(evidence: &'a Evidence, roster: &'a Roster) -> EvidenceShape<'a> {
+        EvidenceShape {
+            at_ms: evidence.at_ms,
+            rule: &evidence.rule,
+            device: device_key(roster, evidence.device),
+            location: evidence.device.and_then(|id| roster.device(id)).map(|device| &*device.location),
+            colour: evidence.colour,
+            text_zh: &evidence.words.zh,
+            text_en: &evidence.words.en,
+            alarm: evidence.alarm.as_deref(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct HistoryShape<'a> {
+    at_ms: u64,
+    what: &'a str,
+    by: &'a str,
+    by_name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<&'a str>,
+}
+
+impl<'a> HistoryShape<'a> {
+    fn new(item: &'a HistoryItem, roster: &'a Roster) -> HistoryShape<'a> {
+        HistoryShape {
+            at_ms: item.at_ms,
+            what: &item.what,
+            by: &item.by,
+            by_name: person_name(roster, &item.by),
+            note: item.note.as_deref(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct RungShape<'a> {
+    whom: &'a str,
+    due_ms: u64,
+    told_ms: Option<u64>,
+    people: Vec<PersonShape<'a>>,
+}
+
+impl<'a> RungShape<'a> {
+    fn new(rung: &'a Rung, roster: &'a Roster) -> RungShape<'a> {
+        RungShape {
+            whom: &rung.whom,
+            due_ms: rung.due_ms,
+            told_ms: rung.told_ms,
+            people: rung.people.iter().filter_map(|id| roster.person(*id)).map(PersonShape::new).collect(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct DeliveryShape<'a> {
+    id: &'a str,
+    whom: &'a str,
+    person: &'a str,
+    person_name: &'a str,
+    channel: &'a str,
+    state: DeliveryState,
+    owed_ms: u64,
+    attempts: Vec<AttemptShape<'a>>,
+    attempt_count: u32,
+}
+
+#[derive(Serialize)]
+struct AttemptShape<'a> {
+    at_ms: u64,
+    outcome: ReceiptOutcome,
+    reason: &'a str,
+}
+
+impl<'a> DeliveryShape<'a> {
+    fn new(delivery: &'a Delivery) -> DeliveryShape<'a> {
+        let attempts = delivery.attempts.iter().map(|attempt| AttemptShape {
+            at_ms: attempt.at_ms,
+            outcome: attempt.outcome,
+            reason: &attempt.reason,
+        });
+        DeliveryShape {
+            id: delivery.id.as_str(),
+            whom: &delivery.whom,
+            person: &delivery.person_code,
+            person_name: &delivery.person_name,
+            channel: &delivery.channel,
+            state: delivery.state,
+            owed_ms: delivery.owed_ms,
+            attempts: attempts.collect(),
+            attempt_count: delivery.attempt_count,
+        }
+    }
+}
+
+/// What the ledger holds of one alert.
+struct Kept {
+    alert: Alert,
+    deliveries: Vec<Delivery>,
+    unit: Option<UnitStatus>,
+}
+
+/// `GET /api/v1/alerts/{id}`
+pub(crate) async fn one(
+    State(shared): State<Arc<Shared>>,
+    Extension(caller): Extension<Caller>,
+    InPath(id): InPath<String>,
+) -> Result<Response, Problem> {
+    let id = alert_id(&id)?;
+    let read = move |ledger: &dyn model::Ledger| {
+        let Some(alert) = ledger.alert(id)? else { return Ok(None) };
+        Ok(Some(Kept { deliveries: ledger.deliveries(id)?, unit: ledger.unit(id.unit)?, alert }))
+    };
+    let kept = shared.read(read).await?.filter(|kept| caller.sees(kept.alert.grid)).ok_or_else(|| no_alert(id))?;
+    let roster = shared.parts.view.roster();
+    let (alert, roster) = (&kept.alert, &*roster);
+    let summary = alert.summary();
+    Ok(Json(Story {
+        head: AlertShape::new(&summary, roster),
+        rang_ms: alert.rang_ms,
+        acknowledged: alert.acknowledged.iter().map(|mark| MarkShape::new(mark, roster)).collect(),
+        arrived: alert.arrived.iter().map(|mark| MarkShape::new(mark, roster)).collect(),
+        verified: alert.verdict.as_ref().map(|(_, mark)| MarkShape::new(mark, roster)),
+        evidence: alert.evidence.iter().map(|evidence| EvidenceShape::new(evidence, roster)).collect(),
+        history: alert.history.iter().map(|item| HistoryShape::new(item, roster)).collect(),
+        ladder: alert.ladder.iter().map(|rung| RungShape::new(rung, roster)).collect(),
+        deliveries: kept.deliveries.iter().map(DeliveryShape::new).collect(),
+        reasons: reasons(kept.unit.as_ref().map_or(&[], |status| &status.reasons), roster),
+    })
+    .into_response())
+}
+
+/// The id in a path; 404 when it cannot be one.
+pub(super) fn alert_id(text: &str) -> Result<AlertId, Problem> {
+    text.parse().map_err(|error: model::ids::IdError| Problem::new(Kind::NotFound, error.to_string()))
+}
+
+pub(super) fn no_alert(id: AlertId) -> Problem {
+    Problem::new(Kind::NotFound, format!("there is no alert {id} within this token's scope"))
+}

@@ -1,0 +1,125 @@
+//! Messages that could not be decoded or admitted, for whoever helps a vendor.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use model::Quarantined;
+use serde::{Deserialize, Serialize};
+
+use crate::extract::{Params, page_limit};
+use crate::problem::Problem;
+use crate::shared::Shared;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Asked {
+    /// `next` of the page before.
+    after: Option<u64>,
+    limit: Option<usize>,
+    vendor: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Page {
+    items: Vec<Item>,
+    next: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct Item {
+    id: u64,
+    at_ms: u64,
+    sender: Box<str>,
+    topic: Box<str>,
+    reason: Box<str>,
+    detail: Box<str>,
+    payload_base64: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    payload_text: Option<String>,
+}
+
+impl Item {
+    fn new(id: u64, message: Quarantined) -> Item {
+        Item {
+            id,
+            at_ms: message.at_ms,
+            payload_base64: STANDARD.encode(&message.payload),
+            payload_text: std::str::from_utf8(&message.payload).ok().map(str::to_owned),
+            sender: message.sender,
+            topic: message.topic,
+            reason: message.reason,
+            detail: message.detail,
+        }
+    }
+}
+
+/// `GET /api/v1/quarantine`, newest first.
+pub(crate) async fn list(
+    State(shared): State<Arc<Shared>>,
+    Params(asked): Params<Asked>,
+) -> Result<Response, Problem> {
+    let settings = &shared.parts.settings;
+    let limit = page_limit(asked.limit, settings.page_default, settings.page_max)?;
+    let scan_max = settings.scan_max;
+    let page = shared
+        .read(move |ledger| {
+            let mut page = Page { items: Vec::new(), next: asked.after };
+            let mut scanned = 0;
+            loop {
+                let rows = ledger.quarantine(page.next, limit)?;
+                let is_last = rows.len() < limit;
+                scanned += rows.len();
+                for (id, message) in rows {
+                    page.next = Some(id);
+                    if asked.vendor.as_deref().is_none_or(|vendor| is_of_vendor(&message, vendor)) {
+                        page.items.push(Item::new(id, message));
+                        if page.items.len() == limit {
+                            return Ok(page);
+                        }
+                    }
+                }
+                if is_last {
+                    page.next = None;
+                    return Ok(page);
+                }
+                if scanned >= scan_max {
+                    return Ok(page);
+                }
+            }
+        })
+        .await?;
+    Ok(Json(page).into_response())
+}
+
+/// By the topic's vendor level, or by the sender where the topic is not one of ours.
+fn is_of_vendor(message: &Quarantined, vendor: &str) -> bool {
+    let mut levels = message.topic.split('/');
+    match (levels.next(), levels.next(), levels.next()) {
+        (Some("fire"), Some(_), Some(named)) => named == vendor,
+        _ => message.sender.split('/').next() == Some(vendor),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_belongs_to_the_vendor_of_its_topic() {
+        let message = |topic: &str, sender: &str| Quarantined {
+            at_ms: 0,
+            sender: sender.into(),
+            topic: topic.into(),
+            reason: "".into(),
+            detail: "".into(),
+            payload: Box::default(),
+        };
+        assert!(is_of_vendor(&message("fire/v1/acme/d1/alarm", "other"), "acme"));
+        assert!(!is_of_vendor(&message("fire/v1/acme/d1/alarm", "zeta"), "zeta"));
+        assert!(is_of_vendor(&message("strange", "zeta/d9"), "zeta"));
+    }
+}

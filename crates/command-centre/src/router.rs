@@ -1,0 +1,142 @@
+//! The table of routes, and what holds for all of them: role, deadline, headers, measures.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderValue, Method, header};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodRouter, delete, get, post};
+use tokio::time::Instant;
+
+use crate::access::Role;
+use crate::api::{alerts, devices, feed, health, map, quarantine, regions, session, units};
+use crate::problem::{Kind, Problem};
+use crate::settings::Settings;
+use crate::shared::Shared;
+use crate::{api, screen};
+
+/// What a route asks of its caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    /// No token.
+    Nothing,
+    /// A token with this role, or one above it.
+    Role(Role),
+}
+
+/// One operation of the API.
+#[derive(Clone, Copy)]
+pub struct Route {
+    pub method: &'static str,
+    /// As in the OpenAPI document.
+    pub path: &'static str,
+    pub need: Need,
+    handler: fn() -> MethodRouter<Arc<Shared>>,
+}
+
+const fn route(
+    method: &'static str,
+    path: &'static str,
+    need: Need,
+    handler: fn() -> MethodRouter<Arc<Shared>>,
+) -> Route {
+    Route { method, path, need, handler }
+}
+
+const ANYONE: Need = Need::Nothing;
+const VIEWER: Need = Need::Role(Role::Viewer);
+const OPERATOR: Need = Need::Role(Role::Operator);
+const ADMIN: Need = Need::Role(Role::Admin);
+
+/// Every operation. The order is that of `openapi.json`.
+pub const ROUTES: &[Route] = &[
+    route("GET", "/livez", ANYONE, || get(health::live)),
+    route("GET", "/readyz", ANYONE, || get(health::ready)),
+    route("GET", "/metrics", ANYONE, || get(health::metrics)),
+    route("GET", "/api/v1/openapi.json", ANYONE, || get(health::openapi)),
+    route("POST", "/api/v1/session", ANYONE, || post(session::sign_in)),
+    route("DELETE", "/api/v1/session", ANYONE, || delete(session::sign_out)),
+    route("GET", "/api/v1/me", VIEWER, || get(session::me)),
+    route("GET", "/api/v1/bootstrap", VIEWER, || get(feed::bootstrap)),
+    route("GET", "/api/v1/feed", VIEWER, || get(feed::feed)),
+    route("GET", "/api/v1/events", VIEWER, || get(feed::events)),
+    route("GET", "/api/v1/alerts", VIEWER, || get(alerts::list)),
+    route("GET", "/api/v1/alerts/{id}", VIEWER, || get(alerts::one)),
+    route("POST", "/api/v1/alerts/{id}/acknowledge", OPERATOR, || post(alerts::acknowledge)),
+    route("POST", "/api/v1/alerts/{id}/arrive", OPERATOR, || post(alerts::arrive)),
+    route("POST", "/api/v1/alerts/{id}/verify", OPERATOR, || post(alerts::verify)),
+    route("POST", "/api/v1/alerts/{id}/close", OPERATOR, || post(alerts::close)),
+    route("GET", "/api/v1/regions/{code}", VIEWER, || get(regions::one)),
+    route("GET", "/api/v1/units", VIEWER, || get(units::list)),
+    route("GET", "/api/v1/units/{code}", VIEWER, || get(units::one)),
+    route("GET", "/api/v1/quarantine", ADMIN, || get(quarantine::list)),
+    route("GET", "/api/v1/map/geometry", VIEWER, || get(map::geometry)),
+    route("GET", "/api/v1/map/snapshot", VIEWER, || get(map::snapshot)),
+    route("POST", "/api/v1/devices/{vendor}/{device}/command", OPERATOR, || post(devices::command)),
+    route("POST", "/api/v1/roster/reload", ADMIN, || post(devices::reload_roster)),
+];
+
+pub(crate) fn build(shared: &Arc<Shared>) -> Router {
+    let mut router = Router::new();
+    for route in ROUTES {
+        let handler = match route.need {
+            Need::Nothing => (route.handler)(),
+            Need::Role(role) => {
+                (route.handler)().route_layer(from_fn_with_state((Arc::clone(shared), role), api::session::authorise))
+            }
+        };
+        router = router.route(route.path, handler);
+    }
+    router
+        .method_not_allowed_fallback(async |method: Method, request: Request| {
+            let path = request.uri().path();
+            Problem::new(Kind::MethodNotAllowed, format!("{path} does not take {method}; the Allow header says what it takes"))
+        })
+        .route_layer(from_fn(label))
+        .fallback(screen::serve)
+        .layer(from_fn_with_state(Arc::clone(shared), envelope))
+        .with_state(Arc::clone(shared))
+}
+
+/// The route's path, for the measures.
+#[derive(Clone)]
+struct Label(MatchedPath);
+
+async fn label(path: MatchedPath, request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    response.extensions_mut().insert(Label(path));
+    response
+}
+
+/// Deadline, security headers, measures.
+async fn envelope(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
+    let began = Instant::now();
+    let is_api = screen::is_api(request.uri().path());
+    let deadline_ms = shared.parts.settings.request_deadline_ms;
+    let mut response = match tokio::time::timeout(Settings::ms(deadline_ms), next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => {
+            tracing::warn!(deadline_ms, "a request was given up at its deadline");
+            let detail = format!("no answer within {deadline_ms} ms; the station is overloaded, try again");
+            Problem::new(Kind::Deadline, detail).into_response()
+        }
+    };
+    let fixed = [
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::CONTENT_SECURITY_POLICY, screen::CONTENT_SECURITY_POLICY),
+    ];
+    for (name, value) in fixed {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    if is_api {
+        response.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    }
+    let route = response.extensions().get::<Label>().map_or_else(|| "other".to_owned(), |label| label.0.as_str().to_owned());
+    let status = response.status().as_u16().to_string();
+    metrics::counter!("fenghuo_command_centre_requests_total", "route" => route.clone(), "status" => status).increment(1);
+    metrics::histogram!("fenghuo_command_centre_answer_seconds", "route" => route).record(began.elapsed().as_secs_f64());
+    response
+}

@@ -1,0 +1,131 @@
+//! The read model: what the screens and lists ask for most, in memory, told by the desk after each commit.
+//!
+//! Three steps make a batch known, in this order: the state (with the cursor it is exact at), the ring of recent
+//! events, the watch that wakes the feed's readers. So whoever has heard of an event finds a state that holds it.
+
+mod picture;
+mod ring;
+mod state;
+
+use std::sync::{Arc, RwLock};
+
+use model::finding::DeviceChange;
+use model::{Alert, AlertId, Cursor, DeviceId, Ledger, LedgerBatch, RegionCode, Roster, StoreError};
+use tokio::sync::watch;
+
+pub(crate) use picture::{Picture, RegionFacts};
+pub(crate) use ring::{Recent, Told};
+use ring::Ring;
+use state::State;
+
+use crate::access::Caller;
+use crate::actions::{DeviceStatus, Devices};
+use crate::settings::Settings;
+
+/// The read model. One writer (the desk's thread), any number of readers; all locks are short and none is held
+/// across IO.
+pub struct View {
+    state: RwLock<State>,
+    ring: RwLock<Ring>,
+    newest: watch::Sender<Cursor>,
+}
+
+/// Unit colours as the map's snapshot has them, with the cursor they are exact at.
+pub(crate) struct Colours {
+    pub cursor: Cursor,
+    pub roster: Arc<Roster>,
+    /// [`model::Colour::byte`] by unit number, 0 for a unit never judged.
+    pub bytes: Vec<u8>,
+}
+
+const LOCK: &str = "no holder of this lock panics; the desk's thread ends the process when it does";
+
+impl View {
+    /// The state that the ledger holds, with the roster in force. To be called before the desk commits again.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the ledger cannot be read.
+    pub fn load(ledger: &dyn Ledger, roster: Arc<Roster>, settings: &Settings) -> Result<View, StoreError> {
+        let state = State::load(ledger, roster)?;
+        let ring = Ring::new(state.cursor, settings.feed_ring_events);
+        let newest = watch::Sender::new(state.cursor);
+        Ok(View { state: RwLock::new(state), ring: RwLock::new(ring), newest })
+    }
+
+    /// Takes in what a journal commit changed; to be called on the desk's thread, after each ledger commit, in order.
+    ///
+    /// A batch that the ledger already had when this view was loaded changes nothing but the devices, which the ledger
+    /// does not keep. `roster` is the one in force after the commit.
+    pub fn apply(&self, batch: &LedgerBatch, roster: &Arc<Roster>, devices: &[DeviceChange]) {
+        let is_new = self.state.write().expect(LOCK).apply(batch, roster, devices);
+        if !is_new || batch.feed.is_empty() {
+            return;
+        }
+        let newest = {
+            let mut ring = self.ring.write().expect(LOCK);
+            ring.push(&batch.feed);
+            ring.newest()
+        };
+        self.newest.send_replace(newest);
+    }
+
+    /// Cursor of the newest event that the state holds.
+    pub fn cursor(&self) -> Cursor {
+        self.state.read().expect(LOCK).cursor
+    }
+
+    /// The roster in force.
+    pub fn roster(&self) -> Arc<Roster> {
+        Arc::clone(&self.state.read().expect(LOCK).roster)
+    }
+
+    /// Wakes when there are new events.
+    pub(crate) fn follow(&self) -> watch::Receiver<Cursor> {
+        self.newest.subscribe()
+    }
+
+    /// Up to `limit` events after `after`, as far as the ring holds them.
+    pub(crate) fn recent(&self, after: Cursor, limit: usize) -> Recent {
+        self.ring.read().expect(LOCK).recent(after, limit)
+    }
+
+    /// Time of the newest commit taken in, ms since 1970.
+    pub(crate) fn at_ms(&self) -> u64 {
+        self.state.read().expect(LOCK).at_ms
+    }
+
+    /// Open alerts in a region, newest first, exact at a cursor.
+    pub(crate) fn open_alerts(&self, region: Option<RegionCode>) -> (Cursor, Arc<Roster>, Vec<Arc<Alert>>) {
+        let state = self.state.read().expect(LOCK);
+        (state.cursor, Arc::clone(&state.roster), state.open_alerts(region))
+    }
+
+    /// An alert, while it is open.
+    pub(crate) fn open_alert(&self, id: AlertId) -> Option<Arc<Alert>> {
+        self.state.read().expect(LOCK).open.get(&id).cloned()
+    }
+
+    /// A region with its children and, when asked, its open alerts, exact at a cursor; `None` for a region that is
+    /// not there or that the caller sees no part of. No region: the caller's scope, or the city.
+    pub(crate) fn picture(&self, caller: &Caller, region: Option<RegionCode>, with_alerts: bool) -> Option<Picture> {
+        self.state.read().expect(LOCK).picture(caller, region, with_alerts)
+    }
+
+    /// The map's colours.
+    pub(crate) fn colours(&self) -> Colours {
+        let state = self.state.read().expect(LOCK);
+        Colours { cursor: state.cursor, roster: Arc::clone(&state.roster), bytes: state.colours.clone() }
+    }
+
+    /// Colour bytes by unit number, and since when, ms since 1970.
+    pub(crate) fn colours_since(&self) -> (Arc<Roster>, Vec<u8>, Vec<u64>) {
+        let state = self.state.read().expect(LOCK);
+        (Arc::clone(&state.roster), state.colours.clone(), state.since_ms.clone())
+    }
+}
+
+impl Devices for View {
+    fn status(&self, device: DeviceId) -> DeviceStatus {
+        self.state.read().expect(LOCK).devices.get(device.index()).copied().unwrap_or_default()
+    }
+}

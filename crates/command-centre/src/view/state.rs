@@ -1,0 +1,120 @@
+//! The state behind the view's lock.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use model::finding::DeviceChange;
+use model::{
+    Alert, AlertId, ColourCounts, Cursor, Epoch, Ledger, LedgerBatch, RegionCode, Roster, StoreError, UnitStatus,
+};
+use rustc_hash::FxHashMap;
+
+use crate::actions::DeviceStatus;
+
+pub(super) struct State {
+    epoch: Epoch,
+    pub(super) at_ms: u64,
+    pub(super) cursor: Cursor,
+    pub(super) roster: Arc<Roster>,
+    /// [`model::Colour::byte`] by unit number.
+    pub(super) colours: Vec<u8>,
+    pub(super) since_ms: Vec<u64>,
+    pub(super) counts: FxHashMap<RegionCode, ColourCounts>,
+    pub(super) open: BTreeMap<AlertId, Arc<Alert>>,
+    /// Open alerts in regions of every level, counted.
+    pub(super) open_in: FxHashMap<RegionCode, u32>,
+    pub(super) devices: Vec<DeviceStatus>,
+}
+
+impl State {
+    pub(super) fn load(ledger: &dyn Ledger, roster: Arc<Roster>) -> Result<State, StoreError> {
+        let cursor = ledger.newest_cursor();
+        let newest = ledger.feed(cursor.saturating_sub(1), 1)?;
+        let mut state = State {
+            epoch: ledger.applied(),
+            at_ms: newest.first().map_or(0, |event| event.at_ms),
+            cursor,
+            colours: vec![0; roster.units().len()],
+            since_ms: vec![0; roster.units().len()],
+            devices: vec![DeviceStatus::default(); roster.devices().len()],
+            roster,
+            counts: ledger.regions()?.iter().map(|status| (status.region, status.counts)).collect(),
+            open: BTreeMap::new(),
+            open_in: FxHashMap::default(),
+        };
+        for status in ledger.units()? {
+            state.set_unit(&status);
+        }
+        for alert in ledger.open_alerts()? {
+            state.set_alert(&Arc::new(alert));
+        }
+        Ok(state)
+    }
+
+    /// Returns whether the batch was new.
+    pub(super) fn apply(&mut self, batch: &LedgerBatch, roster: &Arc<Roster>, devices: &[DeviceChange]) -> bool {
+        if roster.version() > self.roster.version() {
+            self.colours.resize(roster.units().len(), 0);
+            self.since_ms.resize(roster.units().len(), 0);
+            self.devices.resize(roster.devices().len(), DeviceStatus::default());
+            self.roster = Arc::clone(roster);
+        }
+        for change in devices {
+            if let Some(status) = self.devices.get_mut(change.device.index()) {
+                let last_seen_ms = (change.last_seen_ms > 0).then_some(change.last_seen_ms);
+                *status = DeviceStatus { alive: Some(change.alive), last_seen_ms };
+            }
+        }
+        if batch.epoch <= self.epoch {
+            return false;
+        }
+        self.epoch = batch.epoch;
+        self.at_ms = self.at_ms.max(batch.at_ms);
+        for status in &batch.units {
+            self.set_unit(status);
+        }
+        for status in &batch.regions {
+            self.counts.insert(status.region, status.counts);
+        }
+        for alert in &batch.alerts {
+            self.set_alert(alert);
+        }
+        if let Some(newest) = batch.feed.last() {
+            self.cursor = newest.cursor;
+        }
+        true
+    }
+
+    fn set_unit(&mut self, status: &UnitStatus) {
+        let at = status.unit.index();
+        if at >= self.colours.len() {
+            // a unit that the ledger knows and the roster in force does not; shown once the roster does
+            self.colours.resize(at + 1, 0);
+            self.since_ms.resize(at + 1, 0);
+        }
+        self.colours[at] = status.colour.byte();
+        self.since_ms[at] = status.since_ms;
+    }
+
+    fn set_alert(&mut self, alert: &Arc<Alert>) {
+        if alert.state.is_open() {
+            if self.open.insert(alert.id, Arc::clone(alert)).is_none() {
+                for region in alert.grid.ancestry() {
+                    *self.open_in.entry(region).or_default() += 1;
+                }
+            }
+        } else if let Some(closed) = self.open.remove(&alert.id) {
+            for region in closed.grid.ancestry() {
+                if let Some(count) = self.open_in.get_mut(&region) {
+                    *count = count.saturating_sub(1);
+                }
+            }
+        }
+    }
+
+    /// Newest first.
+    pub(super) fn open_alerts(&self, region: Option<RegionCode>) -> Vec<Arc<Alert>> {
+        let all = self.open.values().rev();
+        all.filter(|alert| region.is_none_or(|region| region.contains(alert.grid))).cloned().collect()
+    }
+}

@@ -1,0 +1,157 @@
+//! Who may come in at the MQTT listener, and what they may publish and subscribe to there.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use broker::{Grant, Lane, Refusal, TopicFilter};
+use model::{Clock, Level, RegionCode};
+
+use crate::credentials::{Credential, Credentials, Kind};
+
+/// The door's keeper: credentials that can be exchanged while the house is open.
+pub struct Gate {
+    credentials: RwLock<Arc<Credentials>>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Gate {
+    pub fn new(credentials: Credentials, clock: Arc<dyn Clock>) -> Gate {
+        Gate { credentials: RwLock::new(Arc::new(credentials)), clock }
+    }
+
+    /// The credentials in force.
+    pub fn credentials(&self) -> Arc<Credentials> {
+        Arc::clone(&self.credentials.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// New credentials, for those who come from now on.
+    pub fn exchange(&self, credentials: Credentials) {
+        *self.credentials.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(credentials);
+    }
+}
+
+impl broker::Access for Gate {
+    fn authenticate(
+        &self,
+        _client_id: &str,
+        username: Option<&str>,
+        password: Option<&[u8]>,
+    ) -> Result<Grant, Refusal> {
+        let (Some(name), Some(secret)) = (username, password) else { return Err(Refusal::BadCredentials) };
+        let credentials = self.credentials();
+        let credential = credentials.check(name, secret).ok_or(Refusal::BadCredentials)?;
+        grant(credential).ok_or(Refusal::NotAuthorised)
+    }
+
+    fn lane(&self, topic: &str) -> Lane {
+        ingest::lane(topic)
+    }
+
+    fn now_ms(&self) -> u64 {
+        self.clock.now_ms()
+    }
+}
+
+/// What a credential may do; `None` for one that has no business here (a token of the HTTP API).
+fn grant(credential: &Credential) -> Option<Grant> {
+    let (publish, subscribe) = match credential.kind {
+        Kind::Device => device_topics(&credential.subject),
+        Kind::Vendor => device_topics(&format!("{}/+", credential.subject)),
+        Kind::Person => {
+            let own = format!("people/v1/{}/#", credential.subject);
+            (Vec::new(), vec![own, feed_topic(credential.scope)])
+        }
+        Kind::Service => (Vec::new(), vec![feed_topic(credential.scope)]),
+        Kind::Token(_) => return None,
+    };
+    let parse = |topics: Vec<String>| topics.iter().map(|topic| TopicFilter::parse(topic)).collect::<Result<Vec<_>, _>>();
+    match (parse(publish), parse(subscribe)) {
+        (Ok(publish), Ok(subscribe)) => Some(Grant { identity: Arc::clone(&credential.name), publish, subscribe }),
+        (Err(error), _) | (_, Err(error)) => {
+            tracing::warn!(credential = &*credential.name, %error, "subject makes no topic; correct it in credentials.csv");
+            None
+        }
+    }
+}
+
+fn device_topics(device: &str) -> (Vec<String>, Vec<String>) {
+    let up = ["alarm", "telemetry", "event", "state"].map(|kind| format!("fire/v1/{device}/{kind}"));
+    (up.to_vec(), vec![format!("fire/v1/{device}/command")])
+}
+
+/// `feed/v1/{township}/{village}/{grid}/{alert}`, down from the credential's region.
+fn feed_topic(scope: Option<RegionCode>) -> String {
+    let levels = [Level::Township, Level::Village, Level::Grid];
+    let known = levels.iter().map_while(|level| scope.and_then(|scope| scope.at(*level)));
+    let path: String = known.map(|code| format!("{code}/")).collect();
+    format!("feed/v1/{path}#")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::credentials::hash_secret;
+    use broker::Access as _;
+
+    fn gate() -> Gate {
+        let folder = tempfile::tempdir().expect("temp folder");
+        let secret = hash_secret(b"", b"pw");
+        let rows = format!(
+            "name,kind,subject,scope,role,secret\n\
+             d,device,烽火/传感器-1,,,{secret}\nv,vendor,acme,,,{secret}\np,person,P1,331083001001,,{secret}\n\
+             s,service,centre,,,{secret}\nt,token,centre,,admin,{secret}\n"
+        );
+        std::fs::write(folder.path().join("credentials.csv"), rows).expect("written");
+        Gate::new(Credentials::read(folder.path()).expect("valid"), Arc::new(|| 7))
+    }
+
+    fn grant_of(name: &str) -> Result<Grant, Refusal> {
+        gate().authenticate("any", Some(name), Some(b"pw"))
+    }
+
+    fn may_publish(grant: &Grant, topic: &str) -> bool {
+        grant.publish.iter().any(|filter| filter.matches(topic))
+    }
+
+    fn may_subscribe(grant: &Grant, filter: &str) -> bool {
+        let asked = TopicFilter::parse(filter).expect("valid");
+        grant.subscribe.iter().any(|granted| granted.covers(&asked))
+    }
+
+    #[test]
+    fn a_device_speaks_for_itself_alone() {
+        let grant = grant_of("d").expect("comes in");
+        assert!(may_publish(&grant, "fire/v1/烽火/传感器-1/alarm"));
+        assert!(!may_publish(&grant, "fire/v1/烽火/传感器-2/alarm"));
+        assert!(!may_publish(&grant, "fire/v1/烽火/传感器-1/command"));
+        assert!(may_subscribe(&grant, "fire/v1/烽火/传感器-1/command"));
+        assert!(!may_subscribe(&grant, "fire/v1/烽火/+/command"));
+    }
+
+    #[test]
+    fn a_vendor_speaks_for_its_devices() {
+        let grant = grant_of("v").expect("comes in");
+        assert!(may_publish(&grant, "fire/v1/acme/d9/telemetry"));
+        assert!(!may_publish(&grant, "fire/v1/other/d9/telemetry"));
+        assert!(may_subscribe(&grant, "fire/v1/acme/+/command"));
+        assert!(!may_subscribe(&grant, "fire/v1/#"));
+    }
+
+    #[test]
+    fn people_listen_within_their_region() {
+        let grant = grant_of("p").expect("comes in");
+        assert!(grant.publish.is_empty());
+        assert!(may_subscribe(&grant, "people/v1/P1/alert"));
+        assert!(!may_subscribe(&grant, "people/v1/P2/alert"));
+        assert!(may_subscribe(&grant, "feed/v1/331083001/331083001001/#"));
+        assert!(!may_subscribe(&grant, "feed/v1/331083001/#"));
+        assert!(may_subscribe(&grant_of("s").expect("comes in"), "feed/v1/#"));
+    }
+
+    #[test]
+    fn tokens_and_strangers_stay_out() {
+        assert_eq!(grant_of("t").err(), Some(Refusal::NotAuthorised));
+        assert_eq!(grant_of("x").err(), Some(Refusal::BadCredentials));
+        assert_eq!(gate().authenticate("any", None, None).err(), Some(Refusal::BadCredentials));
+        assert_eq!(gate().authenticate("any", Some("d"), Some(b"no")).err(), Some(Refusal::BadCredentials));
+    }
+}

@@ -1,0 +1,143 @@
+//! `fenghuo`: the binary that joins the stages and keeps them running.
+//!
+//! Before it: a configuration file and the roster folder. After it: a station that listens for devices and serves the
+//! command centre. The join is `serve.rs`; everything else here is what the stages ask the outside world for: files,
+//! clock, credentials, signals.
+//!
+//! Invariants
+//! - The wall clock is read here alone (`clock.rs`) and enters the stages as `model::Clock`.
+//! - A pipeline thread that panics ends the process; the restart replays the journal's tail.
+//!
+//! Never here: an `if` about fire.
+#![allow(clippy::print_stdout, clippy::print_stderr)] // a command speaks to the person who typed it
+
+mod access;
+mod actions;
+mod audit;
+mod clock;
+mod config;
+mod credentials;
+mod desk;
+mod outlets;
+mod roster_files;
+mod serve;
+mod telemetry;
+
+use std::io::Read as _;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::Config;
+
+/// Real-time fire-safety station: devices over MQTT in, alerts carried to the end.
+#[derive(Debug, Parser)]
+#[command(name = "fenghuo", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs the station until SIGINT or SIGTERM.
+    Serve(Where),
+    /// Checks configuration, rules, policy, roster and credentials, and starts nothing.
+    CheckConfig(Where),
+    /// Replays the whole journal into a fresh ledger and compares it with the station's; the station must not run.
+    Audit(Where),
+    /// Prints the stored form of a secret read from standard input.
+    HashSecret,
+}
+
+/// The configuration, and what the command line puts over it.
+#[derive(Debug, Args)]
+struct Where {
+    /// Configuration file; without one every setting has its default.
+    #[arg(long)]
+    config: Option<PathBuf>,
+    /// Folder of the store.
+    #[arg(long)]
+    data: Option<PathBuf>,
+    /// Folder of the roster's CSV files.
+    #[arg(long)]
+    roster: Option<PathBuf>,
+    /// Address of the MQTT listener.
+    #[arg(long)]
+    mqtt: Option<SocketAddr>,
+    /// Address of API and screen.
+    #[arg(long)]
+    http: Option<SocketAddr>,
+}
+
+impl Where {
+    fn config(&self) -> Result<Config> {
+        let mut config = match &self.config {
+            Some(path) => Config::read(path)?,
+            None => Config::default(),
+        };
+        if let Some(data) = &self.data {
+            config.station.data.clone_from(data);
+        }
+        if let Some(roster) = &self.roster {
+            config.station.roster.clone_from(roster);
+        }
+        config.mqtt.listen = self.mqtt.unwrap_or(config.mqtt.listen);
+        config.http.listen = self.http.unwrap_or(config.http.listen);
+        Ok(config)
+    }
+}
+
+fn main() -> ExitCode {
+    match run(Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("fenghuo: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<()> {
+    match cli.command {
+        Command::Serve(at) => {
+            let config = at.config()?;
+            telemetry::start(&config.station)?;
+            serve::run(config)
+        }
+        Command::CheckConfig(at) => check(&at.config()?),
+        Command::Audit(at) => audit::run(&at.config()?),
+        Command::HashSecret => {
+            let mut secret = String::new();
+            std::io::stdin().read_to_string(&mut secret).context("reading the secret from standard input")?;
+            let secret = secret.trim_end_matches(['\r', '\n']);
+            if secret.is_empty() {
+                bail!("no secret on standard input: echo one in, e.g. `openssl rand -hex 16 | fenghuo hash-secret`");
+            }
+            println!("{}", credentials::hash_secret(&credentials::fresh_salt()?, secret.as_bytes()));
+            Ok(())
+        }
+    }
+}
+
+/// Everything that a start would refuse, told without starting.
+fn check(config: &Config) -> Result<()> {
+    let laws = serve::Laws::read(&config.station)?;
+    println!("rules: {} bytes, policy: {} bytes: both can be used", laws.rules.len(), laws.policy.len());
+    let rows = serve::read_roster(&config.station.roster)?;
+    let change = model::Roster::default().change_to(&rows).map_err(|faults| serve::told(&faults))?;
+    let credentials = credentials::Credentials::read(&config.station.roster)?;
+    println!(
+        "roster: {} regions, {} units, {} devices, {} people; {} credentials",
+        change.regions.len(),
+        change.units.len(),
+        change.devices.len(),
+        change.people.len(),
+        credentials.len()
+    );
+    println!("configuration is good");
+    Ok(())
+}

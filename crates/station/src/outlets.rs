@@ -1,0 +1,36 @@
+//! Ways out for the dispatcher: the broker's publishes, and the journal for what became of them.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use broker::{Broker, Outcome};
+use bytes::Bytes;
+use dispatcher::{MqttOutcome, MqttPublisher, ReceiptSink, SinkClosed};
+use ingest::{IngestHandle, Submission};
+use model::Receipt;
+
+/// Publishes through the station's own listener.
+pub struct BrokerOutlet(pub Broker);
+
+#[async_trait]
+impl MqttPublisher for BrokerOutlet {
+    async fn publish(&self, topic: &str, payload: Bytes, deadline: Duration) -> MqttOutcome {
+        match self.0.publish(topic, payload, 1, Some("application/json"), deadline).await {
+            Outcome::Acked { .. } => MqttOutcome::Acknowledged,
+            Outcome::Sent => MqttOutcome::SentUnconfirmed,
+            Outcome::Queued => MqttOutcome::Queued,
+            Outcome::NoSubscriber => MqttOutcome::NoSubscriber,
+            Outcome::TimedOut => MqttOutcome::TimedOut,
+        }
+    }
+}
+
+/// Journals receipts.
+pub struct Receipts(pub IngestHandle);
+
+#[async_trait]
+impl ReceiptSink for Receipts {
+    async fn submit(&self, receipt: Receipt) -> Result<(), SinkClosed> {
+        self.0.submit(Submission::Receipt(receipt)).await.map(|_| ()).map_err(|_| SinkClosed)
+    }
+}

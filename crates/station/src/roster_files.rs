@@ -1,0 +1,218 @@
+//! The roster folder: six CSV files as the operator keeps them, read into rows with their line numbers.
+
+use std::fs::File;
+use std::io::ErrorKind;
+use std::path::Path;
+use std::str::FromStr;
+
+use csv::StringRecord;
+use model::RegionCode;
+use model::roster::{CameraRow, DeviceClass, DeviceRow, PersonRow, Post, RosterFault, RosterRows, StationRow, UnitRow};
+
+/// Faults told of one import; what is wrong in ten thousand rows is mostly wrong in the same way.
+pub const FAULTS_TOLD_MAX: usize = 50;
+
+/// Reads regions.csv, units.csv, devices.csv and people.csv, and, where they are, stations.csv and cameras.csv.
+///
+/// # Errors
+/// Every fault of every file, with its line: missing files and columns, numbers that are none, unknown words.
+pub fn read(folder: &Path) -> Result<RosterRows, Vec<RosterFault>> {
+    let mut reader = Reader { folder, faults: Vec::new() };
+    let regions = reader.table("regions.csv", true, |row| Ok((row.parsed::<RegionCode>("code")?, row.text("name")?)));
+    let rows = RosterRows {
+        regions: regions.into_iter().map(|(line, (code, name))| (line, code, name)).collect(),
+        units: reader.table("units.csv", true, unit),
+        devices: reader.table("devices.csv", true, device),
+        people: reader.table("people.csv", true, person),
+        stations: reader.table("stations.csv", false, station),
+        cameras: reader.table("cameras.csv", false, camera),
+    };
+    if reader.faults.is_empty() { Ok(rows) } else { Err(reader.faults) }
+}
+
+fn unit(row: &Row<'_>) -> Result<UnitRow, String> {
+    Ok(UnitRow {
+        code: row.filled("code")?,
+        name: row.text("name")?,
+        category: row.text("category")?,
+        address: row.text("address")?,
+        grid: row.parsed("grid")?,
+        owner: row.text("owner")?,
+        position_m: row.position()?,
+    })
+}
+
+fn device(row: &Row<'_>) -> Result<DeviceRow, String> {
+    Ok(DeviceRow {
+        vendor: row.filled("vendor")?,
+        name: row.filled("device")?,
+        unit: row.filled("unit")?,
+        class: row.word("class", DeviceClass::from_word)?,
+        location: row.text("location")?,
+        report_every_s: row.parsed("report_every_s")?,
+    })
+}
+
+fn person(row: &Row<'_>) -> Result<PersonRow, String> {
+    Ok(PersonRow {
+        code: row.filled("code")?,
+        name: row.text("name")?,
+        phone: row.text("phone")?,
+        post: row.word("post", Post::from_word)?,
+        region: row.parsed("region")?,
+        channels: row.list("channels")?,
+    })
+}
+
+fn station(row: &Row<'_>) -> Result<StationRow, String> {
+    Ok(StationRow {
+        code: row.filled("code")?,
+        name: row.text("name")?,
+        region: row.parsed("region")?,
+        position_m: row.position()?,
+        members: row.list("members")?,
+    })
+}
+
+fn camera(row: &Row<'_>) -> Result<CameraRow, String> {
+    Ok(CameraRow {
+        code: row.filled("code")?,
+        unit: row.filled("unit")?,
+        location: row.text("location")?,
+        stream: row.text("stream")?,
+    })
+}
+
+struct Reader<'a> {
+    folder: &'a Path,
+    faults: Vec<RosterFault>,
+}
+
+impl Reader<'_> {
+    fn table<T>(
+        &mut self,
+        file: &'static str,
+        required: bool,
+        read: impl Fn(&Row<'_>) -> Result<T, String>,
+    ) -> Vec<(usize, T)> {
+        let mut rows = Vec::new();
+        let mut fault = |line, what| self.faults.push(RosterFault { file, line, what });
+        let opened = match File::open(self.folder.join(file)) {
+            Ok(opened) => opened,
+            Err(error) if error.kind() == ErrorKind::NotFound && !required => return rows,
+            Err(error) => {
+                fault(0, format!("cannot be opened in {}: {error}", self.folder.display()));
+                return rows;
+            }
+        };
+        let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(opened);
+        let header = match reader.headers() {
+            Ok(header) => header.clone(),
+            Err(error) => {
+                fault(1, format!("the header cannot be read: {error}"));
+                return rows;
+            }
+        };
+        for record in reader.records() {
+            let record = match record {
+                Ok(record) => record,
+                Err(error) => {
+                    let line = error.position().map_or(0, |position| position.line() as usize);
+                    fault(line, format!("cannot be read: {error}"));
+                    continue;
+                }
+            };
+            let line = record.position().map_or(0, |position| position.line() as usize);
+            match read(&Row { header: &header, record: &record }) {
+                Ok(row) => rows.push((line, row)),
+                Err(what) => fault(line, what),
+            }
+        }
+        rows
+    }
+}
+
+struct Row<'a> {
+    header: &'a StringRecord,
+    record: &'a StringRecord,
+}
+
+impl Row<'_> {
+    fn field(&self, column: &str) -> Result<&str, String> {
+        // files exported by spreadsheets begin with a byte order mark
+        let at = self.header.iter().position(|name| name.trim_start_matches('\u{feff}') == column);
+        at.and_then(|at| self.record.get(at)).ok_or_else(|| format!("the file has no column {column:?}: add it to the header"))
+    }
+
+    fn text(&self, column: &str) -> Result<Box<str>, String> {
+        self.field(column).map(Into::into)
+    }
+
+    fn filled(&self, column: &str) -> Result<Box<str>, String> {
+        let text = self.field(column)?;
+        if text.is_empty() { Err(format!("{column} is empty")) } else { Ok(text.into()) }
+    }
+
+    fn parsed<T: FromStr<Err: std::fmt::Display>>(&self, column: &str) -> Result<T, String> {
+        let text = self.field(column)?;
+        text.parse().map_err(|error| format!("{column} {text:?}: {error}"))
+    }
+
+    fn word<T>(&self, column: &str, known: fn(&str) -> Option<T>) -> Result<T, String> {
+        let text = self.field(column)?;
+        known(text).ok_or_else(|| format!("{column} {text:?} is no known word; deploy/README.md lists them"))
+    }
+
+    fn list(&self, column: &str) -> Result<Vec<Box<str>>, String> {
+        Ok(self.field(column)?.split(';').map(str::trim).filter(|item| !item.is_empty()).map(Into::into).collect())
+    }
+
+    fn position(&self) -> Result<Option<(f32, f32)>, String> {
+        if self.field("x")?.is_empty() && self.field("y")?.is_empty() {
+            return Ok(None);
+        }
+        let (x, y) = (self.parsed::<f32>("x")?, self.parsed::<f32>("y")?);
+        if x.is_finite() && y.is_finite() { Ok(Some((x, y))) } else { Err("x and y must be finite metres".to_owned()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().expect("temp folder");
+        for (name, text) in files {
+            fs::write(folder.path().join(name), text).expect("written");
+        }
+        folder
+    }
+
+    const GOOD: [(&str, &str); 4] = [
+        ("regions.csv", "\u{feff}code,name,parent\n331083,玉环市,\n"),
+        ("units.csv", "code,name,category,address,grid,owner,x,y\nU1,店,沿街商铺,,331083001001001,,1.5,-2\n"),
+        ("devices.csv", "vendor,device,unit,class,location,report_every_s\nacme,d1,U1,smoke,,60\n"),
+        ("people.csv", "code,name,phone,post,region,channels\nP1,王,000,owner,331083,mqtt;console\n"),
+    ];
+
+    #[test]
+    fn reads_what_operators_write() {
+        let rows = read(folder(&GOOD).path()).expect("no faults");
+        assert_eq!(rows.regions.len(), 1, "the byte order mark is no part of the column's name");
+        assert_eq!(rows.units[0].1.position_m, Some((1.5, -2.0)));
+        assert_eq!(rows.people[0].1.channels.len(), 2);
+        assert_eq!(rows.devices[0].0, 2, "rows know their lines");
+    }
+
+    #[test]
+    fn faults_name_file_line_and_column() {
+        let mut files = GOOD;
+        files[2].1 = "vendor,device,unit,class,location,report_every_s\nacme,d1,U1,smoke,,60\nacme,d2,U1,smok,,60\nacme,d3,U1,heat,,soon\n";
+        let faults = read(folder(&files[1..]).path()).expect_err("has faults");
+        let told: Vec<String> = faults.iter().map(ToString::to_string).collect();
+        assert!(told[0].starts_with("regions.csv:0: cannot be opened"), "{told:?}");
+        assert!(told[1].starts_with("devices.csv:3: class \"smok\""), "{told:?}");
+        assert!(told[2].starts_with("devices.csv:4: report_every_s \"soon\""), "{told:?}");
+    }
+}

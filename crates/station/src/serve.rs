@@ -1,0 +1,365 @@
+//! The join: every stage, in the order of the journey, and the end in the order of the drain. Decides nothing.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::{Arc, OnceLock};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow, bail};
+use broker::Broker;
+use command_centre::{CommandCentre, View};
+use evaluator::Evaluator;
+use ingest::{Ingest, IngestHandle, Submission};
+use model::roster::{RosterFault, RosterRows};
+use model::{Checkpoints, Clock, Epoch, Journal, Ledger, Roster, Step};
+use store::Store;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinHandle as Task;
+use tokio_util::sync::CancellationToken;
+
+use crate::access::Gate;
+use crate::actions::{Acts, Tokens};
+use crate::clock::WallClock;
+use crate::config::{Config, Station};
+use crate::credentials::Credentials;
+use crate::desk::{self, Listeners, Waiting};
+use crate::outlets::{BrokerOutlet, Receipts};
+use crate::roster_files;
+
+/// The roster in force, for whoever asks.
+pub type RosterNow = Arc<dyn Fn() -> Arc<Roster> + Send + Sync>;
+
+/// Commits on their way from ingest to the evaluator.
+const STEPS: usize = 64;
+
+/// Rules and policy as text, checked.
+pub struct Laws {
+    pub rules: String,
+    pub policy: String,
+}
+
+impl Laws {
+    /// Reads the files that the configuration names, or takes the defaults.
+    ///
+    /// # Errors
+    /// A file that cannot be read or used.
+    pub fn read(station: &Station) -> Result<Laws> {
+        let read = |path: &Option<std::path::PathBuf>, default: &str| match path {
+            Some(path) => std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display())),
+            None => Ok(default.to_owned()),
+        };
+        let laws = Laws {
+            rules: read(&station.rules, evaluator::DEFAULT_RULES)?,
+            policy: read(&station.policy, alerts::DEFAULT_POLICY)?,
+        };
+        evaluator::Rules::parse(&laws.rules).context("the rules")?;
+        alerts::Policy::parse(&laws.policy).context("the ladder policy")?;
+        Ok(laws)
+    }
+}
+
+/// Reads the roster folder.
+///
+/// # Errors
+/// Its first faults, with their lines.
+pub fn read_roster(folder: &Path) -> Result<RosterRows> {
+    roster_files::read(folder).map_err(|faults| told(&faults)).with_context(|| format!("the roster in {}", folder.display()))
+}
+
+/// Faults as one error for the person at the terminal.
+pub fn told(faults: &[RosterFault]) -> anyhow::Error {
+    let shown: Vec<String> = faults.iter().take(roster_files::FAULTS_TOLD_MAX).map(ToString::to_string).collect();
+    anyhow!("{} faults:\n{}", faults.len(), shown.join("\n"))
+}
+
+/// Runs the station until a signal ends it.
+///
+/// # Errors
+/// Why it did not start or did not end well.
+pub fn run(config: Config) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("fenghuo").build()?;
+    let ended = runtime.block_on(serve(config));
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    ended
+}
+
+async fn serve(config: Config) -> Result<()> {
+    let mut stop = Signals::new()?;
+    let metrics = crate::telemetry::recorder()?;
+    let laws = Laws::read(&config.station)?;
+    let credentials = Credentials::read(&config.station.roster)?;
+    let rows = read_roster(&config.station.roster)?;
+    let clock: Arc<dyn Clock> = Arc::new(WallClock);
+
+    let mut core = Core::start(&config, &laws)?;
+    let view = Arc::clone(&core.view);
+    let roster_now: RosterNow = Arc::new(move || view.roster());
+    let gate = Arc::new(Gate::new(credentials, Arc::clone(&clock)));
+
+    // the port opens once the roster is in force: until then a device would be unknown
+    let mut listen = config.mqtt.clone();
+    let (broker, inlets) = broker::start(std::mem::take(&mut listen), Arc::clone(&gate) as _).await?;
+    let ingest = ingest::start(ingest::Parts {
+        settings: config.ingest.clone(),
+        journal: Arc::clone(&core.store) as _,
+        checkpoints: Arc::clone(&core.store) as _,
+        clock: Arc::clone(&clock),
+        restored: core.restored.take().context("the core is started once")?,
+        inlets,
+        out: core.steps.take().context("the core is started once")?,
+    })?;
+    let handle = ingest.handle().clone();
+    enact(&handle, &core, &laws, &rows).await?;
+
+    let dispatcher = dispatcher::Dispatcher::start(dispatcher::Parts {
+        settings: config.dispatcher.clone(),
+        ledger: Arc::clone(&core.store) as _,
+        receipts: Arc::new(Receipts(handle.clone())),
+        mqtt: Arc::new(BrokerOutlet(broker.clone())),
+        roster: Arc::clone(&roster_now),
+        clock: Arc::clone(&clock),
+        feed: core.view.follow(),
+    })
+    .context("starting the dispatcher")?;
+    let _ = core.dispatcher.set(dispatcher.clone());
+
+    let shutdown = CancellationToken::new();
+    let ready = readiness(&core, &ingest);
+    let (address, http) = CommandCentre::serve(
+        command_centre::Parts {
+            settings: config.http.clone(),
+            view: Arc::clone(&core.view),
+            ledger: Arc::clone(&core.store) as _,
+            access: Arc::new(Tokens { gate: Arc::clone(&gate), roster: Arc::clone(&roster_now) }),
+            actions: Arc::new(Acts {
+                ingest: handle.clone(),
+                broker: broker.clone(),
+                waiting: Arc::clone(&core.waiting),
+                roster: roster_now,
+                gate,
+                folder: config.station.roster.clone(),
+            }),
+            devices: Arc::clone(&core.view) as _,
+            metrics: Arc::new(move || metrics.render()),
+            ready,
+        },
+        shutdown.clone(),
+    )
+    .await?;
+    let upkeep = tokio::spawn(upkeep(Arc::clone(&core.store), clock, config.station.retention_every_s, shutdown.clone()));
+    tracing::info!(mqtt = %broker.local_addr(), http = %address, "the station is open");
+
+    stop.wait().await;
+    tracing::info!("stopping: draining what was received");
+    let limit = Duration::from_millis(config.station.shutdown_limit_ms);
+    let drained = tokio::time::timeout(limit, drain(broker, dispatcher, shutdown, http, upkeep, handle, ingest, core)).await;
+    drained.map_err(|_| anyhow!("the stages did not drain within {} ms", limit.as_millis()))?
+}
+
+/// The end: no new connections, what was received is committed and answered, judged, and told.
+#[allow(clippy::too_many_arguments)] // each is one stage
+async fn drain(
+    broker: Broker,
+    dispatcher: dispatcher::Handle,
+    shutdown: CancellationToken,
+    http: Task<()>,
+    upkeep: Task<()>,
+    handle: IngestHandle,
+    ingest: Ingest,
+    core: Core,
+) -> Result<()> {
+    shutdown.cancel();
+    http.await?;
+    upkeep.await?;
+    dispatcher.shutdown().await;
+    broker.shutdown().await;
+    drop((broker, handle));
+    tokio::task::spawn_blocking(move || {
+        ingest.join().context("the ingest stage")?;
+        core.finish()
+    })
+    .await?
+}
+
+/// Puts what the files say into the journal, where it differs from what is in force, and waits until it is.
+async fn enact(ingest: &IngestHandle, core: &Core, laws: &Laws, rows: &RosterRows) -> Result<()> {
+    ingest.submit(Submission::Rules(laws.rules.clone())).await?;
+    if core.store.policy()?.as_deref() != Some(&laws.policy) {
+        ingest.submit(Submission::Policy(laws.policy.clone())).await?;
+    }
+    let roster = core.view.roster();
+    let change = roster.change_to(rows).map_err(|faults| told(&faults))?;
+    let mut last = core.store.last_epoch();
+    if !change.is_empty() {
+        tracing::info!(units = change.units.len(), devices = change.devices.len(), "the roster changed: importing it");
+        last = ingest.submit(Submission::Roster { base: roster.version(), change: Box::new(change) }).await?;
+    }
+    while core.done.load(Ordering::Acquire) < last {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    Ok(())
+}
+
+fn readiness(core: &Core, ingest: &Ingest) -> Arc<dyn Fn() -> Vec<(&'static str, Result<(), String>)> + Send + Sync> {
+    let (progress, done) = (Arc::clone(ingest.progress()), Arc::clone(&core.done));
+    Arc::new(move || {
+        let behind = progress.committed().saturating_sub(done.load(Ordering::Acquire));
+        let writable = progress.writable().then_some(()).ok_or_else(|| "the journal cannot be written: look at the disk".to_owned());
+        let following = if behind > (STEPS + desk::QUEUE) as u64 * 2 {
+            Err(format!("judging is {behind} commits behind the journal"))
+        } else {
+            Ok(())
+        };
+        vec![("journal", writable), ("judging", following)]
+    })
+}
+
+async fn upkeep(store: Arc<Store>, clock: Arc<dyn Clock>, every_s: u64, shutdown: CancellationToken) {
+    let mut due = tokio::time::interval(Duration::from_secs(every_s.max(1)));
+    loop {
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            _ = due.tick() => {}
+        }
+        let (store, now_ms) = (Arc::clone(&store), clock.now_ms());
+        let retained = tokio::task::spawn_blocking(move || {
+            let oldest = oldest_needed(&*store)?;
+            store.retain(now_ms, oldest)
+        });
+        match retained.await {
+            Ok(Ok(retained)) => tracing::debug!(?retained, "retention"),
+            Ok(Err(error)) => tracing::warn!(%error, "retention failed and is tried again"),
+            Err(error) => tracing::warn!(%error, "retention failed and is tried again"),
+        }
+    }
+}
+
+/// The commit that a restart would begin with.
+fn oldest_needed(store: &Store) -> Result<Epoch, model::StoreError> {
+    let applied = store.applied();
+    let mut oldest = applied;
+    for stage in [evaluator::STAGE, ingest::ADMISSION_STAGE] {
+        oldest = oldest.min(store.newest(stage, applied)?.map_or(0, |(epoch, _)| epoch));
+    }
+    Ok(oldest + 1)
+}
+
+struct Signals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Signals> {
+        Ok(Signals { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    async fn wait(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+/// What follows from the journal: store, evaluator, desk, view, brought up to the journal's last commit.
+pub struct Core {
+    pub store: Arc<Store>,
+    pub view: Arc<View>,
+    pub waiting: Arc<Waiting>,
+    pub done: Arc<AtomicU64>,
+    pub dispatcher: Arc<OnceLock<dispatcher::Handle>>,
+    restored: Option<ingest::Restored>,
+    steps: Option<std::sync::mpsc::SyncSender<Step>>,
+    evaluation: JoinHandle<Result<()>>,
+    desk: JoinHandle<()>,
+}
+
+impl Core {
+    fn start(config: &Config, laws: &Laws) -> Result<Core> {
+        let store = Arc::new(Store::open(&config.station.data, config.store.clone())?);
+        let restored = ingest::restore(&*store, &*store, &config.ingest)?;
+        let policy = alerts::Policy::parse(&laws.policy)?;
+        let desk = alerts::Desk::restore(policy, &*store)?;
+        // the evaluator begins where the ledger has everything that follows from what came before
+        let checkpoint = store.newest(evaluator::STAGE, store.applied())?;
+        let from = checkpoint.as_ref().map_or(0, |(epoch, _)| *epoch);
+        if from == 0 && store.last_epoch() > 0 && store.first_epoch() > 1 {
+            bail!("the journal begins with commit {} and there is no checkpoint to begin with: restore a backup", store.first_epoch());
+        }
+        let roster = ingest::roster_at(&*store, &*store, from)?;
+        let view = Arc::new(View::load(&*store, Arc::clone(&restored.roster), &config.http)?);
+        let (waiting, done, dispatcher) = (Arc::default(), Arc::new(AtomicU64::new(from)), Arc::default());
+        let listeners = Listeners {
+            ledger: Arc::clone(&store) as _,
+            view: Arc::clone(&view),
+            waiting: Arc::clone(&waiting),
+            dispatcher: Arc::clone(&dispatcher),
+            done: Arc::clone(&done),
+        };
+        let (to_desk, desk) = desk::start(desk, listeners)?;
+        let evaluator = Evaluator::start(evaluator::Parts {
+            settings: config.evaluator.clone(),
+            rules: laws.rules.clone(),
+            restore: checkpoint,
+            checkpoints: Arc::clone(&store) as _,
+            out: Box::new(move |evaluated| {
+                // a desk that is gone ends the process by its own guard
+                let _ = to_desk.send(evaluated);
+            }),
+        })?;
+        replay(&store, &evaluator, from, roster)?;
+        while done.load(Ordering::Acquire) < store.last_epoch() {
+            std::thread::park_timeout(Duration::from_millis(1));
+        }
+        let (steps, inlet) = sync_channel(STEPS);
+        let evaluation = std::thread::Builder::new().name("to-evaluator".to_owned()).spawn(move || forward(&inlet, evaluator))?;
+        Ok(Core {
+            store,
+            view,
+            waiting,
+            done,
+            dispatcher,
+            restored: Some(restored),
+            steps: Some(steps),
+            evaluation,
+            desk,
+        })
+    }
+
+    /// Waits until everything that ingest handed on is judged and in the ledger.
+    fn finish(self) -> Result<()> {
+        drop(self.steps);
+        self.evaluation.join().map_err(|_| anyhow!("the way to the evaluator broke"))??;
+        self.desk.join().map_err(|_| anyhow!("the desk broke"))?;
+        tracing::info!(epoch = self.store.last_epoch(), applied = self.store.applied(), "stopped: everything received is judged and kept");
+        Ok(())
+    }
+}
+
+/// The journal's tail once more through evaluator and desk; what the ledger has already, the desk skips.
+fn replay(store: &Store, evaluator: &evaluator::Handle, from: Epoch, mut roster: Arc<Roster>) -> Result<()> {
+    let mut replayed = 0u64;
+    for commit in store.read(from + 1) {
+        let commit = Arc::new(commit?);
+        for entry in &commit.entries {
+            if let model::Entry::Roster(change) = entry {
+                roster = Arc::new(roster.after(change, commit.epoch));
+            }
+        }
+        evaluator.submit(Step { commit, roster: Arc::clone(&roster) })?;
+        replayed += 1;
+    }
+    tracing::info!(from, replayed, "replayed the journal's tail");
+    Ok(())
+}
+
+fn forward(steps: &Receiver<Step>, evaluator: evaluator::Handle) -> Result<()> {
+    while let Ok(step) = steps.recv() {
+        evaluator.submit(step)?;
+    }
+    evaluator.finish()?;
+    Ok(())
+}

@@ -1,0 +1,9 @@
+//! Whole-system tests: the real binary, real sockets, a real store.
+#![allow(clippy::unwrap_used)]
+
+mod device;
+mod feed;
+mod house;
+mod journey;
+mod kill;
+mod rig;
