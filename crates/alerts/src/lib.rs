@@ -28,6 +28,18 @@
 //!   others. A fire verified as real tells all who still wait (unless the policy says otherwise). Closing withdraws what is
 //!   still owed: nobody is called to a place where all is over.
 //!
+//! # What decides whether a fire may be closed
+//!
+//! Unit colours depend on which fires people have judged and closed, so that whoever judges colours repeats this rule:
+//!
+//! 1. Of one commit, commands come first, then findings, each in their order.
+//! 2. The alert that a command names must be open: raised by the commit in its id, in that unit and family.
+//! 3. A verdict is allowed on every open alert; the last one counts. Closing a fire needs one.
+//! 4. A finding that begins or goes on takes the verdict back when none of the alert's conditions held any more, when it
+//!    is the first that is no drill, or when its colour is above all before and the verdict was not real. A drill in an
+//!    alert that is none does nothing of this; it is no condition of the alert.
+//! 5. A command whose id, person and action the alert's history has already does nothing.
+//!
 //! # Commands given twice
 //!
 //! A command changes an alert once: its id, with person and action, is kept as a short tag (`#` and 12 hexadecimal

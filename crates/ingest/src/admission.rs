@@ -63,11 +63,11 @@ struct Seen {
 }
 
 /// A device clock further off than this says nothing about which message is which (it may stand still).
-const TRUSTED_SKEW_MS: i32 = 3_600_000;
+const TRUSTED_SKEW_MS: u32 = 3_600_000;
 
 /// The device's clock at the report, where it can be trusted.
 pub(crate) fn trusted_ts_ms(at_ms: u64, skew_ms: Option<i32>) -> Option<u64> {
-    skew_ms.filter(|skew| skew.abs() <= TRUSTED_SKEW_MS).map(|skew| at_ms.saturating_add_signed(skew.into()))
+    skew_ms.filter(|skew| skew.unsigned_abs() <= TRUSTED_SKEW_MS).map(|skew| at_ms.saturating_add_signed(skew.into()))
 }
 
 impl Admission {

@@ -192,17 +192,21 @@ impl Writer {
     }
 
     /// Writes the last state and waits until it is written.
-    pub(crate) fn finish(mut self, epoch: Epoch, admission: &Admission, roster: &Arc<Roster>) {
-        if let Some(jobs) = self.jobs.take() {
-            let last = Job { epoch, admission: admission.clone(), roster: roster.clone() };
-            if jobs.send(last).is_err() {
-                tracing::warn!(epoch, "the checkpoint writer is gone; a restart replays more of the journal");
-            }
+    pub(crate) fn finish(self, epoch: Epoch, admission: &Admission, roster: &Arc<Roster>) {
+        let last = Job { epoch, admission: admission.clone(), roster: roster.clone() };
+        if self.jobs.as_ref().is_none_or(|jobs| jobs.send(last).is_err()) {
+            tracing::warn!(epoch, "the checkpoint writer is gone; a restart replays more of the journal");
         }
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        drop(self.jobs.take());
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
         {
-            tracing::warn!(epoch, "the checkpoint writer panicked; a restart replays more of the journal");
+            tracing::warn!("the checkpoint writer panicked; a restart replays more of the journal");
         }
     }
 }

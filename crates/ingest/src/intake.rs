@@ -78,7 +78,15 @@ impl Intake {
     ///
     /// The answer may be given once the draft is written; at once if it is empty.
     pub fn take(&mut self, sender: &Arc<str>, message: &Message, draft: &mut Draft) -> Reason {
-        match self.try_take(sender, message, draft) {
+        let before = (draft.commit.entries.len(), draft.commit.readings.len(), draft.quarantined.len());
+        // no sender may end the process: a bug of ours costs one message, which is kept
+        let taken = catch_unwind(AssertUnwindSafe(|| self.try_take(sender, message, draft))).unwrap_or_else(|_| {
+            draft.commit.entries.truncate(before.0);
+            draft.commit.readings.truncate(before.1);
+            draft.quarantined.truncate(before.2);
+            Err(self.failed(message))
+        });
+        match taken {
             Ok(()) => Reason::Success,
             Err(reject) => {
                 self.refuse(sender, message, &reject, draft);
@@ -131,26 +139,18 @@ impl Intake {
     }
 
     fn decode(&mut self, vendor: &dyn Vendor, address: &Address<'_>, message: &Message) -> Result<(), Reject> {
-        let decoded = &mut self.decoded;
-        decoded.clear();
+        self.decoded.clear();
         let payload = Payload { bytes: &message.payload, content_type: message.content_type.as_deref() };
-        // no sender may end the process: a decoder's bug costs one message, which is kept
-        match catch_unwind(AssertUnwindSafe(|| vendor.decode(address, payload, decoded))) {
-            Ok(result) => result,
-            Err(_) => {
-                self.decoded = Decoded::new(&self.settings);
-                if let Some(muted) = self.bug_brake.pass(message.received_ms) {
-                    tracing::error!(
-                        vendor = vendor.name(),
-                        topic = message.topic.as_str(),
-                        muted,
-                        "a decoder panicked; the message is in the quarantine, report it as a bug with its bytes"
-                    );
-                }
-                let detail = "our decoder failed on this message, which is a bug of ours: it is kept and will be looked at";
-                Err(Reject::new(Fault::DecoderFailed, detail))
-            }
+        vendor.decode(address, payload, &mut self.decoded)
+    }
+
+    fn failed(&mut self, message: &Message) -> Reject {
+        self.decoded = Decoded::new(&self.settings);
+        if let Some(muted) = self.bug_brake.pass(message.received_ms) {
+            let topic = message.topic.as_str();
+            tracing::error!(topic, muted, "ingest panicked on a message; it is in the quarantine, report it with its bytes");
         }
+        Reject::new(Fault::DecoderFailed, "this message met a bug of ours: it is kept and will be looked at")
     }
 
     fn admit_values(&mut self, device: DeviceId, at_ms: u64, skew_ms: Option<i32>, draft: &mut Draft) {

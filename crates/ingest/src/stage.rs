@@ -10,7 +10,7 @@ use std::time::Duration;
 use broker::{AckHandle, Inlets, Reason};
 use model::journal::{Commit, Entry, Journal, Step};
 use model::{Checkpoints, Clock, Epoch, StoreError};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::checkpoint::{Restored, Writer};

@@ -41,7 +41,9 @@ impl Checkpoints for Store {
             let _ = fs::remove_file(&unfinished);
             return Err(from_io(KEEPING, &error));
         }
-        for (_, old) in list(&folder, stage).map_err(|e| from_io(KEEPING, &e))?.into_iter().rev().skip(model::ledger::KEPT) {
+        for (_, old) in
+            list(&folder, stage).map_err(|e| from_io(KEEPING, &e))?.into_iter().rev().skip(model::ledger::KEPT)
+        {
             fs::remove_file(old).map_err(|error| from_io(KEEPING, &error))?;
         }
         metrics::counter!("fenghuo_store_checkpoint_bytes_total", "stage" => stage.to_owned())

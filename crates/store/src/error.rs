@@ -8,11 +8,17 @@ use model::wire::WireError;
 /// Why a store could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    #[error("the store in {0} is in use by another process: stop that one first, or give this one a data folder of its own")]
+    #[error(
+        "the store in {0} is in use by another process: stop that one first, or give this one a data folder of its own"
+    )]
     InUse(PathBuf),
-    #[error("the store in {folder} has layout {found}, this build reads layout {known}: use the build that wrote it or a newer one")]
+    #[error(
+        "the store in {folder} has layout {found}, this build reads layout {known}: use the build that wrote it or a newer one"
+    )]
     Layout { folder: PathBuf, found: u64, known: u64 },
-    #[error("the ledger in {folder} is at commit {applied}, but its journal ends at {last}: the disk lost what it had confirmed. Restore a backup")]
+    #[error(
+        "the ledger in {folder} is at commit {applied}, but its journal ends at {last}: the disk lost what it had confirmed. Restore a backup"
+    )]
     JournalLost { folder: PathBuf, applied: u64, last: u64 },
     #[error("the store in {folder} cannot be opened: {source}")]
     Store { folder: PathBuf, source: StoreError },

@@ -43,7 +43,8 @@ impl Journal for Store {
         let written = self.write(APPENDING, |base| {
             base.make_day(day, &self.tuning)?;
             let mut batch = WriteBatch::with_capacity_bytes(bytes + 256);
-            let family = base.rocks.cf_handle(&day.family()).expect("made above, dropped under the lock held here only");
+            let family =
+                base.rocks.cf_handle(&day.family()).expect("made above; retention drops only days before the newest");
             batch.put_cf(&family, commit.epoch.to_be_bytes(), &buffer);
             held.put(&base.rocks, &mut batch);
             base.rocks.write_opt(batch, &synced())

@@ -161,7 +161,9 @@ mod tests {
 
     #[test]
     fn other_families_are_no_days() {
-        for name in ["alerts", "journal.", "journal.20261301", "journal.20260230", "journal.2026112", "journal.19691231"] {
+        for name in
+            ["alerts", "journal.", "journal.20261301", "journal.20260230", "journal.2026112", "journal.19691231"]
+        {
             assert_eq!(Day::of_family(name), None, "{name}");
         }
     }

@@ -91,7 +91,9 @@ impl Store {
         let (newest, total) = (end.quarantined, end.quarantined_bytes);
         let going = self.with(TRIMMING, |base| {
             let family = fixed(&base.rocks, family::QUARANTINE);
-            let Some(oldest) = end_number(&base.rocks, &family, IteratorMode::Start, TRIMMING)? else { return Ok(None) };
+            let Some(oldest) = end_number(&base.rocks, &family, IteratorMode::Start, TRIMMING)? else {
+                return Ok(None);
+            };
             let by_count = (newest + 1).saturating_sub(self.settings.quarantine_items_max);
             let by_bytes = self.oldest_within_bytes(base, oldest, newest, total)?;
             let keep_from = by_count.max(by_bytes);

@@ -1,9 +1,10 @@
 //! Retention: what is too old goes, by whole families and ranges.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use model::{Epoch, StoreError};
-use rocksdb::{FlushOptions, IteratorMode};
+use rocksdb::{BoundColumnFamily, FlushOptions, IteratorMode};
 
 use crate::error::from_rocks;
 use crate::family;
@@ -45,53 +46,39 @@ impl Store {
         self.measure();
         if retained != Retained::default() {
             tracing::info!(
-                days = retained.days, events = retained.events, quarantined = retained.quarantined, "old data let go"
+                days = retained.days,
+                events = retained.events,
+                quarantined = retained.quarantined,
+                "old data let go"
             );
         }
         Ok(retained)
     }
 
+    /// Appends go on meanwhile: they go to the newest day or a later one, which is never dropped here.
     fn drop_days(&self, today: Day, keep_from: Epoch) -> Result<u32, StoreError> {
-        let journal = lock(&self.journal);
-        let oldest_kept = Day(today.0.saturating_sub(self.settings.journal_retention_days));
-        let (going, filled) = self.with(DROPPING, |base| self.going(base, oldest_kept, keep_from))?;
+        let _one_at_a_time = lock(&self.retention);
+        let newest = lock(&self.journal).newest_day;
+        self.write(DROPPING, |base| base.make_day(Day(today.0 + 1), &self.tuning))?;
+        let Some(newest) = newest else { return Ok(0) };
+        let oldest_kept = Day(today.0.saturating_sub(self.settings.journal_retention_days)).min(newest);
+        let going = self.with(DROPPING, |base| going(base, oldest_kept, keep_from))?;
         self.write(DROPPING, |base| {
-            base.make_day(Day(today.0 + 1), &self.tuning)?;
             for day in &going {
                 base.drop_day(*day)?;
             }
             let mut flush = FlushOptions::default();
             flush.set_wait(false);
-            let past = filled.iter().filter(|day| **day < today && Some(**day) != journal.newest_day);
-            for family in past.filter_map(|day| base.rocks.cf_handle(&day.family())) {
-                base.rocks.flush_cf_opt(&family, &flush)?;
+            for day in base.days().into_iter().filter(|day| *day < newest) {
+                if let Some(family) = base.rocks.cf_handle(&day.family()).filter(|family| in_memory(base, family)) {
+                    base.rocks.flush_cf_opt(&family, &flush)?;
+                }
             }
             Ok(())
         })?;
         let first = self.with(DROPPING, |base| rocks::first_epoch(&base.rocks, &base.days()))?;
         self.heads().first_epoch.store(first.unwrap_or(self.heads().last_epoch() + 1), Ordering::Release);
         Ok(u32::try_from(going.len()).unwrap_or(u32::MAX))
-    }
-
-    /// Days to drop, and days of which something is only in memory and in the log.
-    fn going(&self, base: &Base, oldest_kept: Day, keep_from: Epoch) -> Result<(Vec<Day>, Vec<Day>), StoreError> {
-        let days = base.days();
-        let mut going = Vec::new();
-        for (at, day) in days.iter().enumerate().take_while(|(_, day)| **day < oldest_kept) {
-            // the next day that has commits tells where this one ends
-            let next = rocks::first_epoch(&base.rocks, &days[at + 1..])?;
-            let empty = day_end(&base.rocks, *day, IteratorMode::Start, DROPPING)?.is_none();
-            if !empty && !next.is_some_and(|next| next <= keep_from) {
-                break;
-            }
-            going.push(*day);
-        }
-        let in_memory = |day: &Day| {
-            let family = base.rocks.cf_handle(&day.family())?;
-            base.rocks.property_int_value_cf(&family, rocksdb::properties::NUM_ENTRIES_ACTIVE_MEM_TABLE).ok().flatten()
-        };
-        let filled = days[going.len()..].iter().filter(|day| in_memory(day).is_some_and(|n| n > 0)).copied().collect();
-        Ok((going, filled))
     }
 
     fn trim_feed(&self) -> Result<u64, StoreError> {
@@ -130,4 +117,26 @@ impl Store {
         let kept = (self.heads().newest_cursor() + 1).saturating_sub(self.heads().oldest_cursor());
         metrics::gauge!("fenghuo_store_feed_events").set(kept as f64);
     }
+}
+
+/// Days before `oldest_kept` that hold nothing from `keep_from` on.
+fn going(base: &Base, oldest_kept: Day, keep_from: Epoch) -> Result<Vec<Day>, StoreError> {
+    let days = base.days();
+    let mut going = Vec::new();
+    for (at, day) in days.iter().enumerate().take_while(|(_, day)| **day < oldest_kept) {
+        // the next day that has commits tells where this one ends
+        let next = rocks::first_epoch(&base.rocks, &days[at + 1..])?;
+        let empty = day_end(&base.rocks, *day, IteratorMode::Start, DROPPING)?.is_none();
+        if !empty && next.is_none_or(|next| next > keep_from) {
+            break;
+        }
+        going.push(*day);
+    }
+    Ok(going)
+}
+
+/// Whether something of a family is only in memory and in the log.
+fn in_memory(base: &Base, family: &Arc<BoundColumnFamily<'_>>) -> bool {
+    let rows = base.rocks.property_int_value_cf(family, rocksdb::properties::NUM_ENTRIES_ACTIVE_MEM_TABLE);
+    rows.is_ok_and(|rows| rows.is_some_and(|rows| rows > 0))
 }

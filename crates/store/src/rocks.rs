@@ -21,7 +21,10 @@ pub(crate) type Rocks = DBWithThreadMode<MultiThreaded>;
 /// The database, open, and the days that its journal has families for.
 pub(crate) struct Base {
     pub(crate) rocks: Rocks,
+    /// Held for a moment only.
     days: Mutex<BTreeSet<Day>>,
+    /// Held by whoever makes or drops a family.
+    changing: Mutex<()>,
 }
 
 impl Base {
@@ -30,23 +33,27 @@ impl Base {
         lock(&self.days).iter().copied().collect()
     }
 
-    /// Makes the family of a day, where it is not there yet.
+    /// Makes the family of a day, where it is not there yet. RocksDB writes down the options of all families each time: with
+    /// a year of days it takes a good part of a second, in which other writes go on.
     pub(crate) fn make_day(&self, day: Day, tuning: &Tuning) -> Result<(), rocksdb::Error> {
-        let mut days = lock(&self.days);
-        if !days.contains(&day) {
+        if lock(&self.days).contains(&day) {
+            return Ok(());
+        }
+        let _one_at_a_time = lock(&self.changing);
+        if !lock(&self.days).contains(&day) {
             let name = day.family();
             self.rocks.create_cf(&name, &tuning.family(&name))?;
-            days.insert(day);
+            lock(&self.days).insert(day);
         }
         Ok(())
     }
 
     /// Drops the family of a day with all its commits.
     pub(crate) fn drop_day(&self, day: Day) -> Result<(), rocksdb::Error> {
-        let mut days = lock(&self.days);
-        if days.contains(&day) {
+        let _one_at_a_time = lock(&self.changing);
+        if lock(&self.days).contains(&day) {
             self.rocks.drop_cf(&day.family())?;
-            days.remove(&day);
+            lock(&self.days).remove(&day);
         }
         Ok(())
     }
@@ -74,7 +81,7 @@ pub(crate) fn open(path: &Path, tuning: &Tuning) -> Result<Base, StoreError> {
         ColumnFamilyDescriptor::new(name, options)
     });
     let rocks = Rocks::open_cf_descriptors(&options, path, families).map_err(|error| from_rocks(DOING, &error))?;
-    Ok(Base { rocks, days: Mutex::new(days) })
+    Ok(Base { rocks, days: Mutex::new(days), changing: Mutex::default() })
 }
 
 /// One of the families that every store has.

@@ -33,13 +33,26 @@ pub struct Store {
     pub(crate) ledger: Mutex<Vec<u8>>,
     /// Held by whoever changes the checkpoints.
     pub(crate) checkpoints: Mutex<()>,
+    /// Held by whoever drops old days.
+    pub(crate) retention: Mutex<()>,
     failed: AtomicBool,
     /// Held for a moment only, and no other lock is asked for meanwhile.
     failure: Mutex<Option<Failure>>,
     /// Held by whoever opens RocksDB anew; asked for before all other locks.
     recovery: Mutex<()>,
-    /// Locked as long as this store is open.
-    _lock: File,
+    /// The last field: given back when RocksDB is closed.
+    _lock: FolderLock,
+}
+
+/// The lock of the folder. It is given back in words and not just closed: a child process that is being started has a copy
+/// of every descriptor for a moment, which would keep it locked.
+struct FolderLock(File);
+
+impl Drop for FolderLock {
+    fn drop(&mut self) {
+        // an error leaves the lock to the end of the process
+        let _ = self.0.unlock();
+    }
 }
 
 /// What readers ask for all the time, without a lock.
@@ -79,11 +92,11 @@ impl Store {
         make(&folder)?;
         let lock_file =
             File::create(folder.join("lock")).map_err(|error| failed(from_io("make its lock file", &error)))?;
-        match lock_file.try_lock() {
-            Ok(()) => {}
+        let folder_lock = match lock_file.try_lock() {
+            Ok(()) => FolderLock(lock_file),
             Err(TryLockError::WouldBlock) => return Err(OpenError::InUse(folder)),
             Err(TryLockError::Error(error)) => return Err(failed(from_io("lock its folder", &error))),
-        }
+        };
         make(&folder.join("checkpoints"))?;
         let tuning = Tuning::new(&settings);
         let base = rocks::open(&folder.join("db"), &tuning).map_err(failed)?;
@@ -101,10 +114,11 @@ impl Store {
             journal: Mutex::default(),
             ledger: Mutex::default(),
             checkpoints: Mutex::default(),
+            retention: Mutex::default(),
             failed: AtomicBool::new(false),
             failure: Mutex::default(),
             recovery: Mutex::default(),
-            _lock: lock_file,
+            _lock: folder_lock,
         };
         store.take_ends(&mut lock(&store.journal), &ends);
         store.tidy_checkpoints().map_err(failed)?;
@@ -196,7 +210,10 @@ impl Store {
         let confirmed = self.heads.last_epoch.load(Ordering::Acquire);
         let ends = Ends::read(&opened)?;
         if ends.last_epoch < confirmed {
-            return Err(damaged(DOING, format!("commit {confirmed} was confirmed, the journal ends at {}", ends.last_epoch)));
+            return Err(damaged(
+                DOING,
+                format!("commit {confirmed} was confirmed, the journal ends at {}", ends.last_epoch),
+            ));
         }
         remove_unconfirmed(&opened, &ends, confirmed, &journal).map_err(|error| from_rocks(DOING, &error))?;
         let ends = Ends::read(&opened)?;
@@ -235,12 +252,7 @@ impl Store {
 }
 
 /// Removes what a failed append may have left in the log: one commit at most, since none was accepted after it.
-fn remove_unconfirmed(
-    base: &Base,
-    ends: &Ends,
-    confirmed: Epoch,
-    journal: &JournalEnd,
-) -> Result<(), rocksdb::Error> {
+fn remove_unconfirmed(base: &Base, ends: &Ends, confirmed: Epoch, journal: &JournalEnd) -> Result<(), rocksdb::Error> {
     if ends.last_epoch == confirmed && ends.quarantined == journal.quarantined {
         return Ok(());
     }

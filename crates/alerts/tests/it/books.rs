@@ -36,6 +36,11 @@ impl Books {
         books
     }
 
+    /// Books that hold these pages.
+    pub fn with(pages: Pages) -> Books {
+        Books(Mutex::new(pages))
+    }
+
     pub fn pages(&self) -> Pages {
         self.0.lock().unwrap().clone()
     }

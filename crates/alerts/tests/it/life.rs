@@ -41,7 +41,7 @@ fn an_alert_from_raise_to_close() {
         > 201 ack fire-0-1 O0
         refused: alert fire-0-1 was closed by V2: a new finding in the unit raises a new alert
         > 202 began U0 smoke/7 orange a-2
-        8 alert.raised fire-0-12 orange raised ring 1 [a-2]
+        8 alert.raised fire-0-10 orange raised ring 1 [a-2]
         owes owner O0 as 1.0.0.mqtt
         owes grid_worker G1 as 1.1.1.mqtt
         owes grid_worker G1 as 1.1.1.console

@@ -8,4 +8,5 @@ mod deliveries;
 mod ladder;
 mod life;
 mod random;
+mod storm;
 mod world;

@@ -4,9 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use alerts::{DEFAULT_POLICY, Turn};
-use model::{
-    Action, Alert, AlertId, AlertState, DeliveryId, DeliveryState, Entry, Family, FeedKind, Ledger, Phase, Verdict,
-};
+use model::alert::ReceiptOutcome;
+use model::{Action, Alert, AlertId, AlertState, DeliveryId, DeliveryState, Entry, Family, FeedKind, Phase, Verdict};
 
 use crate::books::Books;
 use crate::world::{START_MS, World, finding, status};
@@ -40,7 +39,7 @@ pub struct Town {
     alarms: usize,
     /// Seen so far, for what must hold.
     alerts: BTreeMap<AlertId, Alert>,
-    deliveries: BTreeMap<DeliveryId, DeliveryState>,
+    deliveries: BTreeMap<(AlertId, DeliveryId), DeliveryState>,
 }
 
 impl Town {
@@ -136,18 +135,14 @@ impl Town {
                 note: None,
             }));
         }
-        let owed = self.world.books.owed().unwrap();
+        let owed = self.deliveries.iter().filter(|(_, state)| **state == DeliveryState::Owed);
+        let owed: Vec<_> = owed.map(|(key, _)| key.clone()).collect();
         for _ in 0..self.dice.below(4) {
             if owed.is_empty() {
                 break;
             }
-            let delivery = &owed[self.dice.below(owed.len())];
-            let outcome = self.dice.of(&[
-                model::alert::ReceiptOutcome::Delivered,
-                model::alert::ReceiptOutcome::Retry,
-                model::alert::ReceiptOutcome::Failed,
-            ]);
-            let (delivery, alert) = (delivery.id.clone(), delivery.alert);
+            let (alert, delivery) = owed[self.dice.below(owed.len())].clone();
+            let outcome = self.dice.of(&[ReceiptOutcome::Delivered, ReceiptOutcome::Retry, ReceiptOutcome::Failed]);
             entries.push(Entry::Receipt(model::Receipt { delivery, alert, outcome, reason: "".into() }));
         }
         if self.dice.one_in(40) {
@@ -161,20 +156,21 @@ impl Town {
         let batch = &turn.batch;
         let commands = entries.iter().filter(|entry| matches!(entry, Entry::Command(_))).count();
         assert_eq!(turn.outcomes.len(), commands, "every command is answered");
+        assert!(batch.alerts.is_sorted_by_key(|alert| alert.id), "alerts stand in the order of their ids");
         for alert in &batch.alerts {
             let before = self.alerts.insert(alert.id, Alert::clone(alert));
             check_alert(alert, before.as_ref(), entries);
         }
-        let open: Vec<Alert> = self.world.books.open_alerts().unwrap();
+        let open: Vec<&Alert> = self.alerts.values().filter(|alert| alert.state.is_open()).collect();
         let places: BTreeSet<_> = open.iter().map(|alert| (alert.id.unit, alert.id.family)).collect();
         assert_eq!(places.len(), open.len(), "one open alert for a unit and family");
         if entries.contains(&Entry::Tick) {
-            for alert in &open {
+            for alert in open {
                 check_not_late(alert, batch.at_ms);
             }
         }
         for delivery in &batch.deliveries {
-            let before = self.deliveries.insert(delivery.id.clone(), delivery.state);
+            let before = self.deliveries.insert((delivery.alert, delivery.id.clone()), delivery.state);
             match before {
                 None => assert_eq!(delivery.owed_ms, batch.at_ms, "{} is new", delivery.id),
                 Some(before) => assert_eq!(before, DeliveryState::Owed, "{} was done", delivery.id),

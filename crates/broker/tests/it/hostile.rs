@@ -58,7 +58,7 @@ async fn a_connect_cut_short_is_waited_for_and_one_too_large_is_not() {
 async fn a_slow_connect_is_cut_off_by_one_deadline_however_it_drips() {
     let broker = start_accepting(Settings { connect_deadline_ms: 150, ..settings() }).await;
     let mut silent = Raw::open(&broker).await;
-    let mut dripping = Raw::open(&broker).await;
+    let dripping = Raw::open(&broker).await;
     let began = Instant::now();
     let whole = Connect::v5("c", "dev").bytes();
     let mut sent = 0;

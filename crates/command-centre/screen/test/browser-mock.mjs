@@ -286,7 +286,7 @@ async function words({ page, step, shot, watch }) {
     watch.failuresExpected = true; // The browser logs the 401s.
     await page.reload();
     await page.waitForSelector('#token');
-    await page.waitForFunction(() => performance.getEntriesByName(`${location.origin}/api/v1/map/snapshot`).length > 0);
+    await page.waitForFunction(() => performance.getEntriesByName(`${location.origin}/api/v1/me`).length > 0);
     watch.failuresExpected = false;
   });
 }

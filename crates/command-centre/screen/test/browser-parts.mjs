@@ -4,7 +4,8 @@ import assert from 'node:assert/strict';
 
 export async function signInByAddress({ page }, url, token) {
   await page.goto(`${url}/#token=${encodeURIComponent(token)}`);
-  await page.waitForSelector('canvas[data-units]');
+  const shown = await page.waitForSelector('canvas[data-units], #token');
+  assert.notEqual(await shown.getAttribute('id'), 'token', 'the station refused the token');
   assert.ok(!page.url().includes(token), 'the token stays in the address');
   assert.equal(await page.evaluate(() => document.cookie), '', 'the session cookie is readable by scripts');
   await waitLink(page, 'live');

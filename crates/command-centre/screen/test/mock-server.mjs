@@ -99,8 +99,8 @@ export class MockStation {
       acknowledged: [],
       arrived: [],
       evidence: [
-        { at_ms: raised, rule: 'smoke', device: 'huayi/s-17', colour: 'orange', text_zh: '烟雾浓度 0.12 dB/m，等待复核', text_en: 'smoke 0.12 dB/m, awaiting confirmation', alarm: null },
-        { at_ms: raised + 900, rule: 'smoke', device: 'huayi/s-17', colour, text_zh: zh, text_en: en, alarm: 'a-17' },
+        { at_ms: raised, rule: 'smoke', device: 'huayi/s-17', location: '厨房', colour: 'orange', text_zh: '烟雾浓度 0.12 dB/m，等待复核', text_en: 'smoke 0.12 dB/m, awaiting confirmation', alarm: null },
+        { at_ms: raised + 900, rule: 'smoke', device: 'huayi/s-17', location: '厨房', colour, text_zh: zh, text_en: en, alarm: 'a-17' },
       ],
       ladder: [
         { whom: 'owner', due_ms: raised, told_ms: raised + 40, people: ['P00017'] },
@@ -123,7 +123,7 @@ export class MockStation {
 
   change(alert, type, by, fields, note) {
     Object.assign(alert, fields, { updated_ms: this.now() });
-    alert.more.history.push({ at_ms: this.now(), what: type, by, note: note ?? null });
+    alert.more.history.push({ at_ms: this.now(), what: type, by, by_name: by === 'P00001' ? '王值班' : by, note: note ?? null });
     this.emit(type, this.indexOf(alert.unit), { alert: head(alert) });
   }
 
@@ -165,7 +165,7 @@ export class MockStation {
     const [, noun, id] = route.split('/').map(decodeURIComponent);
     if (noun === 'alerts' && this.alerts.has(id)) {
       const alert = this.alerts.get(id);
-      return json(response, { ...head(alert), ...alert.more });
+      return json(response, { ...head(alert), ...alert.more, reasons: this.unit(this.indexOf(alert.unit)).reasons });
     }
     if (noun === 'units' && this.city.units.code[this.indexOf(id)] === id) return json(response, this.unit(this.indexOf(id)));
     return problem(response, 404, `nothing at ${route}`);

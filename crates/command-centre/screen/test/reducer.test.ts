@@ -107,7 +107,7 @@ describe('an alert in full', () => {
       ],
       history: [
         { at_ms: 1, what: 'alert.raised', by: 'smoke', note: null },
-        { at_ms: 0, what: 'alert.acknowledged', by: 'P1', note: null },
+        { at_ms: 0, what: 'alert.acknowledged', by: 'P1', by_name: '陈', note: null },
       ],
       acknowledged: [{ person: 'P1', name: '陈', at_ms: 0 }],
     });

@@ -134,5 +134,5 @@ pub(super) fn session_entry(event: SessionEvent) -> Entry {
 
 /// Tells a submitter, who may have stopped waiting.
 pub(super) fn tell(reply: oneshot::Sender<Result<Epoch, SubmitError>>, result: Result<Epoch, SubmitError>) {
-    drop(reply.send(result));
+    let _ = reply.send(result);
 }

@@ -31,7 +31,10 @@ impl Store {
         let mut newest = heads.newest_cursor();
         for event in &batch.feed {
             if event.cursor != newest + 1 {
-                return Err(damaged(DOING, format!("event {} was given where {} must follow", event.cursor, newest + 1)));
+                return Err(damaged(
+                    DOING,
+                    format!("event {} was given where {} must follow", event.cursor, newest + 1),
+                ));
             }
             newest = event.cursor;
         }

@@ -63,15 +63,15 @@ fn empty<P: Place>(place: &P) {
 
 fn reads_back<P: Place>(place: &P) {
     let store = place.open();
-    append_up_to(&store, 700);
-    let expected: Vec<_> = (1..=700).map(|epoch| commit(epoch, START_MS + epoch)).collect();
+    append_up_to(&store, 300);
+    let expected: Vec<_> = (1..=300).map(|epoch| commit(epoch, START_MS + epoch)).collect();
     assert_eq!(all(&store), expected);
     drop(store);
     let store = place.open();
-    assert_eq!((store.first_epoch(), store.last_epoch()), (1, 700));
+    assert_eq!((store.first_epoch(), store.last_epoch()), (1, 300));
     assert_eq!(all(&store), expected);
-    append_up_to(&store, 701);
-    assert_eq!(all(&store).len(), 701);
+    append_up_to(&store, 301);
+    assert_eq!(all(&store).len(), 301);
 }
 
 fn reads_from_the_middle<P: Place>(place: &P) {
@@ -130,10 +130,7 @@ fn refuses_out_of_order<P: Place>(place: &P) {
 }
 
 fn large_commit<P: Place>(place: &P) {
-    let large = Commit {
-        entries: vec![Entry::Policy("x".repeat(9_000_000).into())],
-        ..commit(1, START_MS)
-    };
+    let large = Commit { entries: vec![Entry::Policy("x".repeat(9_000_000).into())], ..commit(1, START_MS) };
     {
         let store = place.open();
         store.append(&large, &[]).unwrap();
@@ -187,24 +184,21 @@ fn alerts<P: Place>(place: &P) {
     let of = |epoch, unit, state| Arc::new(alert(alert_id(epoch, unit), state));
     {
         let store = place.open();
-        append_up_to(&store, 600);
+        append_up_to(&store, 280);
         let raised = vec![of(1, 7, AlertState::Raised), of(1, 8, AlertState::Raised)];
         store.commit(&LedgerBatch { epoch: 1, alerts: raised, ..LedgerBatch::default() }).unwrap();
-        let more = vec![of(300, 7, AlertState::Raised), of(1, 7, AlertState::Closed)];
-        store.commit(&LedgerBatch { epoch: 300, alerts: more, ..LedgerBatch::default() }).unwrap();
-        let more = vec![of(600, 7, AlertState::Restored), of(600, 0x0700_0000, AlertState::Acknowledged)];
-        store.commit(&LedgerBatch { epoch: 600, alerts: more, ..LedgerBatch::default() }).unwrap();
+        let more = vec![of(270, 7, AlertState::Raised), of(1, 7, AlertState::Closed)];
+        store.commit(&LedgerBatch { epoch: 270, alerts: more, ..LedgerBatch::default() }).unwrap();
+        let more = vec![of(280, 7, AlertState::Restored), of(280, 0x0700_0000, AlertState::Acknowledged)];
+        store.commit(&LedgerBatch { epoch: 280, alerts: more, ..LedgerBatch::default() }).unwrap();
     }
     let store = place.open();
     let ids = |alerts: Vec<Alert>| alerts.iter().map(|alert| (alert.id.epoch, alert.id.unit.0)).collect::<Vec<_>>();
-    assert_eq!(ids(store.open_alerts().unwrap()), [(1, 8), (300, 7), (600, 7), (600, 0x0700_0000)]);
-    assert_eq!(
-        ids(store.alerts(None, 100).unwrap()),
-        [(600, 0x0700_0000), (600, 7), (300, 7), (1, 8), (1, 7)]
-    );
-    assert_eq!(ids(store.alerts(Some(600), 2).unwrap()), [(300, 7), (1, 8)]);
-    assert_eq!(ids(store.alerts_of_unit(UnitId(7), 100).unwrap()), [(600, 7), (300, 7), (1, 7)]);
-    assert_eq!(ids(store.alerts_of_unit(UnitId(7), 1).unwrap()), [(600, 7)]);
+    assert_eq!(ids(store.open_alerts().unwrap()), [(1, 8), (270, 7), (280, 7), (280, 0x0700_0000)]);
+    assert_eq!(ids(store.alerts(None, 100).unwrap()), [(280, 0x0700_0000), (280, 7), (270, 7), (1, 8), (1, 7)]);
+    assert_eq!(ids(store.alerts(Some(280), 2).unwrap()), [(270, 7), (1, 8)]);
+    assert_eq!(ids(store.alerts_of_unit(UnitId(7), 100).unwrap()), [(280, 7), (270, 7), (1, 7)]);
+    assert_eq!(ids(store.alerts_of_unit(UnitId(7), 1).unwrap()), [(280, 7)]);
     assert!(store.alerts_of_unit(UnitId(6), 9).unwrap().is_empty());
     assert_eq!(store.alert(alert_id(1, 7)).unwrap(), Some(alert(alert_id(1, 7), AlertState::Closed)));
     assert_eq!(store.alert(alert_id(2, 7)).unwrap(), None);

@@ -59,7 +59,8 @@ impl Plain {
         assert_eq!(store.policy().unwrap(), self.policy);
         let before = 1 + dice.below(self.quarantine.len() as u64 + 1);
         let quarantine = self.quarantine.iter().enumerate().rev().map(|(at, m)| (m, at as u64 + 1));
-        let quarantine: Vec<_> = quarantine.filter(|(_, n)| *n < before).take(limit).map(|(m, n)| (n, m.clone())).collect();
+        let quarantine: Vec<_> =
+            quarantine.filter(|(_, n)| *n < before).take(limit).map(|(m, n)| (n, m.clone())).collect();
         assert_eq!(store.quarantine(Some(before), limit).unwrap(), quarantine);
         for id in self.alerts.keys().take(3) {
             let deliveries: BTreeSet<_> = store.deliveries(*id).unwrap().into_iter().map(|d| d.id).collect();
@@ -91,7 +92,7 @@ impl Plain {
 
 #[test]
 fn random_acts_agree_with_plain_maps() {
-    for seed in 1..=6 {
+    for seed in 1..=5 {
         let folder = tempfile::tempdir().unwrap();
         let mut dice = Dice::new(seed);
         let mut plain = Plain::default();
@@ -100,7 +101,7 @@ fn random_acts_agree_with_plain_maps() {
             let last = plain.journal.len() as u64;
             match dice.below(20) {
                 0..=8 => {
-                    let commit = commit(last + 1, START_MS + (last + 1) * DAY_MS / (1 + dice.below(50)));
+                    let commit = commit(last + 1, START_MS + (last + 1) * DAY_MS / (20 + dice.below(20)));
                     let held: Vec<_> = (0..dice.below(3)).map(|n| quarantined(n, dice.below(300) as usize)).collect();
                     store.append(&commit, &held).unwrap();
                     plain.journal.push(commit);

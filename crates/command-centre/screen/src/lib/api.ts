@@ -61,7 +61,7 @@ export function pressKey(): string {
 
 export const api = {
   openSession: (token: string) => post<unknown>('/session', { token }),
-  closeSession: () => request('/session', { method: 'DELETE' }),
+  closeSession: () => request('/session', { method: 'DELETE', headers: { 'content-type': 'application/json' }, body: '{}' }),
   me: () => get<Me>('/me'),
   bootstrap: () => get<Bootstrap>('/bootstrap'),
   geometry: () => get<Geometry>('/map/geometry', GEOMETRY_TIMEOUT_MS),

@@ -9,6 +9,7 @@ export interface EvidenceRow {
   atMs: number;
   rule: string;
   device: string;
+  location: string;
   colour: Colour | 'none';
   words: Pair;
 }
@@ -61,7 +62,6 @@ type Loose = Record<string, unknown>;
 export function readCase(detail: AlertDetail): Case {
   const acknowledged = rows(detail.acknowledged).map(markRow);
   const arrived = rows(detail.arrived).map(markRow);
-  const names = new Map([...acknowledged, ...arrived].map((mark) => [mark.person, mark.name]));
   return {
     acknowledged,
     arrived,
@@ -69,7 +69,7 @@ export function readCase(detail: AlertDetail): Case {
     ladder: rows(detail.ladder).map(rungRow).sort((a, b) => a.dueMs - b.dueMs),
     deliveries: rows(detail.deliveries).map(deliveryRow).sort((a, b) => a.owedMs - b.owedMs),
     history: rows(detail.history)
-      .map((row) => historyRow(row, names))
+      .map(historyRow)
       .sort((a, b) => b.atMs - a.atMs),
   };
 }
@@ -88,6 +88,7 @@ function evidenceRow(row: Loose): EvidenceRow {
     atMs: number(row.at_ms) ?? 0,
     rule: text(row.rule),
     device: named(row.device),
+    location: text(row.location),
     colour: (text(row.colour) || 'none') as EvidenceRow['colour'],
     words,
   };
@@ -122,9 +123,9 @@ function markRow(row: Loose): MarkRow {
   return { person: text(row.person), name: text(row.name) || text(row.person), atMs: number(row.at_ms) ?? 0 };
 }
 
-function historyRow(row: Loose, names: ReadonlyMap<string, string>): HistoryRow {
-  const by = named(row.by);
-  return { atMs: number(row.at_ms) ?? 0, what: text(row.what), by: names.get(by) ?? by, note: text(row.note) };
+function historyRow(row: Loose): HistoryRow {
+  const by = text(row.by_name) || named(row.by);
+  return { atMs: number(row.at_ms) ?? 0, what: text(row.what), by, note: text(row.note) };
 }
 
 function rows(value: unknown): Loose[] {

@@ -69,7 +69,8 @@ export class City {
     this.unitCode = geometry.units.code;
     this.unitName = geometry.units.name;
     this.unitCount = geometry.units.code.length;
-    this.unitCode.forEach((code, index) => this.unitByCode.set(code, index));
+    // A unit that is gone or out of scope keeps its number but has no code.
+    this.unitCode.forEach((code, index) => code && this.unitByCode.set(code, index));
     const parents = this.plant(geometry);
     this.root = this.link(parents);
     this.unitGrid = new Int32Array(this.unitCount);

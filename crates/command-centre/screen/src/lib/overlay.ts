@@ -8,7 +8,7 @@ import { COLOUR_WORDS, type Language } from './words';
 
 const FONT = '"Noto Sans CJK SC", "Noto Sans SC", "PingFang SC", "Microsoft YaHei", "WenQuanYi Zen Hei", sans-serif';
 /** Beyond this, single markers would cover each other and the badges of regions say more. */
-export const MARKERS_MAX = 250;
+const MARKERS_MAX = 250;
 /** Cells at least this wide carry their own glyph, at least that wide also their name. */
 const GLYPH_FROM_PX = 13;
 const NAME_FROM_PX = 64;
@@ -19,7 +19,7 @@ export interface OverlayState {
   dpr: number;
   language: Language;
   rectOf(unit: number): Rect | null;
-  /** Units with an alert that nobody acknowledged. */
+  /** Units with an alert that nobody acknowledged, worst last so that it is on top. */
   ringing: readonly number[];
   blinkOn: boolean;
   hover: Rect | null;
@@ -33,13 +33,7 @@ export function drawOverlay(context: CanvasRenderingContext2D, state: OverlaySta
   context.textBaseline = 'middle';
   for (const tile of layout.tiles) if (tile.depth > 0 && tile.header > 0) drawHeader(context, state, tile);
   drawCells(context, state);
-  for (const unit of state.ringing) {
-    const rect = state.rectOf(unit);
-    if (!rect) continue;
-    const small = Math.min(rect.w, rect.h) < GLYPH_FROM_PX * state.dpr;
-    if (small) drawMarker(context, rect, state.city.colours[unit] ?? 0, state.dpr);
-    drawRing(context, rect, state.dpr, state.blinkOn);
-  }
+  drawRinging(context, state);
   if (state.hover) outline(context, state.hover, 'rgba(255,255,255,.75)', 1.5 * state.dpr);
   if (state.selected) outline(context, atLeast(state.selected, 24 * state.dpr), '#ffffff', 3 * state.dpr);
   if (state.focus) outline(context, state.focus, '#7cc4ff', 3 * state.dpr);
@@ -93,6 +87,18 @@ function drawCells(context: CanvasRenderingContext2D, state: OverlayState): void
   if (markers.length > MARKERS_MAX) return;
   markers.sort((a, b) => a.colour - b.colour);
   for (const { rect, colour } of markers) drawMarker(context, rect, colour, dpr);
+}
+
+function drawRinging(context: CanvasRenderingContext2D, state: OverlayState): void {
+  const seen = state.ringing.flatMap((unit) => {
+    const rect = state.rectOf(unit);
+    return rect ? [{ rect, colour: state.city.colours[unit] ?? 0 }] : [];
+  });
+  if (seen.length > MARKERS_MAX) return;
+  for (const { rect, colour } of seen) {
+    if (Math.min(rect.w, rect.h) < GLYPH_FROM_PX * state.dpr) drawMarker(context, rect, colour, state.dpr);
+    drawRing(context, rect, state.dpr, state.blinkOn);
+  }
 }
 
 function drawNamedCell(

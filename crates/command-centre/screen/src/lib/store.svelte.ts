@@ -114,13 +114,15 @@ export class Centre {
     this.feed.stop();
     this.problem = '';
     try {
+      const me = await api.me();
       const sent = Date.now();
       const timed = api.bootstrap().then((bootstrap) => {
         this.clock.exchange(bootstrap.at_ms, sent, Date.now());
         return bootstrap;
       });
-      const [me, bootstrap, geometry, snapshot] = await Promise.all([api.me(), timed, api.geometry(), api.snapshot()]);
-      const city = this.city?.version === String(geometry.version) ? this.city : new City(geometry);
+      const [bootstrap, geometry, snapshot] = await Promise.all([timed, api.geometry(), api.snapshot()]);
+      const isSame = this.city?.version === String(geometry.version) && this.me?.scope === me.scope;
+      const city = this.city && isSame ? this.city : new City(geometry);
       this.adopt(me, city, bootstrap, snapshot);
     } catch (problem) {
       this.fail(problem);

@@ -34,6 +34,8 @@ export interface AlertDetail extends AlertSummary {
   deliveries?: unknown[];
   acknowledged?: unknown[];
   arrived?: unknown[];
+  /** Why the unit has its colour now. */
+  reasons?: Reason[];
 }
 
 export interface Region {

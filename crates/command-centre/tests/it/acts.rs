@@ -1,0 +1,135 @@
+//! What people do.
+
+use std::sync::atomic::Ordering;
+
+use command_centre::Role;
+use model::Action;
+use reqwest::Method;
+use serde_json::json;
+
+use crate::station::{ADMIN, LOCAL, OPERATOR, Station, VIEWER};
+
+#[tokio::test]
+async fn an_alert_goes_from_ringing_to_closed() {
+    let station = Station::start().await;
+    let id = station.desk.raise(0);
+    let mut follower = station.follow(VIEWER, "", None).await;
+    for (verb, body, state) in [
+        ("acknowledge", json!({ "note": "来了" }), "acknowledged"),
+        ("arrive", json!({}), "acknowledged"),
+        ("verify", json!({ "verdict": "false" }), "verified"),
+        ("close", json!({}), "closed"),
+    ] {
+        let answer = station.post(LOCAL, &format!("/api/v1/alerts/{id}/{verb}"), &body).await.ok();
+        assert_eq!(answer["alert"]["state"], state, "{verb}");
+        // what was answered is in the view and on the feed
+        let open = station.get(VIEWER, "/api/v1/alerts").await.ok();
+        assert_eq!(open["alerts"].as_array().unwrap().len(), usize::from(state != "closed"));
+        assert_eq!(follower.event().await.data["alert"], answer["alert"]);
+    }
+    let problem = station.post(LOCAL, &format!("/api/v1/alerts/{id}/acknowledge"), &json!({})).await.problem(409);
+    assert!(problem["detail"].as_str().unwrap().contains("closed"));
+    let commands = station.desk.commands.lock().unwrap().clone();
+    assert_eq!(commands[0].action, Action::Acknowledge);
+    assert_eq!((&*commands[0].person, commands[0].entered_by.as_deref()), ("P2", None));
+    assert_eq!(commands[0].note.as_deref(), Some("来了"));
+    let ids: std::collections::BTreeSet<_> = commands.iter().map(|command| command.id.clone()).collect();
+    assert_eq!(ids.len(), commands.len(), "every act has an id of its own");
+    station.stop().await;
+}
+
+#[tokio::test]
+async fn the_same_key_acts_once() {
+    let station = Station::start().await;
+    let id = station.desk.raise(0);
+    let other = station.desk.raise(1);
+    let press = |token: &'static str, alert: String, key: &'static str| {
+        let station = &station;
+        async move {
+            let bearer = format!("Bearer {token}");
+            let headers = [("authorization", &*bearer), ("idempotency-key", key)];
+            station.ask(Method::POST, &format!("/api/v1/alerts/{alert}/acknowledge"), &headers, None).await
+        }
+    };
+    let first = press(OPERATOR, id.to_string(), "k1").await.ok();
+    assert_eq!(press(OPERATOR, id.to_string(), "k1").await.ok(), first);
+    assert_eq!(station.desk.commands.lock().unwrap().len(), 1);
+    // a key is its caller's own
+    let second = press(LOCAL, id.to_string(), "k1").await.ok();
+    assert_eq!(second["alert"]["acknowledged_by"], json!(["P3", "P2"]));
+    assert_eq!(press(OPERATOR, other.to_string(), "k1").await.problem(422)["field"], "Idempotency-Key");
+    let too_long = "k".repeat(65).leak();
+    press(OPERATOR, id.to_string(), too_long).await.problem(400);
+    station.stop().await;
+}
+
+#[tokio::test]
+async fn an_operator_may_enter_it_for_somebody_else() {
+    let station = Station::start().await;
+    let path = format!("/api/v1/alerts/{}/acknowledge", station.desk.raise(0));
+    let answer = station.post(OPERATOR, &path, &json!({ "person": "P2" })).await.ok();
+    assert_eq!(answer["alert"]["acknowledged_by"], json!(["P2"]));
+    let command = station.desk.commands.lock().unwrap()[0].clone();
+    assert_eq!((&*command.person, command.entered_by.as_deref()), ("P2", Some("P3")));
+    assert_eq!(station.post(OPERATOR, &path, &json!({ "person": "P9" })).await.problem(422)["field"], "person");
+    station.stop().await;
+}
+
+#[tokio::test]
+async fn what_does_not_fit_is_refused_and_named() {
+    let station = Station::start().await;
+    let id = station.desk.raise(0);
+    for (verb, body, names) in [
+        ("acknowledge", json!({ "nota": "x" }), "nota"),
+        ("acknowledge", json!({ "note": 7 }), "note"),
+        ("acknowledge", json!({ "note": "x".repeat(1001) }), "note"),
+        ("verify", json!({}), "verdict"),
+        ("verify", json!({ "verdict": "perhaps" }), "verdict"),
+        ("close", json!([]), "body"),
+    ] {
+        let problem = station.post(OPERATOR, &format!("/api/v1/alerts/{id}/{verb}"), &body).await.problem(422);
+        assert!(problem["detail"].as_str().unwrap().contains(names), "{problem}");
+    }
+    for unknown in ["fire-0-999", "smoke-1-2", "x"] {
+        station.post(OPERATOR, &format!("/api/v1/alerts/{unknown}/close"), &json!({})).await.problem(404);
+    }
+    assert_eq!(station.desk.submitted.load(Ordering::SeqCst), 0);
+    station.stop().await;
+}
+
+#[tokio::test]
+async fn an_act_that_hangs_is_answered() {
+    let station = Station::start_with(|settings| settings.action_deadline_ms = 50).await;
+    let id = station.desk.raise(0);
+    station.desk.hangs.store(true, Ordering::SeqCst);
+    let problem = station.post(OPERATOR, &format!("/api/v1/alerts/{id}/close"), &json!({})).await.problem(504);
+    assert!(problem["detail"].as_str().unwrap().contains("Idempotency-Key"));
+    station.stop().await;
+}
+
+#[tokio::test]
+async fn devices_are_commanded() {
+    let station = Station::start().await;
+    let path = |at: u32| format!("/api/v1/devices/acme/烟感{at}/command");
+    let body = json!({ "command": "mute", "args": { "for_s": 60 } });
+    let answer = station.post(OPERATOR, &path(0), &body).await;
+    assert_eq!((answer.status.as_u16(), answer.json()), (202, json!({ "sent": true })));
+    assert_eq!(station.post(OPERATOR, &path(1), &json!({ "command": "self_test" })).await.json()["sent"], false);
+    let orders = station.desk.orders.lock().unwrap().clone();
+    assert_eq!((&*orders[0].by, &*orders[0].args_json), ("P3", "{\"for_s\":60}"));
+    assert_eq!((&*orders[1].command, &*orders[1].args_json), ("self_test", "null"));
+    station.post(OPERATOR, &path(0), &json!({ "command": "" })).await.problem(422);
+    station.post(OPERATOR, &path(999), &json!({ "command": "mute" })).await.problem(404);
+    station.stop().await;
+}
+
+#[tokio::test]
+async fn a_roster_is_loaded_or_its_faults_are_told() {
+    let station = Station::start().await;
+    let reloaded = station.post(ADMIN, "/api/v1/roster/reload", &json!({})).await.ok();
+    assert_eq!(reloaded, json!({ "version": 2, "added": 1, "changed": 2, "retired": 3 }));
+    station.tokens.put("f.s", "faulty", Role::Admin, None);
+    let problem = station.post("f.s", "/api/v1/roster/reload", &json!({})).await.problem(422);
+    assert_eq!(problem["faults"][0], "units.csv:3: owner nobody is not in people.csv");
+    station.stop().await;
+}

@@ -1,0 +1,282 @@
+//! A desk in little: keeps alerts, colours and counts as the real one would, commits to the ledger and tells the view.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use command_centre::{ActionError, Actions, DeviceOrder, DeviceSent, RosterReloaded, View};
+use model::alert::{Evidence, HistoryItem, Mark, Refused, Rung};
+use model::finding::{DeviceChange, Words};
+use model::ledger::UnitColour;
+use model::{
+    Action, Alert, AlertId, AlertState, Colour, ColourCounts, Command, CommandId, CommandOutcome, Delivery,
+    DeliveryState, DeviceId, Family, FeedEvent, FeedKind, Ledger, LedgerBatch, PersonId, Reason, RegionCode,
+    RegionStatus, Roster, UnitId, UnitStatus,
+};
+
+use crate::ledger::MemoryLedger;
+
+pub const START_MS: u64 = 1_763_798_400_000;
+
+pub struct Desk {
+    pub ledger: Arc<MemoryLedger>,
+    pub view: Arc<View>,
+    pub roster: Arc<Roster>,
+    books: Mutex<Books>,
+    /// Acts never return.
+    pub hangs: AtomicBool,
+    pub orders: Mutex<Vec<DeviceOrder>>,
+    pub commands: Mutex<Vec<Command>>,
+    pub submitted: AtomicUsize,
+}
+
+#[derive(Default)]
+struct Books {
+    epoch: u64,
+    cursor: u64,
+    alerts: BTreeMap<AlertId, Alert>,
+    colours: BTreeMap<UnitId, Colour>,
+    counts: BTreeMap<RegionCode, ColourCounts>,
+    outcomes: BTreeMap<CommandId, CommandOutcome>,
+    batch: LedgerBatch,
+}
+
+impl Books {
+    fn event(&mut self, kind: FeedKind, grid: RegionCode, alert: Option<&Alert>, unit: Option<UnitColour>) {
+        self.cursor += 1;
+        let alert = alert.map(|alert| Box::new(alert.summary()));
+        let (cursor, epoch, at_ms) = (self.cursor, self.epoch, START_MS + self.epoch);
+        self.batch.feed.push(Arc::new(FeedEvent { cursor, epoch, at_ms, kind, grid, alert, unit, detail: None }));
+    }
+
+    fn put(&mut self, kind: FeedKind, mut alert: Alert) {
+        alert.updated_ms = START_MS + self.epoch;
+        alert.history.push(HistoryItem {
+            at_ms: alert.updated_ms,
+            epoch: self.epoch,
+            what: kind.word().into(),
+            by: "P2".into(),
+            note: None,
+        });
+        self.event(kind, alert.grid, Some(&alert), None);
+        self.alerts.insert(alert.id, alert);
+    }
+}
+
+impl Desk {
+    pub fn new(ledger: Arc<MemoryLedger>, view: Arc<View>, roster: Arc<Roster>) -> Desk {
+        Desk {
+            ledger,
+            view,
+            roster,
+            books: Mutex::default(),
+            hangs: AtomicBool::new(false),
+            orders: Mutex::default(),
+            commands: Mutex::default(),
+            submitted: AtomicUsize::new(0),
+        }
+    }
+
+    /// One journal commit: `work` on the books, then ledger and view.
+    fn commit<T>(&self, devices: &[DeviceChange], work: impl FnOnce(&mut Books) -> T) -> T {
+        let mut books = self.books.lock().unwrap();
+        books.epoch += 1;
+        books.batch = LedgerBatch { epoch: books.epoch, at_ms: START_MS + books.epoch, ..LedgerBatch::default() };
+        let done = work(&mut books);
+        let batch = std::mem::take(&mut books.batch);
+        self.ledger.commit(&batch).unwrap();
+        self.view.apply(&batch, &self.roster, devices);
+        done
+    }
+
+    fn grid(&self, unit: UnitId) -> RegionCode {
+        self.roster.unit(unit).unwrap().grid
+    }
+
+    /// Fire alerts in these units, in one commit.
+    pub fn raise_all(&self, units: &[u32]) -> Vec<AlertId> {
+        self.commit(&[], |books| {
+            let raised = units.iter().map(|unit| self.new_alert(UnitId(*unit), books.epoch));
+            let raised: Vec<Alert> = raised.collect();
+            let ids = raised.iter().map(|alert| alert.id).collect();
+            for alert in raised {
+                books.batch.deliveries.push(Arc::new(delivery(&alert)));
+                let id = alert.id;
+                books.put(FeedKind::AlertRaised, alert);
+                let alert = books.alerts[&id].clone();
+                books.batch.alerts.push(Arc::new(alert));
+            }
+            ids
+        })
+    }
+
+    pub fn raise(&self, unit: u32) -> AlertId {
+        self.raise_all(&[unit])[0]
+    }
+
+    fn new_alert(&self, unit: UnitId, epoch: u64) -> Alert {
+        let device = self.roster.devices_of(unit).first().copied();
+        let at_ms = START_MS + epoch;
+        let words = Words { zh: "烟雾浓度 0.18 dB/m".into(), en: "smoke 0.18 dB/m".into() };
+        let evidence =
+            Evidence { at_ms, epoch, rule: "smoke".into(), device, colour: Colour::Red, words, alarm: Some("a-1".into()) };
+        Alert {
+            id: AlertId { epoch, unit, family: Family::Fire },
+            colour: Colour::Red,
+            state: AlertState::Raised,
+            grid: self.grid(unit),
+            raised_ms: at_ms,
+            updated_ms: at_ms,
+            ring: 1,
+            rang_ms: at_ms,
+            acknowledged: vec![],
+            arrived: vec![],
+            verdict: None,
+            conditions: vec![],
+            evidence: vec![evidence],
+            evidence_count: 1,
+            ladder: vec![
+                Rung { whom: "grid".into(), due_ms: at_ms, told_ms: Some(at_ms), people: vec![PersonId(1)] },
+                Rung { whom: "township".into(), due_ms: at_ms + 60_000, told_ms: None, people: vec![] },
+            ],
+            history: vec![],
+            exercise: false,
+        }
+    }
+
+    /// A unit's colour, with the counts of all its regions.
+    pub fn paint(&self, unit: u32, colour: Colour) {
+        self.commit(&[], |books| {
+            let unit = UnitId(unit);
+            let grid = self.grid(unit);
+            let before = books.colours.insert(unit, colour);
+            for region in grid.ancestry() {
+                let counts = books.counts.entry(region).or_default();
+                if let Some(before) = before {
+                    *counts.of(before) -= 1;
+                }
+                *counts.of(colour) += 1;
+                let counts = *counts;
+                books.batch.regions.push(RegionStatus { region, counts });
+            }
+            let since_ms = START_MS + books.epoch;
+            books.batch.units.push(Arc::new(UnitStatus { unit, colour, since_ms, reasons: self.reasons(unit, colour) }));
+            if before != Some(colour) {
+                books.event(FeedKind::UnitColour, grid, None, Some(UnitColour { unit, colour, since_ms }));
+            }
+        });
+    }
+
+    fn reasons(&self, unit: UnitId, colour: Colour) -> Vec<Reason> {
+        if colour == Colour::Blue {
+            return vec![];
+        }
+        vec![Reason {
+            rule: "smoke".into(),
+            device: self.roster.devices_of(unit).first().copied(),
+            family: Family::Fire,
+            colour,
+            since_ms: START_MS,
+            evidence: Words { zh: "烟雾".into(), en: "smoke".into() },
+            would_change: Words { zh: "低于 0.05".into(), en: "below 0.05".into() },
+        }]
+    }
+
+    pub fn close(&self, id: AlertId) {
+        self.act(id, Action::Close, "P2").unwrap();
+    }
+
+    pub fn device(&self, device: u32, alive: bool, last_seen_ms: u64) {
+        self.commit(&[DeviceChange { device: DeviceId(device), alive, last_seen_ms }], |_| ());
+    }
+
+    fn act(&self, id: AlertId, action: Action, person: &str) -> Result<model::AlertSummary, Refused> {
+        self.commit(&[], |books| {
+            let Some(mut alert) = books.alerts.get(&id).cloned() else { return Err(Refused::Unknown(id)) };
+            if !alert.state.is_open() {
+                return Err(Refused::Forbidden(format!("alert {id} is closed")));
+            }
+            let mark = Mark { person: person.into(), at_ms: START_MS + books.epoch, note: None };
+            let kind = match action {
+                Action::Acknowledge => {
+                    alert.acknowledged.push(mark);
+                    alert.state = AlertState::Acknowledged;
+                    FeedKind::AlertAcknowledged
+                }
+                Action::Arrive => {
+                    alert.arrived.push(mark);
+                    FeedKind::AlertArrived
+                }
+                Action::Verify(verdict) => {
+                    alert.verdict = Some((verdict, mark));
+                    alert.state = AlertState::Verified;
+                    FeedKind::AlertVerified
+                }
+                Action::Close => {
+                    alert.state = AlertState::Closed;
+                    FeedKind::AlertClosed
+                }
+            };
+            books.put(kind, alert);
+            let alert = books.alerts[&id].clone();
+            let summary = alert.summary();
+            books.batch.alerts.push(Arc::new(alert));
+            Ok(summary)
+        })
+    }
+}
+
+fn delivery(alert: &Alert) -> Delivery {
+    Delivery {
+        id: format!("{}/1/grid/P2/mqtt", alert.id).as_str().into(),
+        alert: alert.id,
+        summary: alert.summary(),
+        whom: "grid".into(),
+        person: PersonId(1),
+        person_code: "P2".into(),
+        person_name: "李网格".into(),
+        channel: "mqtt".into(),
+        owed_ms: alert.raised_ms,
+        state: DeliveryState::Owed,
+        attempts: vec![model::alert::Attempt {
+            at_ms: alert.raised_ms,
+            outcome: model::alert::ReceiptOutcome::Retry,
+            reason: "nobody is connected".into(),
+        }],
+        attempt_count: 1,
+    }
+}
+
+#[async_trait]
+impl Actions for Desk {
+    async fn submit(&self, command: Command) -> Result<CommandOutcome, ActionError> {
+        self.submitted.fetch_add(1, Ordering::SeqCst);
+        if self.hangs.load(Ordering::SeqCst) {
+            std::future::pending::<()>().await;
+        }
+        let known = self.books.lock().unwrap().outcomes.get(&command.id).cloned();
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let result = self.act(command.alert, command.action, &command.person);
+        let outcome = CommandOutcome { id: command.id.clone(), result };
+        self.books.lock().unwrap().outcomes.insert(command.id.clone(), outcome.clone());
+        self.commands.lock().unwrap().push(command);
+        Ok(outcome)
+    }
+
+    async fn device_command(&self, order: DeviceOrder) -> Result<DeviceSent, ActionError> {
+        let is_first = order.device == DeviceId(0);
+        self.orders.lock().unwrap().push(order);
+        Ok(DeviceSent { sent: is_first, reason: (!is_first).then(|| "the device is not connected".to_owned()) })
+    }
+
+    async fn reload_roster(&self, by: &str) -> Result<RosterReloaded, ActionError> {
+        if by == "faulty" {
+            let faults = vec!["units.csv:3: owner nobody is not in people.csv".to_owned()];
+            return Err(ActionError::Invalid { detail: "the roster folder has a fault".into(), faults });
+        }
+        Ok(RosterReloaded { version: 2, added: 1, changed: 2, retired: 3 })
+    }
+}

@@ -1,0 +1,19 @@
+//! The command centre over real TCP, with a ledger, a desk and credentials in memory. Every answer that a test gets is
+//! also checked against `openapi.json`.
+#![allow(clippy::unwrap_used)]
+
+mod access;
+mod acts;
+mod city;
+mod conform;
+mod desk;
+mod exact;
+mod feed;
+mod ledger;
+mod limits;
+mod lists;
+mod map;
+mod openapi;
+mod problems;
+mod screen;
+mod station;

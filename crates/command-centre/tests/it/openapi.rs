@@ -1,0 +1,112 @@
+//! The document and the server name the same operations, and every one answers as the document says.
+
+use std::collections::BTreeSet;
+
+use command_centre::{Need, ROUTES};
+use model::Colour;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::conform::{DOCUMENT, faults, resolve};
+use crate::station::{ADMIN, Station};
+
+fn documented() -> BTreeSet<(String, String)> {
+    let paths = DOCUMENT["paths"].as_object().unwrap();
+    let operations = paths.iter().flat_map(|(path, item)| {
+        item.as_object().unwrap().keys().map(move |method| (method.to_uppercase(), path.clone()))
+    });
+    operations.collect()
+}
+
+#[test]
+fn the_document_has_every_route_and_no_other() {
+    let routed: BTreeSet<_> = ROUTES.iter().map(|route| (route.method.to_owned(), route.path.to_owned())).collect();
+    assert_eq!(routed.len(), ROUTES.len(), "a route stands in the table twice");
+    assert_eq!(routed, documented());
+}
+
+#[test]
+fn the_document_says_what_each_route_needs() {
+    for route in ROUTES {
+        let operation = &DOCUMENT["paths"][route.path][route.method.to_lowercase()];
+        match route.need {
+            Need::Nothing => assert_eq!(operation["security"], json!([]), "{}", route.path),
+            Need::Role(role) => {
+                let description = operation["description"].as_str().unwrap();
+                assert!(description.ends_with(&format!("Role: {}.", role.word())), "{}", route.path);
+            }
+        }
+        for response in operation["responses"].as_object().unwrap().values() {
+            assert!(resolve(response)["description"].is_string());
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_operation_answers() {
+    let station = Station::start().await;
+    station.desk.paint(0, Colour::Red);
+    let alert = station.desk.raise(0).to_string();
+    for (method, template) in documented() {
+        if template == "/api/v1/feed" {
+            let mut follower = station.follow(ADMIN, "", None).await;
+            assert!(follower.next().await.unwrap().is_heartbeat());
+            continue;
+        }
+        let path = template
+            .replace("{id}", &alert)
+            .replace("/regions/{code}", "/regions/331083")
+            .replace("/units/{code}", "/units/U0000")
+            .replace("{vendor}/{device}", "acme/%E7%83%9F%E6%84%9F0");
+        let body = match template.rsplit('/').next().unwrap() {
+            "verify" => json!({ "verdict": "real" }),
+            "command" => json!({ "command": "mute", "args": { "for_s": 60 } }),
+            "session" => json!({ "token": ADMIN }),
+            _ => json!({}),
+        };
+        // closing would forbid what comes after it in the order of the paths
+        let path = if template.ends_with("/close") {
+            path.replace(&alert, &station.desk.raise(1).to_string())
+        } else {
+            path
+        };
+        let method: Method = method.parse().unwrap();
+        let answer = if method == Method::POST {
+            station.post(ADMIN, &path, &body).await
+        } else {
+            station.ask(method.clone(), &path, &[("authorization", &format!("Bearer {ADMIN}"))], None).await
+        };
+        let text = String::from_utf8_lossy(&answer.body);
+        assert!(answer.status.is_success(), "{method} {path}: {} {text}", answer.status);
+    }
+    station.stop().await;
+}
+
+#[test]
+fn the_checker_finds_faults() {
+    let event = json!({ "cursor": 1, "type": "unit.colour", "at_ms": 2, "region": "331083001001001" });
+    let schema = &DOCUMENT["components"]["schemas"]["FeedEvent"];
+    assert_eq!(faults(schema, &event), Vec::<String>::new());
+    let without = |name: &str| {
+        let mut event = event.clone();
+        event.as_object_mut().unwrap().remove(name);
+        event
+    };
+    let with = |name: &str, value: Value| {
+        let mut event = event.clone();
+        event[name] = value;
+        event
+    };
+    for bad in [
+        without("cursor"),
+        with("cursor", json!("1")),
+        with("type", json!("alert.lost")),
+        with("region", json!("33")),
+        with("stranger", json!(1)),
+        with("alert", json!({})),
+        with("unit", json!({ "id": 1, "code": "U", "colour": "green", "since_ms": 1 })),
+        with("unit", json!({ "id": 1, "code": "U", "colour": "red", "since_ms": 1, "more": 1 })),
+    ] {
+        assert!(!faults(schema, &bad).is_empty(), "{bad}");
+    }
+}

@@ -1,0 +1,117 @@
+//! Confirmation and hysteresis of a threshold: the same for every rule that has one.
+//!
+//! A sample beyond the threshold is confirmed by the next ones. A device that samples slowly cannot be waited for as long
+//! as one that samples each second, and one that falls silent after such a sample may have burnt: so a sample that nothing
+//! contradicts counts after a time, which for a device that speaks at least once a minute is long enough for its next
+//! sample.
+
+use serde::{Deserialize, Serialize};
+
+/// A device that speaks at least so often is waited for, ms.
+const SPEAKS_SOON_MS: u32 = 60_000;
+
+/// What a rule asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Need {
+    /// Consecutive samples beyond the threshold.
+    pub samples: u8,
+    /// They span at least this time, ms.
+    pub hold_ms: u64,
+    /// After this time fewer will do (two, or one that nothing contradicted), ms.
+    pub lone_ms: u64,
+    /// It ends after samples within bounds for this time, ms; the first one ends it where a device speaks more rarely.
+    pub clear_ms: u64,
+}
+
+/// How far one threshold of one device is confirmed.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Confirm {
+    /// Consecutive samples beyond the threshold.
+    pub count: u8,
+    /// Time of the first of them, ms since 1970.
+    pub since_ms: u64,
+    /// The most extreme of them.
+    pub extreme: f32,
+    /// Time since when samples are well within bounds, ms since 1970; 0 for not so.
+    calm_ms: u64,
+}
+
+/// How often a device gives samples of one quantity.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Pace {
+    last_ms: u64,
+    /// Time between the last two samples; 0 when there were fewer.
+    gap_ms: u32,
+}
+
+impl Pace {
+    /// Takes in a sample.
+    pub fn sample(&mut self, at_ms: u64) {
+        if self.last_ms != 0 {
+            self.gap_ms = u32::try_from(at_ms.saturating_sub(self.last_ms)).unwrap_or(u32::MAX).max(1);
+        }
+        self.last_ms = at_ms;
+    }
+
+    /// Time to the next sample as far as one can tell, ms: as between the last two, else the device's promise.
+    pub fn expected_ms(&self, promise_s: u32) -> u32 {
+        if self.gap_ms != 0 { self.gap_ms } else { promise_s.saturating_mul(1000) }
+    }
+
+    /// Whether the next sample is worth waiting for.
+    pub fn speaks_soon(&self, promise_s: u32) -> bool {
+        (1..=SPEAKS_SOON_MS).contains(&self.expected_ms(promise_s))
+    }
+}
+
+impl Confirm {
+    /// Takes in a sample beyond the threshold; whether it is confirmed now.
+    pub fn beyond(&mut self, at_ms: u64, value: f32, need: Need) -> bool {
+        self.calm_ms = 0;
+        if self.count == 0 {
+            self.since_ms = at_ms;
+            self.extreme = value;
+        }
+        self.extreme = if value.abs() > self.extreme.abs() { value } else { self.extreme };
+        self.count = self.count.saturating_add(1);
+        let held_ms = at_ms.saturating_sub(self.since_ms);
+        (self.count >= need.samples && held_ms >= need.hold_ms) || (self.count >= 2 && held_ms >= need.lone_ms)
+    }
+
+    /// When the samples so far count if nothing contradicts them; `None` when there are none.
+    pub fn due_ms(&self, need: Need, pace: &Pace, promise_s: u32) -> Option<u64> {
+        let wait_ms = if pace.speaks_soon(promise_s) {
+            need.lone_ms.max(u64::from(pace.expected_ms(promise_s)) * 3 / 2)
+        } else {
+            need.lone_ms
+        };
+        (self.count > 0).then_some(self.since_ms + wait_ms)
+    }
+
+    /// Takes in a sample that is not beyond the threshold.
+    pub fn within(&mut self) {
+        self.count = 0;
+    }
+
+    /// Takes in a sample while the condition holds: whether that ends it. `calm` says that the sample is well within
+    /// bounds.
+    pub fn calms(&mut self, at_ms: u64, calm: bool, need: Need, pace: &Pace) -> bool {
+        if !calm {
+            self.calm_ms = 0;
+            return false;
+        }
+        if self.calm_ms == 0 {
+            self.calm_ms = at_ms;
+        }
+        let ended = at_ms.saturating_sub(self.calm_ms) >= need.clear_ms || u64::from(pace.gap_ms) > need.clear_ms;
+        if ended {
+            *self = Confirm::default();
+        }
+        ended
+    }
+
+    /// Time since the first of the samples, s.
+    pub fn held_s(&self, now_ms: u64) -> u32 {
+        u32::try_from(now_ms.saturating_sub(self.since_ms) / 1000).unwrap_or(u32::MAX)
+    }
+}

@@ -1,0 +1,378 @@
+//! What one commit means: plain sequential code over [`State`], without threads, channels or clocks.
+
+mod adopt;
+mod commands;
+mod findings;
+
+use std::sync::Arc;
+
+use model::finding::DeviceChange;
+use model::report::{Body, DeviceState, EventKind};
+use model::{
+    Colour, Commit, DeviceId, Entry, Epoch, Finding, Reading, RegionCode, Report, Step, UnitId, UnitStatus,
+};
+
+use crate::rule::{self, Memory, RuleSettings, Sample, Scene, Told};
+use crate::rules::Rules;
+use crate::state::{Device, NEVER, State};
+use crate::timers::Timers;
+use crate::unit;
+
+/// Which villages are this worker's: all of them, where it is the only one. A unit, its devices and its village are one
+/// worker's, so that workers need nothing of each other before the roll-up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Share {
+    pub worker: usize,
+    pub workers: usize,
+}
+
+impl Share {
+    pub const ALL: Share = Share { worker: 0, workers: 1 };
+
+    /// Whether a unit in this grid is of the share.
+    pub fn has(self, grid: RegionCode) -> bool {
+        let village = grid.at(model::Level::Village).unwrap_or(grid);
+        // villages are numbered in steps of 1 to 100: mix before dividing
+        let mixed = village.as_u64().wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+        mixed % self.workers as u64 == self.worker as u64
+    }
+}
+
+/// A unit that came, went, moved or changed its colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Delta {
+    pub from: Option<(RegionCode, Colour)>,
+    pub to: Option<(RegionCode, Colour)>,
+}
+
+/// What follows from one commit for one share of the villages.
+#[derive(Debug, Clone)]
+pub struct Judged {
+    pub step: Step,
+    /// With the place in the commit that each follows from.
+    pub findings: Vec<(u32, Finding)>,
+    /// Ordered by unit.
+    pub units: Vec<UnitStatus>,
+    pub deltas: Vec<Delta>,
+    /// Ordered by device.
+    pub devices: Vec<DeviceChange>,
+}
+
+/// Why a checkpoint cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum RestoreError {
+    #[error("the checkpoint cannot be read ({0}); start without it: the journal holds everything")]
+    Damaged(#[from] model::wire::WireError),
+    #[error("the checkpoint was made by a build with other rules; start without it: the journal holds everything")]
+    Layout,
+    #[error("the rules in the checkpoint are refused by this build ({0}); start without it, with rules that it reads")]
+    Rules(#[from] crate::RulesError),
+}
+
+/// The judge of a share of the villages.
+pub struct Judge {
+    state: State,
+    rules: Rules,
+    share: Share,
+    timers: Timers,
+    /// Conditions that make a device untrustworthy, one bit each.
+    distrusting: u64,
+    draft: Draft,
+    told: Vec<Told>,
+}
+
+/// What one commit changes, in the making.
+#[derive(Default)]
+struct Draft {
+    place: u32,
+    findings: Vec<(u32, Finding)>,
+    /// Units to be judged at the end; with repetitions.
+    touched: Vec<u32>,
+    /// Devices whose liveness may have changed, and whether they were alive before the commit; with repetitions.
+    stirred: Vec<(u32, bool)>,
+    deltas: Vec<Delta>,
+    /// Names to tell which readings and reports were of no use.
+    strangers: u64,
+}
+
+impl Judge {
+    /// A judge that has seen nothing.
+    pub fn new(rules: Rules, share: Share) -> Judge {
+        let state = State { layout: rule::layout(), rules: rules.text().into(), ..State::default() };
+        Judge::of(state, rules, share, Timers::default())
+    }
+
+    /// A judge as [`Judge::state`] left it, from its encoding. Its rules are those of the state.
+    ///
+    /// # Errors
+    /// [`RestoreError`] when the bytes are damaged or of a build with other rules.
+    pub fn restore(bytes: &[u8], share: Share) -> Result<Judge, RestoreError> {
+        let state: State = model::wire::decode(bytes)?;
+        if state.layout != rule::layout() {
+            return Err(RestoreError::Layout);
+        }
+        let rules = Rules::parse(&state.rules)?;
+        let timers = Timers::restore(state.devices.iter());
+        Ok(Judge::of(state, rules, share, timers))
+    }
+
+    fn of(state: State, rules: Rules, share: Share, timers: Timers) -> Judge {
+        let distrusting = rule::bits(|condition| condition.distrusts);
+        Judge { state, rules, share, timers, distrusting, draft: Draft::default(), told: Vec::new() }
+    }
+
+    /// The state after the last commit. A copy of it is cheap.
+    pub(crate) fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// The state after the last commit, encoded.
+    pub fn encode(&self) -> Vec<u8> {
+        model::wire::encode(&self.state)
+    }
+
+    /// Last commit that was judged; 0 for none.
+    pub fn epoch(&self) -> Epoch {
+        self.state.epoch
+    }
+
+    /// Colours of the current units, as last told.
+    pub fn colours(&self) -> impl Iterator<Item = (RegionCode, Colour)> {
+        let current = self.state.units.iter().filter(|unit| unit.current);
+        current.filter_map(|unit| Some((unit.grid, unit.colour?)))
+    }
+
+    /// Judges the next commit.
+    pub fn apply(&mut self, step: Step) -> Judged {
+        let commit = Arc::clone(&step.commit);
+        self.begin(&commit);
+        self.adopt(&step);
+        for entry in &commit.entries {
+            if let Entry::Command(command) = entry {
+                self.command(command);
+            }
+        }
+        let mut ticked = false;
+        for entry in &commit.entries {
+            match entry {
+                Entry::Report(report) => self.report(report, &step),
+                Entry::Tick => ticked = true,
+                Entry::Command(_)
+                | Entry::Rules(_)
+                | Entry::Roster(_)
+                | Entry::Session { .. }
+                | Entry::Receipt(_)
+                | Entry::Policy(_)
+                | Entry::DeviceCommand { .. } => {}
+            }
+            self.draft.place += 1;
+        }
+        for reading in &commit.readings {
+            self.reading(reading);
+            self.draft.place += 1;
+        }
+        if ticked {
+            self.tick();
+        }
+        self.finish(step)
+    }
+
+    fn begin(&mut self, commit: &Commit) {
+        let deaf_ms = u64::from(self.settings().lost_contact.deaf_after_s) * 1000;
+        let state = &mut self.state;
+        if commit.at_ms.saturating_sub(state.at_ms) >= deaf_ms {
+            state.resumed_ms = commit.at_ms;
+        }
+        state.at_ms = commit.at_ms.max(state.at_ms);
+        state.epoch = commit.epoch;
+    }
+
+    fn settings(&self) -> &RuleSettings {
+        self.rules.settings()
+    }
+
+    #[inline]
+    fn reading(&mut self, reading: &Reading) {
+        let id = reading.device;
+        let Some(device) = self.state.devices.get_mut(id.index()).filter(|device| device.facts.current) else {
+            self.draft.strangers += 1;
+            return;
+        };
+        if device.facts.silent {
+            self.heard(id, reading.at_ms);
+        }
+        let device = self.state.devices.get_mut(id.index()).expect("it was there a moment ago");
+        let at_ms = device.facts.last_ms.max(reading.at_ms);
+        device.facts.last_ms = at_ms;
+        if !reading.value.is_finite() {
+            return;
+        }
+        let sample = Sample { quantity: reading.quantity, value: reading.value, at_ms };
+        let Device { facts, holding, memory, .. } = device;
+        let mut scene = Scene {
+            now_ms: self.state.at_ms,
+            device: facts,
+            resumed_ms: self.state.resumed_ms,
+            holding: *holding,
+            base: 0,
+            told: &mut self.told,
+            wake_ms: NEVER,
+        };
+        memory.reading(self.rules.settings(), sample, &mut scene);
+        let wake_ms = scene.wake_ms;
+        if wake_ms != NEVER || !self.told.is_empty() {
+            self.follow(id, wake_ms);
+        }
+    }
+
+    /// Calls one function of every rule for a device, and does what they say.
+    fn ask(&mut self, id: DeviceId, call: impl FnOnce(&mut Memory, &RuleSettings, &mut Scene<'_>)) {
+        let Some(device) = self.state.devices.get_mut(id.index()) else { return };
+        let Device { facts, holding, memory, .. } = device;
+        let mut scene = Scene {
+            now_ms: self.state.at_ms,
+            device: facts,
+            resumed_ms: self.state.resumed_ms,
+            holding: *holding,
+            base: 0,
+            told: &mut self.told,
+            wake_ms: NEVER,
+        };
+        call(memory, self.rules.settings(), &mut scene);
+        let wake_ms = scene.wake_ms;
+        self.follow(id, wake_ms);
+    }
+
+    fn follow(&mut self, id: DeviceId, wake_ms: u64) {
+        if let Some(device) = self.state.devices.get_mut(id.index()) {
+            self.timers.arm(id, device, wake_ms);
+        }
+        let mut told = std::mem::take(&mut self.told);
+        for told in told.drain(..) {
+            self.found(id, told);
+        }
+        self.told = told;
+    }
+
+    /// The device was silent and was heard of.
+    fn heard(&mut self, id: DeviceId, at_ms: u64) {
+        self.stir(id);
+        if let Some(device) = self.state.devices.get_mut(id.index()) {
+            let facts = &mut device.facts;
+            facts.last_ms = facts.last_ms.max(at_ms).max(1);
+            facts.lost_said_ms = 0;
+            facts.silent = false;
+            self.draft.touched.push(facts.unit.0);
+        }
+        self.ask(id, |memory, settings, scene| memory.heard(settings, scene));
+    }
+
+    fn report(&mut self, report: &Report, step: &Step) {
+        let id = report.device;
+        let Some(device) = self.state.devices.get_mut(id.index()).filter(|device| device.facts.current) else {
+            self.of_no_device(report, step);
+            return;
+        };
+        let at_ms = device.facts.last_ms.max(report.at_ms);
+        let facts = &mut device.facts;
+        match &report.body {
+            Body::State { state: DeviceState::Lost, .. } => {
+                facts.lost_said_ms = at_ms;
+                facts.silent = true;
+            }
+            Body::State { next_report_s, will: false, .. } => facts.next_report_s = next_report_s.unwrap_or(0),
+            Body::Event { kind: EventKind::Test, .. } => facts.test_ms = at_ms,
+            Body::Event { kind: EventKind::Muted, .. } => facts.muted_ms = at_ms,
+            Body::State { .. } | Body::Event { .. } | Body::Alarm { .. } => {}
+        }
+        // what the broker says on a device's behalf is no sign of life
+        let sign_of_life = !matches!(
+            &report.body,
+            Body::State { state: DeviceState::Lost, .. } | Body::State { will: true, .. }
+        );
+        if sign_of_life {
+            if facts.silent {
+                self.heard(id, at_ms);
+            } else {
+                facts.last_ms = at_ms;
+            }
+        }
+        self.ask(id, |memory, settings, scene| memory.report(settings, &report.body, scene));
+    }
+
+    fn tick(&mut self) {
+        let now_ms = self.state.at_ms;
+        while let Some((due_ms, id)) = self.timers.pop(now_ms) {
+            match self.state.devices.get_mut(id.index()) {
+                Some(device) if device.armed_ms == due_ms => device.armed_ms = NEVER,
+                _ => continue,
+            }
+            if self.state.devices.get(id.index()).is_some_and(|device| device.facts.current) {
+                self.ask(id, |memory, settings, scene| memory.tick(settings, scene));
+            }
+        }
+    }
+
+    /// Notes whether the device was alive before the commit.
+    fn stir(&mut self, id: DeviceId) {
+        let alive = self.is_alive(id);
+        self.draft.stirred.push((id.0, alive));
+    }
+
+    fn is_alive(&self, id: DeviceId) -> bool {
+        let lost = rule::lost_bit();
+        self.state.devices.get(id.index()).is_some_and(|device| device.heard() && device.holding & lost == 0)
+    }
+
+    fn finish(&mut self, step: Step) -> Judged {
+        let mut draft = std::mem::take(&mut self.draft);
+        draft.touched.sort_unstable();
+        draft.touched.dedup();
+        let mut units = Vec::new();
+        for id in draft.touched.drain(..) {
+            units.extend(self.judge_unit(UnitId(id), &step, &mut draft.deltas));
+        }
+        // the first note of a device is the one from before the commit
+        draft.stirred.sort_by_key(|(id, _)| *id);
+        draft.stirred.dedup_by_key(|(id, _)| *id);
+        let changed = draft.stirred.iter().filter(|(id, was)| self.is_alive(DeviceId(*id)) != *was);
+        let devices = changed
+            .map(|(id, was)| {
+                let device = self.state.devices.get(*id as usize);
+                let last_seen_ms = device.map_or(0, |device| device.facts.last_ms);
+                DeviceChange { device: DeviceId(*id), alive: !was, last_seen_ms }
+            })
+            .collect();
+        if draft.strangers > 0 {
+            metrics::counter!("fenghuo_evaluator_strangers_total").increment(draft.strangers);
+        }
+        Judged { step, findings: draft.findings, units, deltas: draft.deltas, devices }
+    }
+
+    fn judge_unit(&mut self, id: UnitId, step: &Step, deltas: &mut Vec<Delta>) -> Option<UnitStatus> {
+        let at_ms = self.state.at_ms;
+        let unit = self.state.units.get(id.index())?;
+        if !unit.current {
+            return None;
+        }
+        let devices = step.roster.devices_of(id);
+        let rows = devices.iter().filter_map(|device| self.state.devices.get(device.index()));
+        let verdict = unit::judge(unit, rows, self.distrusting);
+        if unit.colour == Some(verdict.colour) && unit.told == verdict.fingerprint {
+            return None;
+        }
+        let unit = self.state.units.get_mut(id.index()).expect("it was there a moment ago");
+        unit.told = verdict.fingerprint;
+        if unit.colour != Some(verdict.colour) {
+            let from = unit.colour.map(|colour| (unit.grid, colour));
+            deltas.push(Delta { from, to: Some((unit.grid, verdict.colour)) });
+            unit.colour = Some(verdict.colour);
+            unit.since_ms = at_ms;
+        }
+        let (colour, since_ms) = (verdict.colour, unit.since_ms);
+        Some(UnitStatus { unit: id, colour, since_ms, reasons: verdict.reasons(since_ms) })
+    }
+}
+
+#[cfg(test)]
+mod tests;

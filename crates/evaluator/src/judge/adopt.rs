@@ -1,0 +1,154 @@
+//! A new roster, and new rules.
+
+use model::roster::{self, Roster};
+use model::{DeviceId, Entry, Step, UnitId};
+
+use super::{Delta, Judge};
+use crate::rule::{Memory, Note, Told};
+use crate::rules::Rules;
+use crate::state::{Device, Facts, NEVER, Unit};
+
+impl Judge {
+    /// Takes in what changes the world before anything is judged in it.
+    pub(super) fn adopt(&mut self, step: &Step) {
+        let new_rules = step.commit.entries.iter().rev().find_map(|entry| match entry {
+            Entry::Rules(text) => Some(text),
+            _ => None,
+        });
+        let new_rules = new_rules.is_some_and(|text| self.take_rules(text));
+        let new_roster = step.roster.version() != self.state.roster;
+        if new_roster {
+            self.take_roster(&step.roster);
+        }
+        if new_rules && !new_roster {
+            for id in 0..self.state.devices.len() {
+                self.promise(DeviceId(id as u32));
+            }
+        }
+    }
+
+    fn take_rules(&mut self, text: &str) -> bool {
+        match Rules::parse(text) {
+            Ok(rules) => {
+                tracing::info!(epoch = self.state.epoch, "other rules are in force");
+                self.state.rules = text.into();
+                self.rules = rules;
+                true
+            }
+            Err(error) => {
+                tracing::error!(epoch = self.state.epoch, %error, "rules were refused; those before stay in force");
+                false
+            }
+        }
+    }
+
+    fn take_roster(&mut self, roster: &Roster) {
+        self.state.roster = roster.version();
+        for (slot, id) in roster.units().iter().zip(0..) {
+            self.take_unit(UnitId(id), slot);
+        }
+        for (slot, id) in roster.devices().iter().zip(0..) {
+            self.take_device(DeviceId(id), slot, roster);
+        }
+    }
+
+    fn take_unit(&mut self, id: UnitId, slot: &roster::Slot<roster::Unit>) {
+        let current = slot.current && self.share.has(slot.row.grid);
+        let Some(unit) = self.state.units.get(id.index()) else {
+            self.state.units.push(Unit {
+                current,
+                grid: slot.row.grid,
+                colour: None,
+                since_ms: self.state.at_ms,
+                told: 0,
+                held: Vec::new(),
+                incidents: None,
+                fire_ended: Default::default(),
+            });
+            self.draft.touched.push(id.0);
+            return;
+        };
+        if unit.current == current && unit.grid == slot.row.grid {
+            // its devices may have changed; those that did touch it
+            return;
+        }
+        let unit = self.state.units.get_mut(id.index()).expect("it was there a moment ago");
+        if let Some(colour) = unit.colour.filter(|_| unit.current) {
+            let to = current.then_some((slot.row.grid, colour));
+            self.draft.deltas.push(Delta { from: Some((unit.grid, colour)), to });
+        }
+        if !current {
+            (unit.colour, unit.told) = (None, 0);
+        }
+        (unit.current, unit.grid) = (current, slot.row.grid);
+        self.draft.touched.push(id.0);
+    }
+
+    fn take_device(&mut self, id: DeviceId, slot: &roster::Slot<roster::Device>, roster: &Roster) {
+        let row = &slot.row;
+        let is_ours = roster.unit(row.unit).is_some_and(|unit| self.share.has(unit.grid));
+        let current = slot.current && is_ours;
+        let facts = |since_ms| Facts {
+            unit: row.unit,
+            class: row.class,
+            current,
+            silent: true,
+            report_every_s: row.report_every_s,
+            next_report_s: 0,
+            since_ms,
+            last_ms: 0,
+            lost_said_ms: 0,
+            test_ms: 0,
+            muted_ms: 0,
+        };
+        let Some(device) = self.state.devices.get(id.index()) else {
+            let facts = facts(self.state.at_ms);
+            self.state.devices.push(Device { facts, holding: 0, armed_ms: NEVER, memory: Memory::default() });
+            self.draft.touched.push(row.unit.0);
+            self.promise(id);
+            return;
+        };
+        let known = &device.facts;
+        let same = known.current == current
+            && known.unit == row.unit
+            && known.class == row.class
+            && known.report_every_s == row.report_every_s;
+        if same {
+            return;
+        }
+        let (left, moved) = (known.unit, known.unit != row.unit || known.current != current);
+        if moved {
+            self.stir(id);
+            self.leave(id);
+            self.draft.touched.extend([left.0, row.unit.0]);
+        }
+        let at_ms = self.state.at_ms;
+        let device = self.state.devices.get_mut(id.index()).expect("it was there a moment ago");
+        if moved {
+            // what it saw elsewhere says nothing about this place
+            device.facts = facts(at_ms);
+            device.memory = Memory::default();
+            device.armed_ms = NEVER;
+        } else {
+            device.facts.class = row.class;
+            device.facts.report_every_s = row.report_every_s;
+        }
+        self.promise(id);
+    }
+
+    /// Asks the rules when they must see the device again.
+    fn promise(&mut self, id: DeviceId) {
+        if self.state.devices.get(id.index()).is_some_and(|device| device.facts.current) {
+            self.ask(id, |memory, settings, scene| memory.adopted(settings, scene));
+        }
+    }
+
+    /// Ends all conditions of a device that leaves its unit.
+    fn leave(&mut self, id: DeviceId) {
+        let holding = self.state.devices.get(id.index()).map_or(0, |device| device.holding);
+        for condition in (0..64_u8).filter(|place| holding >> place & 1 == 1) {
+            let told = Told { condition, holds: None, note: Note::default(), alarm: None, again: false };
+            self.found(id, told);
+        }
+    }
+}

@@ -1,0 +1,267 @@
+//! From what rules say to findings, conditions that hold, and incidents.
+
+use model::finding::{ConditionKey, Phase};
+use model::report::Body;
+use model::{Colour, DeviceId, Family, Finding, Report, Step, UnitId, Verdict};
+
+use super::Judge;
+use crate::rule::{self, Memory, Scene, Told, UnitView};
+use crate::state::{Held, Incident, NEVER, NO_DEVICE, State, Unit};
+use crate::unit;
+
+impl Judge {
+    /// A rule said something of a device.
+    pub(super) fn found(&mut self, id: DeviceId, told: Told) {
+        let bit = 1_u64 << told.condition;
+        if bit == rule::lost_bit() {
+            self.stir(id);
+        }
+        let at_ms = self.state.at_ms;
+        let Some(device) = self.state.devices.get_mut(id.index()) else { return };
+        device.holding = if told.holds.is_some() { device.holding | bit } else { device.holding & !bit };
+        if bit == rule::lost_bit() {
+            device.facts.silent = told.holds.is_some();
+        }
+        let since = |event_ms: u64, window_s: u32| {
+            let passed_s = at_ms.saturating_sub(event_ms) / 1000;
+            (event_ms != 0 && passed_s <= u64::from(window_s)).then_some(passed_s as u32)
+        };
+        let windows = &self.rules.settings().device_event;
+        let family = rule::condition(told.condition).family;
+        let mut after = (None, None);
+        if family == Family::Fire {
+            after.0 = since(device.facts.test_ms, windows.test_window_s);
+            after.1 = since(device.facts.muted_ms, windows.mute_window_s);
+        }
+        let unit = device.facts.unit;
+        self.told_of(unit, Some(id), told, after);
+        if family == Family::Fire {
+            self.ask_unit(unit);
+        }
+    }
+
+    /// Asks the rules that look at several devices.
+    fn ask_unit(&mut self, id: UnitId) {
+        let Some(unit) = self.state.units.get(id.index()) else { return };
+        let of_unit = unit.held.iter().filter(|held| held.device == NO_DEVICE);
+        let holding = of_unit.fold(0, |bits, held| bits | 1 << held.condition);
+        let mut told = Vec::new();
+        let nobody = no_device(id);
+        let mut scene = Scene {
+            now_ms: self.state.at_ms,
+            device: &nobody,
+            resumed_ms: self.state.resumed_ms,
+            holding,
+            base: 0,
+            told: &mut told,
+            wake_ms: NEVER,
+        };
+        let view = UnitView { held: &unit.held, ended: &unit.fire_ended };
+        Memory::unit(self.rules.settings(), &view, &mut scene);
+        for told in told {
+            self.told_of(id, None, told, (None, None));
+        }
+    }
+
+    /// A condition of a unit (or of a device in it) holds, goes on or ends.
+    fn told_of(&mut self, id: UnitId, device: Option<DeviceId>, told: Told, after: (Option<u32>, Option<u32>)) {
+        let State { units, at_ms, epoch, .. } = &mut self.state;
+        let Some(unit) = units.get_mut(id.index()) else { return };
+        let family = rule::condition(told.condition).family;
+        let number = device.map_or(NO_DEVICE, |device| device.0);
+        let at = unit.held.iter().position(|held| held.condition == told.condition && held.device == number);
+        let Some(colour) = told.holds else {
+            let was = at.map(|at| unit.held.remove(at));
+            if let Some(was) = &was {
+                self.draft.touched.push(id.0);
+                if family == Family::Fire && !was.muted && number != NO_DEVICE {
+                    if unit.fire_ended.len() == Unit::ENDED_MAX {
+                        unit.fire_ended.remove(0);
+                    }
+                    unit.fire_ended.push((number, *at_ms));
+                }
+            }
+            if was.is_some() || told.alarm.is_some() {
+                let colour = was.map_or(Colour::Blue, |was| was.colour);
+                let evidence = (told.note, (None, None));
+                self.draft.finding(*at_ms, id, device, told.condition, colour, Phase::Ended, evidence, told.alarm);
+            }
+            return;
+        };
+        let evidence = (told.note, after);
+        let held = Held {
+            condition: told.condition,
+            device: number,
+            colour,
+            muted: false,
+            in_incident: true,
+            since_ms: *at_ms,
+            note: told.note,
+            after_test_s: after.0,
+            after_mute_s: after.1,
+        };
+        let phase = match at {
+            None => Phase::Began,
+            Some(at) => {
+                let was = &unit.held[at];
+                let louder = was.muted && colour > was.colour;
+                if was.muted && (told.again || louder) {
+                    // what a person judged is over; this is another occurrence
+                    let was = unit.held.remove(at);
+                    let over = (was.note, (None, None));
+                    self.draft.finding(*at_ms, id, device, told.condition, was.colour, Phase::Ended, over, None);
+                    Phase::Began
+                } else if told.again && (told.alarm.is_some() || told.note != was.note) || colour != was.colour {
+                    Phase::Continued
+                } else {
+                    return;
+                }
+            }
+        };
+        incident_hears(unit, &held, phase, *epoch, *at_ms);
+        match at.filter(|_| phase == Phase::Continued) {
+            Some(at) => {
+                let was = &mut unit.held[at];
+                *was = Held { since_ms: was.since_ms, muted: was.muted, ..held };
+            }
+            None => unit.held.push(held),
+        }
+        self.draft.touched.push(id.0);
+        self.draft.finding(*at_ms, id, device, told.condition, colour, phase, evidence, told.alarm);
+    }
+
+    /// A report of a device that is not on the roster any longer. Nothing of it can hold in a unit; an alarm is told all
+    /// the same.
+    pub(super) fn of_no_device(&mut self, report: &Report, step: &Step) {
+        self.draft.strangers += 1;
+        let Body::Alarm { id, active: true, .. } = &report.body else { return };
+        let Some(row) = step.roster.device(report.device) else {
+            tracing::error!(device = report.device.0, alarm = %id, "an alarm of a device that the roster never had");
+            return;
+        };
+        let unit_is_ours = step.roster.unit(row.unit).is_some_and(|unit| self.share.has(unit.grid));
+        if !unit_is_ours {
+            return;
+        }
+        tracing::error!(device = %row.key(), alarm = %id, "an alarm of a device that was taken off the roster");
+        let mut told = Vec::new();
+        let facts = no_device(row.unit);
+        let mut scene = Scene {
+            now_ms: self.state.at_ms,
+            device: &facts,
+            resumed_ms: 0,
+            holding: 0,
+            base: 0,
+            told: &mut told,
+            wake_ms: NEVER,
+        };
+        Memory::default().report(self.rules.settings(), &report.body, &mut scene);
+        for told in told.into_iter().filter(|told| told.alarm.is_some()) {
+            let colour = told.holds.unwrap_or(Colour::Blue);
+            if let Some(unit) = self.state.units.get_mut(row.unit.index()) {
+                let held = Held {
+                    condition: told.condition,
+                    device: report.device.0,
+                    colour,
+                    muted: false,
+                    in_incident: true,
+                    since_ms: self.state.at_ms,
+                    note: told.note,
+                    after_test_s: None,
+                    after_mute_s: None,
+                };
+                incident_hears(unit, &held, Phase::Began, self.state.epoch, self.state.at_ms);
+                self.draft.touched.push(row.unit.0);
+            }
+            let evidence = (told.note, (None, None));
+            let (at_ms, device) = (self.state.at_ms, Some(report.device));
+            self.draft.finding(at_ms, row.unit, device, told.condition, colour, Phase::Began, evidence, told.alarm);
+        }
+    }
+}
+
+/// Facts for rules that look at no single device.
+fn no_device(unit: UnitId) -> crate::state::Facts {
+    crate::state::Facts {
+        unit,
+        class: model::roster::DeviceClass::Panel,
+        current: true,
+        silent: false,
+        report_every_s: 0,
+        next_report_s: 0,
+        since_ms: 0,
+        last_ms: 0,
+        lost_said_ms: 0,
+        test_ms: 0,
+        muted_ms: 0,
+    }
+}
+
+/// The unit's incident of the family opens, or takes the finding in, as the desk's alert does: a finding after quiet, or
+/// a louder one that nobody found real, needs a verdict of its own.
+fn incident_hears(unit: &mut Unit, held: &Held, phase: Phase, epoch: u64, at_ms: u64) {
+    let family = rule::condition(held.condition).family;
+    let of_family = unit.held.iter().filter(|held| rule::condition(held.condition).family == family);
+    let was_quiet = !of_family.clone().any(|held| held.in_incident);
+    let Some(incident) = unit.incident_mut(family) else {
+        let incident = Incident {
+            openings: [epoch].into_iter().collect(),
+            opened_ms: at_ms,
+            colour: held.colour,
+            verdict: None,
+            unjudged: true,
+            verdicts: Default::default(),
+        };
+        unit.set_incident(family, Some(incident));
+        return;
+    };
+    if was_quiet {
+        incident.verdict = None;
+        if incident.openings.len() == Incident::OPENINGS_MAX {
+            incident.openings.remove(1);
+        }
+        if incident.openings.last() != Some(&epoch) {
+            incident.openings.push(epoch);
+        }
+    } else if held.colour > incident.colour && incident.verdict != Some(Verdict::Real) {
+        incident.verdict = None;
+    }
+    if phase == Phase::Began && !incident.unjudged && incident.verdict != Some(Verdict::Real) {
+        // what was judged false is over: this is what nobody has judged
+        incident.unjudged = true;
+        incident.colour = held.colour.max(incident.colour);
+    }
+    incident.colour = incident.colour.max(held.colour);
+}
+
+impl super::Draft {
+    #[expect(clippy::too_many_arguments, reason = "the fields of a finding, in their order")]
+    fn finding(
+        &mut self,
+        at_ms: u64,
+        unit: UnitId,
+        device: Option<DeviceId>,
+        condition: u8,
+        colour: Colour,
+        phase: Phase,
+        (note, after): (rule::Note, (Option<u32>, Option<u32>)),
+        alarm: Option<Box<str>>,
+    ) {
+        let key = ConditionKey { rule: rule::condition(condition).name.into(), device };
+        let (evidence, would_change) = rule::words_of(condition, &note);
+        let finding = Finding {
+            at_ms,
+            unit,
+            device,
+            rule: key.rule,
+            family: rule::condition(condition).family,
+            colour,
+            phase,
+            evidence: unit::annotated(evidence, after),
+            would_change,
+            alarm,
+            exercise: false,
+        };
+        self.findings.push((self.place, finding));
+    }
+}

@@ -1,0 +1,387 @@
+//! The seam for detection rules: [`Rule`], and the table of those there are.
+//!
+//! A rule sees one device's samples and reports in the order of their receipt, keeps what it wants to remember of the
+//! device in its `Memory`, and says when a condition holds and when no longer ([`Scene`]). What follows (findings, colours,
+//! reasons, alerts) is not its business; nor are threads, epochs and timely. It may ask to be called again at a time
+//! ([`Scene::wake`]); that happens at the first tick of the clock at or after it.
+//!
+//! A new rule is a file under `rule/` with its settings, units, sources and a table of scenarios, a `mod` line and a line in
+//! the table at the end of this file.
+
+pub mod alarm_message;
+pub mod coincidence;
+pub mod device_event;
+pub mod electrical;
+pub mod gas;
+pub mod heat_fixed;
+pub mod heat_rise;
+pub mod lost_contact;
+pub mod smoke;
+pub mod water_pressure;
+
+use model::finding::Words;
+use model::report::Body;
+use model::{Colour, Family, Quantity};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::state::{Facts, Held};
+
+/// A condition that a rule can find.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Condition {
+    /// Name in findings and reasons; distinct among all rules.
+    pub name: &'static str,
+    pub family: Family,
+    /// While it holds, the device cannot be trusted to see anything.
+    pub distrusts: bool,
+}
+
+impl Condition {
+    pub const fn new(name: &'static str, family: Family) -> Condition {
+        Condition { name, family, distrusts: false }
+    }
+
+    pub const fn distrusting(self) -> Condition {
+        Condition { distrusts: true, ..self }
+    }
+}
+
+/// The numbers behind a finding, from which its words are made whenever they are needed. What each means is between a
+/// rule's findings and its [`Rule::words`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Note {
+    pub a: f32,
+    pub b: f32,
+    pub c: f32,
+    pub n: u32,
+}
+
+/// A measured value of the device.
+#[derive(Debug, Clone, Copy)]
+pub struct Sample {
+    pub quantity: Quantity,
+    pub value: f32,
+    /// Time of receipt, ms since 1970.
+    pub at_ms: u64,
+}
+
+/// A detection rule. Every function is pure: what it decides depends on its arguments alone.
+pub trait Rule {
+    /// The conditions that it can find; their places are the `condition` numbers below.
+    const CONDITIONS: &'static [Condition];
+    /// The quantities that it reads.
+    const READS: &'static [Quantity] = &[];
+    /// It listens to reports (alarms, events, states) and to a device being heard of again.
+    const LISTENS: bool = false;
+    /// One TOML table; every key with default, unit and source.
+    type Settings: Clone + Default + PartialEq + std::fmt::Debug + Serialize + DeserializeOwned;
+    /// What it remembers of one device; made when the device first gives it something to remember.
+    type Memory: Clone + Default + PartialEq + std::fmt::Debug + Serialize + DeserializeOwned;
+
+    /// What is wrong with the settings, and what to do about it.
+    fn check(_: &Self::Settings) -> Result<(), String> {
+        Ok(())
+    }
+
+    /// A value of one of the quantities that it reads. Finite; times never go back.
+    fn reading(_: &Self::Settings, _: &mut Self::Memory, _: Sample, _: &mut Scene<'_>) {}
+
+    /// A report of the device, received at `scene.now_ms`.
+    fn report(_: &Self::Settings, _: &mut Self::Memory, _: &Body, _: &mut Scene<'_>) {}
+
+    /// The device, which was silent (never heard of, or lost), was heard of.
+    fn heard(_: &Self::Settings, _: &mut Self::Memory, _: &mut Scene<'_>) {}
+
+    /// The device came on the roster, or its promise or the settings changed.
+    fn adopted(_: &Self::Settings, _: &mut Self::Memory, _: &mut Scene<'_>) {}
+
+    /// A time that some rule asked for has come. All requests of the device are void: ask again.
+    fn tick(_: &Self::Settings, _: &mut Self::Memory, _: &mut Scene<'_>) {}
+
+    /// A fire condition began or ended in the unit. `condition` numbers here are conditions of the unit.
+    fn unit(_: &Self::Settings, _: &UnitView<'_>, _: &mut Scene<'_>) {}
+
+    /// What was seen, and what would end it.
+    fn words(condition: usize, note: &Note) -> (Words, Words);
+}
+
+/// The fire conditions of a unit, for rules that look at several devices.
+pub struct UnitView<'a> {
+    /// All conditions that hold in the unit.
+    pub held: &'a [Held],
+    /// Devices whose fire condition ended, and when.
+    pub ended: &'a [(u32, u64)],
+}
+
+/// What a rule says of a condition.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Told {
+    /// Place in the table of conditions.
+    pub condition: u8,
+    /// How urgent it is while it holds; `None`: it holds no longer.
+    pub holds: Option<Colour>,
+    pub note: Note,
+    pub alarm: Option<Box<str>>,
+    /// Worth telling although it holds already.
+    pub again: bool,
+}
+
+/// What a rule sees beside the sample, and where it says what it found.
+pub struct Scene<'a> {
+    pub now_ms: u64,
+    pub device: &'a Facts,
+    /// Since when commits came without a long gap: silence before that is not the device's.
+    pub resumed_ms: u64,
+    pub(crate) holding: u64,
+    /// Place of the rule's first condition.
+    pub(crate) base: u8,
+    pub(crate) told: &'a mut Vec<Told>,
+    pub(crate) wake_ms: u64,
+}
+
+impl Scene<'_> {
+    /// Whether a condition of this rule holds.
+    pub fn holds(&self, condition: usize) -> bool {
+        self.holding >> (usize::from(self.base) + condition) & 1 == 1
+    }
+
+    /// A condition holds. Told for one that holds already, it changes the colour, where that differs.
+    pub fn begin(&mut self, condition: usize, colour: Colour, note: Note) {
+        self.tell(condition, Some(colour), note, None, false);
+    }
+
+    /// As [`Scene::begin`], and worth telling also where it holds already: it grew.
+    pub fn again(&mut self, condition: usize, colour: Colour, note: Note) {
+        self.tell(condition, Some(colour), note, None, true);
+    }
+
+    /// As [`Scene::begin`], by a device's own alarm message; always told.
+    pub fn begin_by_alarm(&mut self, condition: usize, colour: Colour, note: Note, id: &str) {
+        self.tell(condition, Some(colour), note, Some(id.into()), true);
+    }
+
+    /// A condition holds no longer.
+    pub fn end(&mut self, condition: usize, note: Note) {
+        self.tell(condition, None, note, None, false);
+    }
+
+    /// As [`Scene::end`], by a device's own message; always told.
+    pub fn end_by_alarm(&mut self, condition: usize, note: Note, id: &str) {
+        self.tell(condition, None, note, Some(id.into()), false);
+    }
+
+    /// Asks for [`Rule::tick`] at the first tick of the clock at or after `at_ms`.
+    pub fn wake(&mut self, at_ms: u64) {
+        self.wake_ms = self.wake_ms.min(at_ms);
+    }
+
+    fn tell(&mut self, condition: usize, holds: Option<Colour>, note: Note, alarm: Option<Box<str>>, again: bool) {
+        let condition = self.base + u8::try_from(condition).expect("a rule has a few conditions");
+        let bit = 1_u64 << condition;
+        self.holding = if holds.is_some() { self.holding | bit } else { self.holding & !bit };
+        self.told.push(Told { condition, holds, note, alarm, again });
+    }
+}
+
+/// Chinese and English of one sentence.
+pub fn words(zh: impl Into<std::borrow::Cow<'static, str>>, en: impl Into<std::borrow::Cow<'static, str>>) -> Words {
+    Words { zh: zh.into(), en: en.into() }
+}
+
+/// A rule as the table knows it.
+#[derive(Debug, Clone, Copy)]
+pub struct RuleInfo {
+    /// Name of its file and of its table in the settings.
+    pub name: &'static str,
+    pub conditions: &'static [Condition],
+    pub reads: &'static [Quantity],
+    pub(crate) words: fn(usize, &Note) -> (Words, Words),
+}
+
+const fn mask(quantities: &[Quantity]) -> u32 {
+    let (mut mask, mut at) = (0, 0);
+    while at < quantities.len() {
+        mask |= 1 << quantities[at] as u32;
+        at += 1;
+    }
+    mask
+}
+
+/// Makes of the table: the settings of all rules, a device's memory of all rules, and their calls in the table's order.
+macro_rules! rules {
+    ($($name:ident: $rule:ty,)*) => {
+        /// Every rule.
+        pub static RULES: &[RuleInfo] = &[$(RuleInfo {
+            name: stringify!($name),
+            conditions: <$rule>::CONDITIONS,
+            reads: <$rule>::READS,
+            words: <$rule>::words,
+        },)*];
+
+        /// Settings of all rules, one table each.
+        #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+        #[serde(deny_unknown_fields, default)]
+        pub struct RuleSettings {
+            $(pub $name: <$rule as Rule>::Settings,)*
+        }
+
+        impl RuleSettings {
+            /// What is wrong with them.
+            pub(crate) fn check(&self) -> Result<(), String> {
+                $(<$rule>::check(&self.$name).map_err(|why| format!("[{}] {why}", stringify!($name)))?;)*
+                Ok(())
+            }
+        }
+
+        /// What the rules remember of one device.
+        #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+        pub struct Memory {
+            $($name: Option<Box<<$rule as Rule>::Memory>>,)*
+        }
+
+        impl Memory {
+            #[inline]
+            pub(crate) fn reading(&mut self, settings: &RuleSettings, sample: Sample, scene: &mut Scene<'_>) {
+                let bit = 1_u32 << sample.quantity as u32;
+                scene.base = 0;
+                $(
+                    if const { mask(<$rule>::READS) } & bit != 0 {
+                        let memory = self.$name.get_or_insert_with(Default::default);
+                        <$rule>::reading(&settings.$name, memory, sample, scene);
+                    }
+                    scene.base += const { <$rule>::CONDITIONS.len() as u8 };
+                )*
+            }
+
+            pub(crate) fn report(&mut self, settings: &RuleSettings, body: &Body, scene: &mut Scene<'_>) {
+                scene.base = 0;
+                $(
+                    if <$rule>::LISTENS {
+                        let memory = self.$name.get_or_insert_with(Default::default);
+                        <$rule>::report(&settings.$name, memory, body, scene);
+                    }
+                    scene.base += const { <$rule>::CONDITIONS.len() as u8 };
+                )*
+            }
+
+            pub(crate) fn heard(&mut self, settings: &RuleSettings, scene: &mut Scene<'_>) {
+                scene.base = 0;
+                $(
+                    if <$rule>::LISTENS {
+                        let memory = self.$name.get_or_insert_with(Default::default);
+                        <$rule>::heard(&settings.$name, memory, scene);
+                    }
+                    scene.base += const { <$rule>::CONDITIONS.len() as u8 };
+                )*
+            }
+
+            pub(crate) fn adopted(&mut self, settings: &RuleSettings, scene: &mut Scene<'_>) {
+                scene.base = 0;
+                $(
+                    if <$rule>::LISTENS {
+                        let memory = self.$name.get_or_insert_with(Default::default);
+                        <$rule>::adopted(&settings.$name, memory, scene);
+                    }
+                    scene.base += const { <$rule>::CONDITIONS.len() as u8 };
+                )*
+            }
+
+            pub(crate) fn tick(&mut self, settings: &RuleSettings, scene: &mut Scene<'_>) {
+                scene.base = 0;
+                $(
+                    if let Some(memory) = &mut self.$name {
+                        <$rule>::tick(&settings.$name, memory, scene);
+                    }
+                    scene.base += const { <$rule>::CONDITIONS.len() as u8 };
+                )*
+            }
+
+            pub(crate) fn unit(settings: &RuleSettings, view: &UnitView<'_>, scene: &mut Scene<'_>) {
+                scene.base = 0;
+                $(
+                    <$rule>::unit(&settings.$name, view, scene);
+                    scene.base += const { <$rule>::CONDITIONS.len() as u8 };
+                )*
+            }
+        }
+    };
+}
+
+/// A condition with its place among all.
+pub(crate) fn condition(place: u8) -> &'static Condition {
+    let (rule, within) = locate(place);
+    &rule.conditions[within]
+}
+
+/// What was seen, and what would end it.
+pub(crate) fn words_of(place: u8, note: &Note) -> (Words, Words) {
+    let (rule, within) = locate(place);
+    (rule.words)(within, note)
+}
+
+fn locate(place: u8) -> (&'static RuleInfo, usize) {
+    let mut within = usize::from(place);
+    for rule in RULES {
+        if within < rule.conditions.len() {
+            return (rule, within);
+        }
+        within -= rule.conditions.len();
+    }
+    panic!("condition {place} is beyond the table: the state was made by another build")
+}
+
+/// One bit for each condition for which `which` holds.
+pub(crate) fn bits(which: impl Fn(&Condition) -> bool) -> u64 {
+    let all = RULES.iter().flat_map(|rule| rule.conditions).zip(0..);
+    all.fold(0, |bits, (condition, place)| bits | u64::from(which(condition)) << place)
+}
+
+/// Names the layout of [`Memory`] and of condition numbers. A rule whose memory changes its shape gets a new number here.
+pub(crate) fn layout() -> String {
+    let mut layout = String::from("1");
+    for rule in RULES {
+        layout.push_str(&format!(" {}({})", rule.name, rule.conditions.len()));
+    }
+    layout
+}
+
+rules! {
+    alarm_message: alarm_message::AlarmMessage,
+    smoke: smoke::Smoke,
+    heat_fixed: heat_fixed::HeatFixed,
+    heat_rise: heat_rise::HeatRise,
+    gas: gas::Gas,
+    electrical: electrical::Electrical,
+    water_pressure: water_pressure::WaterPressure,
+    device_event: device_event::DeviceEvent,
+    lost_contact: lost_contact::LostContact,
+    coincidence: coincidence::Coincidence,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn conditions_have_names_of_their_own_and_fit_into_64_bits() {
+        let all: Vec<&str> = RULES.iter().flat_map(|rule| rule.conditions).map(|condition| condition.name).collect();
+        let distinct: BTreeSet<&str> = all.iter().copied().collect();
+        assert_eq!(all.len(), distinct.len());
+        assert!(all.len() <= 64);
+    }
+
+    #[test]
+    fn every_condition_has_words_in_both_languages() {
+        for (place, _) in (0_u8..).zip(RULES.iter().flat_map(|rule| rule.conditions)) {
+            let (evidence, would_change) = words_of(place, &Note { a: 1.0, b: 2.0, c: 3.0, n: 2 });
+            for sentence in [evidence, would_change] {
+                assert!(sentence.zh.chars().any(|c| !c.is_ascii()), "{place}: {sentence:?}");
+                assert!(sentence.en.is_ascii() || sentence.en.contains('°'), "{place}: {sentence:?}");
+                assert!(!sentence.en.is_empty());
+            }
+        }
+    }
+}

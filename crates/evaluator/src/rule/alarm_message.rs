@@ -1,0 +1,132 @@
+//! A device's own alarm: it has judged by itself, and says so.
+//!
+//! The alarm holds until the device takes it back (`active: false`, or the event `restored`). Every message is told, also
+//! one that repeats an alarm under a new id: no alarm that a device was promised to be kept is without a trace.
+
+use model::finding::Words;
+use model::report::{AlarmKind, Body, EventKind};
+use model::{Colour, Family};
+use serde::{Deserialize, Serialize};
+
+use super::{Condition, Note, Rule, Scene, words};
+
+/// One unconfirmed fire alarm is orange: 初步判断, people go there now. A second device in the unit makes it red.
+pub struct AlarmMessage;
+
+/// Nothing to set: a device's own alarm is never filtered.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {}
+
+/// The kinds in the order of the conditions.
+const KINDS: [(AlarmKind, Colour, &str, &str); 9] = [
+    (AlarmKind::Smoke, Colour::Orange, "感烟报警", "smoke alarm"),
+    (AlarmKind::Heat, Colour::Orange, "感温报警", "heat alarm"),
+    (AlarmKind::Co, Colour::Orange, "一氧化碳报警", "carbon monoxide alarm"),
+    (AlarmKind::Flame, Colour::Orange, "火焰报警", "flame alarm"),
+    (AlarmKind::Manual, Colour::Orange, "手动报警", "manual call point"),
+    (AlarmKind::Fire, Colour::Orange, "火警", "fire alarm"),
+    (AlarmKind::Gas, Colour::Orange, "可燃气体报警", "combustible gas alarm"),
+    (AlarmKind::Electrical, Colour::Orange, "电气火灾监控报警", "electrical alarm"),
+    (AlarmKind::Water, Colour::Yellow, "消防水源报警", "water supply alarm"),
+];
+
+/// Units that a message may name; a value in another unit is told without it.
+const UNITS: [&str; 16] = [
+    "", "dB/m", "%/m", "%/ft", "°C", "ppm", "%LEL", "mA", "A", "V", "MPa", "kPa", "m", "%", "kW", "℃",
+];
+
+impl Rule for AlarmMessage {
+    const CONDITIONS: &'static [Condition] = &[
+        Condition::new("alarm_smoke", Family::Fire),
+        Condition::new("alarm_heat", Family::Fire),
+        Condition::new("alarm_co", Family::Fire),
+        Condition::new("alarm_flame", Family::Fire),
+        Condition::new("alarm_manual", Family::Fire),
+        Condition::new("alarm_fire", Family::Fire),
+        Condition::new("alarm_gas", Family::Warning),
+        Condition::new("alarm_electrical", Family::Warning),
+        Condition::new("alarm_water", Family::Warning),
+    ];
+    const LISTENS: bool = true;
+    type Settings = Settings;
+    type Memory = ();
+
+    fn report(_: &Settings, _: &mut (), body: &Body, scene: &mut Scene<'_>) {
+        match body {
+            Body::Alarm { id, kind, active, value, unit } => {
+                let known = KINDS.iter().position(|(named, ..)| named == kind);
+                let condition = known.expect("every kind stands in the table");
+                let value = value.filter(|value| value.is_finite());
+                let unit = UNITS.iter().zip(0..).find(|(known, _)| **known == &**unit).map_or(0, |(_, at)| at);
+                let note = Note { a: value.unwrap_or(0.0), b: f32::from(u8::from(value.is_some())), c: 0.0, n: unit };
+                if *active {
+                    scene.begin_by_alarm(condition, KINDS[condition].1, note, id);
+                } else {
+                    scene.end_by_alarm(condition, note, id);
+                }
+            }
+            Body::Event { kind: EventKind::Restored, .. } => {
+                for condition in 0..KINDS.len() {
+                    if scene.holds(condition) {
+                        scene.end(condition, Note::default());
+                    }
+                }
+            }
+            Body::Event { .. } | Body::State { .. } => {}
+        }
+    }
+
+    fn words(condition: usize, note: &Note) -> (Words, Words) {
+        let (_, _, zh, en) = KINDS[condition];
+        let unit = UNITS.get(note.n as usize).copied().unwrap_or("");
+        let evidence = if note.b == 0.0 {
+            words(format!("设备自身{zh}"), format!("the device's own {en}"))
+        } else {
+            let (space, ascii) = (if unit.is_empty() { "" } else { " " }, if unit == "℃" { "°C" } else { unit });
+            words(
+                format!("设备自身{zh}，数值 {:.2}{space}{unit}", note.a),
+                format!("the device's own {en}, value {:.2}{space}{ascii}", note.a),
+            )
+        };
+        (evidence, words("设备报告报警解除", "the device reports that its alarm is over"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::scenario;
+
+    #[test]
+    fn every_message_is_told() {
+        scenario(
+            "",
+            "
+            0    temperature_c=20
+            10   alarm:smoke:a-1         => began alarm_smoke orange a-1
+            20   alarm:smoke:a-2         => continued alarm_smoke orange a-2
+            25   alarm:gas:g-1           => began alarm_gas orange g-1
+            30   !alarm:smoke:a-3        => ended alarm_smoke orange a-3
+            31   !alarm:smoke:a-4        => ended alarm_smoke orange a-4
+            40   alarm:smoke:a-5         => began alarm_smoke orange a-5
+            50   event:restored          => ended alarm_smoke orange, ended alarm_gas orange
+            60   alarm:water:w-1         => began alarm_water yellow w-1
+            ",
+        );
+    }
+
+    #[test]
+    fn a_test_before_it_is_told_and_suppresses_nothing() {
+        let outs = scenario(
+            "",
+            "
+            0    event:test
+            100  alarm:smoke:a-1         => began alarm_smoke orange a-1
+            800  alarm:heat:a-2          => began alarm_heat orange a-2
+            ",
+        );
+        let told: Vec<&str> = outs.iter().flat_map(|out| &out.findings).map(|found| &*found.evidence.en).collect();
+        assert!(told[0].contains("test 100 s before"), "{told:?}");
+        assert!(!told[1].contains("test"), "{told:?}");
+    }
+}

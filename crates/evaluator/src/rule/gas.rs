@@ -1,0 +1,269 @@
+//! Combustible gas, and carbon monoxide by dose.
+
+use model::finding::Words;
+use model::{Colour, Family, Quantity};
+use serde::{Deserialize, Serialize};
+
+use super::{Condition, Note, Rule, Sample, Scene, words};
+use crate::confirm::{Confirm, Need, Pace};
+use crate::rules::rising;
+
+/// Gas at or above a share of its lower explosive limit; carbon monoxide above a level for as long as people stand it.
+pub struct Gas;
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// Alarms at and above, %LEL. GB 15322: 5 to 25 for homes.
+    pub alarm_lel_pct: f32,
+    /// Calm below, %LEL.
+    pub clear_lel_pct: f32,
+    /// Consecutive samples.
+    pub confirm_samples: u8,
+    /// They span at least this time, s.
+    pub confirm_s: u32,
+    /// After this time one sample that nothing contradicts will do, s.
+    pub lone_s: u32,
+    /// Ends after calm for this time, s.
+    pub clear_s: u32,
+    /// Carbon monoxide: levels, ppm, and how long each may last, s. EN 50291-1: 50 ppm within 60 to 90 min, 100 ppm within
+    /// 10 to 40 min, 300 ppm within 3 min.
+    pub co_low_ppm: f32,
+    pub co_low_s: u32,
+    pub co_middle_ppm: f32,
+    pub co_middle_s: u32,
+    pub co_high_ppm: f32,
+    pub co_high_s: u32,
+    /// Carbon monoxide: calm below, ppm.
+    pub co_clear_ppm: f32,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            alarm_lel_pct: 10.0,
+            clear_lel_pct: 5.0,
+            confirm_samples: 2,
+            confirm_s: 3,
+            lone_s: 15,
+            clear_s: 60,
+            co_low_ppm: 50.0,
+            co_low_s: 3600,
+            co_middle_ppm: 100.0,
+            co_middle_s: 900,
+            co_high_ppm: 300.0,
+            co_high_s: 60,
+            co_clear_ppm: 30.0,
+        }
+    }
+}
+
+impl Settings {
+    fn need(&self) -> Need {
+        Need {
+            samples: self.confirm_samples,
+            hold_ms: u64::from(self.confirm_s) * 1000,
+            lone_ms: u64::from(self.lone_s) * 1000,
+            clear_ms: u64::from(self.clear_s) * 1000,
+        }
+    }
+
+    fn doses(&self) -> [(f32, u64); 3] {
+        [(self.co_low_ppm, self.co_low_s), (self.co_middle_ppm, self.co_middle_s), (self.co_high_ppm, self.co_high_s)]
+            .map(|(ppm, s)| (ppm, u64::from(s) * 1000))
+    }
+}
+
+const GAS: usize = 0;
+const CO: usize = 1;
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Memory {
+    gas_pace: Pace,
+    gas: Confirm,
+    gas_told: f32,
+    co_pace: Pace,
+    /// Since when carbon monoxide is at or above each level, ms since 1970; 0 for not.
+    co_since_ms: [u64; 3],
+    co_ppm: f32,
+    co: Confirm,
+}
+
+impl Memory {
+    fn gas(&mut self, settings: &Settings, sample: Sample, scene: &mut Scene<'_>) {
+        let (at_ms, value, need) = (sample.at_ms, sample.value, settings.need());
+        self.gas_pace.sample(at_ms);
+        if scene.holds(GAS) {
+            if self.gas.calms(at_ms, value < settings.clear_lel_pct, need, &self.gas_pace) {
+                scene.end(GAS, Note { a: value, b: settings.clear_lel_pct, ..Note::default() });
+            } else if value >= self.gas_told * 2.0 {
+                self.begin_gas(settings, value, scene);
+            }
+        } else if value < settings.alarm_lel_pct {
+            self.gas.within();
+        } else if self.gas.beyond(at_ms, value, need) {
+            self.begin_gas(settings, value, scene);
+        } else if let Some(due_ms) = self.gas.due_ms(need, &self.gas_pace, scene.device.report_every_s) {
+            scene.wake(due_ms);
+        }
+    }
+
+    fn begin_gas(&mut self, settings: &Settings, value: f32, scene: &mut Scene<'_>) {
+        self.gas_told = value;
+        let count = u32::from(self.gas.count.max(1));
+        scene.again(GAS, Colour::Orange, Note { a: value, b: settings.alarm_lel_pct, c: 0.0, n: count });
+    }
+
+    fn co(&mut self, settings: &Settings, sample: Sample, scene: &mut Scene<'_>) {
+        self.co_pace.sample(sample.at_ms);
+        self.co_ppm = sample.value;
+        for ((ppm, _), since_ms) in settings.doses().into_iter().zip(&mut self.co_since_ms) {
+            if sample.value < ppm {
+                *since_ms = 0;
+            } else if *since_ms == 0 {
+                *since_ms = sample.at_ms;
+            }
+        }
+        if !scene.holds(CO) {
+            self.dose(settings, scene);
+            return;
+        }
+        let calm = sample.value < settings.co_clear_ppm;
+        if self.co.calms(sample.at_ms, calm, settings.need(), &self.co_pace) {
+            scene.end(CO, Note { a: sample.value, b: settings.co_clear_ppm, ..Note::default() });
+        }
+    }
+
+    /// Alarms when a level has lasted for its time, else asks to be called when it will have.
+    fn dose(&mut self, settings: &Settings, scene: &mut Scene<'_>) {
+        let expected_ms = u64::from(self.co_pace.expected_ms(scene.device.report_every_s));
+        for ((ppm, lasts_ms), since_ms) in settings.doses().into_iter().zip(self.co_since_ms).rev() {
+            if since_ms == 0 {
+                continue;
+            }
+            // one wrong sample each minute must be contradicted in time
+            let wait_ms =
+                if self.co_pace.speaks_soon(scene.device.report_every_s) { expected_ms * 3 / 2 } else { 0 };
+            let due_ms = since_ms + lasts_ms.max(wait_ms);
+            if due_ms <= scene.now_ms {
+                let lasted_s = u32::try_from((scene.now_ms - since_ms) / 1000).unwrap_or(u32::MAX).max(1);
+                scene.begin(CO, Colour::Orange, Note { a: self.co_ppm, b: ppm, c: 0.0, n: lasted_s });
+                return;
+            }
+            scene.wake(due_ms);
+        }
+    }
+}
+
+impl Rule for Gas {
+    const CONDITIONS: &'static [Condition] =
+        &[Condition::new("gas", Family::Warning), Condition::new("co", Family::Warning)];
+    const READS: &'static [Quantity] = &[Quantity::GasLelPct, Quantity::CoPpm];
+    type Settings = Settings;
+    type Memory = Memory;
+
+    fn check(settings: &Settings) -> Result<(), String> {
+        rising(&[("clear_lel_pct", settings.clear_lel_pct), ("alarm_lel_pct", settings.alarm_lel_pct)])?;
+        rising(&[
+            ("co_clear_ppm", settings.co_clear_ppm),
+            ("co_low_ppm", settings.co_low_ppm),
+            ("co_middle_ppm", settings.co_middle_ppm),
+            ("co_high_ppm", settings.co_high_ppm),
+        ])
+    }
+
+    fn reading(settings: &Settings, memory: &mut Memory, sample: Sample, scene: &mut Scene<'_>) {
+        match sample.quantity {
+            Quantity::GasLelPct => memory.gas(settings, sample, scene),
+            _ => memory.co(settings, sample, scene),
+        }
+    }
+
+    fn tick(settings: &Settings, memory: &mut Memory, scene: &mut Scene<'_>) {
+        if !scene.holds(CO) {
+            memory.dose(settings, scene);
+        }
+        if scene.holds(GAS) {
+            return;
+        }
+        match memory.gas.due_ms(settings.need(), &memory.gas_pace, scene.device.report_every_s) {
+            Some(due_ms) if due_ms <= scene.now_ms => memory.begin_gas(settings, memory.gas.extreme, scene),
+            Some(due_ms) => scene.wake(due_ms),
+            None => {}
+        }
+    }
+
+    fn words(condition: usize, note: &Note) -> (Words, Words) {
+        let Note { a, b, n, .. } = note;
+        match (condition, n) {
+            (GAS, 0) => (
+                words(format!("可燃气体 {a:.1} %LEL，低于 {b:.1}"), format!("gas {a:.1} %LEL, below {b:.1}")),
+                words("再次达到报警值", "at the alarm value again"),
+            ),
+            (GAS, _) => (
+                words(
+                    format!("可燃气体 {a:.1} %LEL，连续 {n} 次不低于 {b:.1}"),
+                    format!("gas {a:.1} %LEL, {n} samples not below {b:.1}"),
+                ),
+                words("可燃气体浓度回落并保持", "gas falls back and stays there"),
+            ),
+            (_, 0) => (
+                words(format!("一氧化碳 {a:.0} ppm，低于 {b:.0}"), format!("CO {a:.0} ppm, below {b:.0}")),
+                words("再次达到报警剂量", "at the alarm dose again"),
+            ),
+            (_, _) => (
+                words(
+                    format!("一氧化碳 {a:.0} ppm，已 {n} 秒不低于 {b:.0}"),
+                    format!("CO {a:.0} ppm, not below {b:.0} for {n} s"),
+                ),
+                words("一氧化碳浓度回落并保持", "carbon monoxide falls back and stays there"),
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::scenario;
+
+    #[test]
+    fn gas_is_confirmed() {
+        scenario(
+            "",
+            "
+            0    gas_lel_pct=0
+            10   gas_lel_pct=12
+            20   gas_lel_pct=2
+            30   gas_lel_pct=12
+            40   gas_lel_pct=14          => began gas orange
+            50   gas_lel_pct=30          => continued gas orange
+            60   gas_lel_pct=4
+            119  gas_lel_pct=4
+            120  gas_lel_pct=4           => ended gas orange
+            ",
+        );
+    }
+
+    #[test]
+    fn carbon_monoxide_by_dose() {
+        scenario(
+            "",
+            "
+            0    co_ppm=3
+            30   co_ppm=400
+            60   co_ppm=10
+            90   co_ppm=350
+            120  co_ppm=350
+            149  tick
+            150  tick                    => began co orange
+            180  co_ppm=5
+            240  co_ppm=5                => ended co orange
+            300  co_ppm=120
+            330  co_ppm=120
+            360  co_ppm=120
+            1199 co_ppm=120
+            1200 tick                    => began co orange
+            ",
+        );
+    }
+}

@@ -1,0 +1,229 @@
+//! Heat, rate of rise: a fire warms the air under the ceiling faster than anything else does, long before it is hot.
+//!
+//! In compartment fires with furniture it comes 35 to 55 s before the fixed temperature. What must not be taken for a
+//! fire: single wrong samples, noise, a room that recovers after a door stood open, people who stand under the sensor (some
+//! kelvin for some seconds), heating and sun (up to 4 K/min for long), a sensor that just got its power.
+//!
+//! How: the temperature rose by `rise_k` or more, at `rate_k_min` or faster, from a base to a level that it has not left
+//! since. *Level* is the lowest of the newest samples, and the smaller the rise, the longer they must stay up: a rise of
+//! `rise_k` for `hold_s`, of twice that for a quarter of it; always two samples and two seconds. *Base* is the higher of
+//! two neighbouring means of 6 s before that (a dip is not a base). And the level must be `rise_k` above the *calm*: what
+//! the last five minutes were like, which a dip or a spike hardly moves.
+
+use model::finding::Words;
+use model::{Colour, Family, Quantity};
+use serde::{Deserialize, Serialize};
+
+use super::{Condition, Note, Rule, Sample, Scene, words};
+use crate::ring::{Ring, Spot, between, stamp};
+use crate::rules::positive;
+
+/// See the module.
+pub struct HeatRise;
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// Alarms at and above, K/min. 8.3 K/min (15 °F/min) is the rate of UL 521; quiet rooms reach 5.2.
+    pub rate_k_min: f32,
+    /// A smaller rise does not count, K: half a minute at the rate.
+    pub rise_k: f32,
+    /// A rise of `rise_k` must stay for so long, s; a larger one shorter, with its square.
+    pub hold_s: f32,
+    /// Samples of a device that was not heard of for so long stand alone, s.
+    pub gap_s: u32,
+    /// So long after its first sample, s,
+    pub settle_s: u32,
+    /// a device must be as hot as this for a rise to count, °C: a sensor that just got its power runs up to the room's.
+    pub settle_c: f32,
+    /// Ends when the rise was not seen for so long, s, or the temperature is back.
+    pub clear_s: u32,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            rate_k_min: 8.3,
+            rise_k: 4.15,
+            hold_s: 14.0,
+            gap_s: 600,
+            settle_s: 30,
+            settle_c: 35.0,
+            clear_s: 300,
+        }
+    }
+}
+
+/// Samples of less than this time are one, ms (the lowest of them).
+const FINE_MS: u32 = 1000;
+/// Samples of this time make one mean, ms.
+const COARSE_MS: u32 = 6000;
+/// Every rise must stay up for this time, ms: no single wrong sample does.
+const HOLD_LEAST_MS: u32 = 2000;
+/// Time that the calm looks back, ms.
+const CALM_MS: f32 = 300_000.0;
+/// The calm moves at most so far with one mean, K.
+const CALM_STEP_K: f32 = 1.0;
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Memory {
+    first_ms: u64,
+    last_ms: u64,
+    /// The lowest of each second.
+    fine: Ring<12>,
+    /// The mean of each 6 s, at the time of its first sample; the newest is in the making.
+    coarse: Ring<10>,
+    /// Samples in the newest mean.
+    in_mean: u16,
+    /// Means that the calm was made of, up to 2.
+    means: u8,
+    calm_c: f32,
+    /// While it holds: base, and when the rise was last seen.
+    base_c: f32,
+    seen_ms: u64,
+}
+
+/// A rise that was found.
+struct Rise {
+    base_c: f32,
+    level_c: f32,
+    over_ms: u32,
+}
+
+impl Memory {
+    fn take(&mut self, settings: &Settings, at_ms: u64, value: f32) {
+        let gone_ms = at_ms.saturating_sub(self.last_ms);
+        if self.first_ms == 0 || gone_ms > u64::from(settings.gap_s) * 1000 {
+            let (base_c, seen_ms) = (self.base_c, self.seen_ms);
+            *self = Memory { first_ms: at_ms, base_c, seen_ms, ..Memory::default() };
+        }
+        self.last_ms = at_ms;
+        let at = stamp(at_ms);
+        match self.fine.last_mut() {
+            Some(spot) if between(spot.at, at) < FINE_MS => spot.value = spot.value.min(value),
+            _ => self.fine.push(Spot { at, value }),
+        }
+        match self.coarse.last_mut() {
+            Some(mean) if between(mean.at, at) < COARSE_MS => {
+                self.in_mean = self.in_mean.saturating_add(1);
+                mean.value += (value - mean.value) / f32::from(self.in_mean);
+            }
+            last => {
+                let made = last.map(|mean| (mean.value, between(mean.at, at)));
+                if let Some((mean, over_ms)) = made {
+                    self.calm(mean, over_ms);
+                }
+                self.coarse.push(Spot { at, value });
+                self.in_mean = 1;
+            }
+        }
+    }
+
+    /// Takes a mean into the calm. The first two are taken whole, the higher of them: one may be wrong.
+    fn calm(&mut self, mean: f32, over_ms: u32) {
+        match self.means {
+            0 => self.calm_c = mean,
+            1 => self.calm_c = self.calm_c.max(mean),
+            _ => {
+                let over_ms = over_ms as f32;
+                let step = (mean - self.calm_c) * (over_ms / (over_ms + CALM_MS));
+                self.calm_c += step.clamp(-CALM_STEP_K, CALM_STEP_K);
+            }
+        }
+        self.means = self.means.saturating_add(1).min(2);
+    }
+
+    fn rise(&self, settings: &Settings) -> Option<Rise> {
+        let (fine, coarse) = (self.fine.as_slice(), self.coarse.as_slice());
+        let newest = fine.last()?;
+        if self.means == 0 || coarse.len() < 3 || newest.value - self.calm_c < settings.rise_k {
+            return None;
+        }
+        let mut level_c = f32::INFINITY;
+        for (spot, samples) in fine.iter().rev().zip(1..) {
+            level_c = level_c.min(spot.value);
+            if level_c - self.calm_c < settings.rise_k {
+                return None;
+            }
+            let held_ms = between(spot.at, newest.at);
+            if samples < 2 || held_ms < HOLD_LEAST_MS {
+                continue;
+            }
+            let found = coarse.windows(3).rev().find_map(|means| {
+                let [before, base, next] = means else { return None };
+                if between(next.at, newest.at) < held_ms {
+                    return None;
+                }
+                let base_c = before.value.max(base.value);
+                let over_ms = between(base.at, newest.at) - held_ms;
+                let rose_k = level_c - base_c;
+                let counts_k = rose_k.min(level_c - self.calm_c);
+                let share = settings.rise_k / counts_k;
+                let is_rise = counts_k >= settings.rise_k
+                    && rose_k * 60_000.0 >= settings.rate_k_min * over_ms as f32
+                    && held_ms as f32 >= settings.hold_s * 1000.0 * share * share;
+                is_rise.then_some(Rise { base_c, level_c, over_ms })
+            });
+            if found.is_some() {
+                let settling = self.last_ms - self.first_ms < u64::from(settings.settle_s) * 1000;
+                return found.filter(|_| !settling || level_c >= settings.settle_c);
+            }
+        }
+        None
+    }
+}
+
+impl Rule for HeatRise {
+    const CONDITIONS: &'static [Condition] = &[Condition::new("heat_rise", Family::Fire)];
+    const READS: &'static [Quantity] = &[Quantity::TemperatureC];
+    type Settings = Settings;
+    type Memory = Memory;
+
+    fn check(settings: &Settings) -> Result<(), String> {
+        positive(&[("rate_k_min", settings.rate_k_min), ("rise_k", settings.rise_k), ("hold_s", settings.hold_s)])
+    }
+
+    fn reading(settings: &Settings, memory: &mut Memory, sample: Sample, scene: &mut Scene<'_>) {
+        memory.take(settings, sample.at_ms, sample.value);
+        let rise = memory.rise(settings);
+        if !scene.holds(0) {
+            if let Some(Rise { base_c, level_c, over_ms }) = rise {
+                (memory.base_c, memory.seen_ms) = (base_c, sample.at_ms);
+                let rate = (level_c - base_c) * 60_000.0 / over_ms.max(1) as f32;
+                let note = Note { a: base_c, b: level_c, c: rate, n: over_ms.div_ceil(1000) };
+                scene.begin(0, Colour::Orange, note);
+            }
+            return;
+        }
+        if rise.is_some() {
+            memory.seen_ms = sample.at_ms;
+        }
+        let back_c = memory.base_c + settings.rise_k / 2.0;
+        let newest = memory.fine.as_slice();
+        let is_back = newest.len() >= 3 && newest[newest.len() - 3..].iter().all(|spot| spot.value < back_c);
+        let unseen_ms = sample.at_ms.saturating_sub(memory.seen_ms);
+        if is_back || unseen_ms >= u64::from(settings.clear_s) * 1000 {
+            scene.end(0, Note { a: memory.base_c, b: sample.value, ..Note::default() });
+        }
+    }
+
+    fn words(_: usize, note: &Note) -> (Words, Words) {
+        let Note { a, b, c, n } = note;
+        if *n == 0 {
+            return (
+                words(format!("温度 {b:.1} °C，不再上升"), format!("{b:.1} °C, no longer rising")),
+                words("温度再次快速上升", "temperature rises quickly again"),
+            );
+        }
+        (
+            words(
+                format!("温度 {n} 秒内由 {a:.1} 升至 {b:.1} °C，约 {c:.1} K/min，且未回落"),
+                format!("from {a:.1} to {b:.1} °C in {n} s, about {c:.1} K/min, and not back since"),
+            ),
+            words("温度不再上升或回落", "temperature rises no longer, or falls back"),
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,153 @@
+//! What is kept between commits: plain, compact, one encoding.
+
+use model::roster::DeviceClass;
+use model::{Colour, Epoch, Family, RegionCode, UnitId, Verdict};
+use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
+
+use crate::rule::{Memory, Note};
+use crate::table::Table;
+
+/// A time that does not come.
+pub const NEVER: u64 = u64::MAX;
+
+/// No device: a condition of the whole unit.
+pub const NO_DEVICE: u32 = u32::MAX;
+
+/// Everything that the evaluator keeps. A copy is cheap (see [`Table`]).
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct State {
+    /// Names the layout: rules and their conditions, in order. Another layout cannot be read.
+    pub layout: String,
+    /// Rules in force, as text.
+    pub rules: String,
+    pub epoch: Epoch,
+    /// Time of the last commit, ms since 1970.
+    pub at_ms: u64,
+    /// Since when commits came without a long gap: what happened before, nobody could hear.
+    pub resumed_ms: u64,
+    /// Commit that brought the roster in force.
+    pub roster: Epoch,
+    pub devices: Table<Device>,
+    pub units: Table<Unit>,
+}
+
+/// What is known of a device without looking at its values.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Facts {
+    pub unit: UnitId,
+    pub class: DeviceClass,
+    /// On the roster (and of this worker's share).
+    pub current: bool,
+    /// Never heard of, said to be lost, or judged lost: the next word from it changes something.
+    pub silent: bool,
+    /// The roster's reporting promise, s.
+    pub report_every_s: u32,
+    /// The device's own promise, s; 0 for none.
+    pub next_report_s: u32,
+    /// On the roster since, ms since 1970.
+    pub since_ms: u64,
+    /// Last heard of, ms since 1970; 0 for never.
+    pub last_ms: u64,
+    /// When its state said that it is lost; 0 when it was heard of since.
+    pub lost_said_ms: u64,
+    /// Its last test event, ms since 1970; 0 for none.
+    pub test_ms: u64,
+    /// Its last muted event, ms since 1970; 0 for none.
+    pub muted_ms: u64,
+}
+
+/// A device.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Device {
+    pub facts: Facts,
+    /// Conditions that hold, one bit each.
+    pub holding: u64,
+    /// When its timer fires; [`NEVER`] for not at all.
+    pub armed_ms: u64,
+    pub memory: Memory,
+}
+
+impl Device {
+    pub fn heard(&self) -> bool {
+        self.facts.last_ms != 0
+    }
+}
+
+/// A condition that holds in a unit.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Held {
+    /// Place in the table of conditions.
+    pub condition: u8,
+    /// Number of the device; [`NO_DEVICE`] for a condition of the unit.
+    pub device: u32,
+    pub colour: Colour,
+    /// Verified as false or closed by a person: does not count until it ends and begins again.
+    pub muted: bool,
+    /// Belongs to the incident that is open: it began, or was told of again, since that opened.
+    pub in_incident: bool,
+    pub since_ms: u64,
+    pub note: Note,
+    /// Seconds since the device's own test event, where that was a short time before.
+    pub after_test_s: Option<u32>,
+    /// Seconds since the device's sounder was silenced, where that was a short time before.
+    pub after_mute_s: Option<u32>,
+}
+
+/// An alert, as far as colours depend on it. It mirrors the desk's rule for what may be closed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Incident {
+    /// Commits at which conditions of the family began while none held, oldest first, the newest
+    /// [`Incident::OPENINGS_MAX`]. The first opened the incident. Warnings and faults close by themselves at the desk, and
+    /// then a later one of these names the desk's alert.
+    pub openings: SmallVec<[Epoch; 2]>,
+    pub opened_ms: u64,
+    /// The most urgent colour that it had.
+    pub colour: Colour,
+    pub verdict: Option<Verdict>,
+    /// Nobody has judged what it shows now: the colour stays.
+    pub unjudged: bool,
+    /// Tags of the verdicts taken in, newest last: a command given twice counts once.
+    pub verdicts: SmallVec<[u32; 2]>,
+}
+
+impl Incident {
+    pub const OPENINGS_MAX: usize = 8;
+    pub const VERDICTS_MAX: usize = 16;
+}
+
+/// A unit.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Unit {
+    /// On the roster (and of this worker's share).
+    pub current: bool,
+    pub grid: RegionCode,
+    /// Colour as it was last told, where it was.
+    pub colour: Option<Colour>,
+    /// Since when it has this colour.
+    pub since_ms: u64,
+    /// Fingerprint of the reasons that were last told.
+    pub told: u64,
+    pub held: Vec<Held>,
+    /// Open incidents by family.
+    pub incidents: Option<Box<[Option<Incident>; 3]>>,
+    /// Devices whose fire condition ended, and when, newest last.
+    pub fire_ended: SmallVec<[(u32, u64); 1]>,
+}
+
+impl Unit {
+    /// Ended fire conditions kept.
+    pub const ENDED_MAX: usize = 8;
+
+    pub fn incident(&self, family: Family) -> Option<&Incident> {
+        self.incidents.as_ref()?[family as usize].as_ref()
+    }
+
+    pub fn incident_mut(&mut self, family: Family) -> Option<&mut Incident> {
+        self.incidents.as_mut()?[family as usize].as_mut()
+    }
+
+    pub fn set_incident(&mut self, family: Family, incident: Option<Incident>) {
+        self.incidents.get_or_insert_with(Default::default)[family as usize] = incident;
+    }
+}
