@@ -83,7 +83,10 @@ impl Shared {
         if let Recent::Events(events) = self.parts.view.recent(after, limit) {
             return Ok(Some(events));
         }
-        let events = self.read(move |ledger| ledger.feed(after, limit)).await?;
+        // the ledger may be a commit ahead of the view, whose cursor is what callers are told
+        let newest = self.parts.view.cursor();
+        let mut events = self.read(move |ledger| ledger.feed(after, limit)).await?;
+        events.retain(|event| event.cursor <= newest);
         let without_gap = events.first().is_some_and(|event: &FeedEvent| event.cursor == after + 1);
         Ok(without_gap.then(|| events.into_iter().map(|event| Told::new(Arc::new(event))).collect()))
     }

@@ -55,10 +55,11 @@ impl View {
     /// Takes in what a journal commit changed; to be called on the desk's thread, after each ledger commit, in order.
     ///
     /// A batch that the ledger already had when this view was loaded changes nothing but the devices, which the ledger
-    /// does not keep. `roster` is the one in force after the commit.
+    /// does not keep; so an empty batch with all devices makes them known after a restart. `roster` is the one in force
+    /// after the commit.
     pub fn apply(&self, batch: &LedgerBatch, roster: &Arc<Roster>, devices: &[DeviceChange]) {
-        let is_new = self.state.write().expect(LOCK).apply(batch, roster, devices);
-        if !is_new || batch.feed.is_empty() {
+        let applied = self.state.write().expect(LOCK).apply(batch, roster, devices);
+        if !applied.is_new || batch.feed.is_empty() {
             return;
         }
         let newest = {

@@ -1,1 +1,34 @@
-//! stub
+//! Carries to people what the ledger owes them.
+//!
+//! Before it: the desk, which decides who is told what and writes the deliveries down as owed, in one piece with the alert.
+//! After it: people, and the receipts that say how each try went; they go back through the journal to the desk, which alone
+//! changes a delivery's state. The one entry is [`Dispatcher::start`].
+//!
+//! A delivery's way: owed in the ledger → a job of the [`schedule`](crate::schedule) → a place in its channel's lane, red first → one try
+//! by its [channel](crate::channel) within a time limit → a receipt in the journal → done, or a job again after a pause ([`retry`](crate::retry)).
+//!
+//! Invariants
+//! - At least once, under one id. A delivery is forgotten only when the journal holds a receipt that ends it; a crash before
+//!   that sends it again with the same id.
+//! - Every try has a receipt, with its reason in words. A receipt that cannot be journalled is tried again until it can.
+//! - The ledger is the truth. What [`Handle::owe`] tells is a hint that saves time: hints beyond the queue's limit are dropped,
+//!   and the ledger is read instead.
+//! - No channel waits for another: each has lanes of its own, an even share of all that may be under way. Within a
+//!   channel red goes first, and a quarter of the places is kept for it.
+//! - A channel's panic is a failed try of that one delivery.
+//!
+//! Never here: whether or whom to tell, a change of an alert, a topic that devices publish to, a URL that is not in the settings.
+
+pub mod channel;
+mod dispatcher;
+mod feed_topic;
+mod message;
+mod retry;
+mod run;
+mod schedule;
+mod settings;
+mod wording;
+
+pub use channel::mqtt::{MqttOutcome, MqttPublisher};
+pub use dispatcher::{Dispatcher, Handle, Parts, ReceiptSink, RosterNow, SinkClosed, StartError};
+pub use settings::{Secret, Settings, Webhook};

@@ -357,20 +357,20 @@ impl Judge {
         }
         let devices = step.roster.devices_of(id);
         let rows = devices.iter().filter_map(|device| self.state.devices.get(device.index()));
-        let verdict = unit::judge(unit, rows, self.distrusting);
-        if unit.colour == Some(verdict.colour) && unit.told == verdict.fingerprint {
+        let judgement = unit::judge(unit, rows, self.distrusting);
+        let (colour, told) = (judgement.colour, judgement.fingerprint);
+        if unit.colour == Some(colour) && unit.told == told {
             return None;
         }
+        let since_ms = if unit.colour == Some(colour) { unit.since_ms } else { at_ms };
+        let status = UnitStatus { unit: id, colour, since_ms, reasons: judgement.reasons(since_ms) };
         let unit = self.state.units.get_mut(id.index()).expect("it was there a moment ago");
-        unit.told = verdict.fingerprint;
-        if unit.colour != Some(verdict.colour) {
+        if unit.colour != Some(colour) {
             let from = unit.colour.map(|colour| (unit.grid, colour));
-            deltas.push(Delta { from, to: Some((unit.grid, verdict.colour)) });
-            unit.colour = Some(verdict.colour);
-            unit.since_ms = at_ms;
+            deltas.push(Delta { from, to: Some((unit.grid, colour)) });
         }
-        let (colour, since_ms) = (verdict.colour, unit.since_ms);
-        Some(UnitStatus { unit: id, colour, since_ms, reasons: verdict.reasons(since_ms) })
+        (unit.told, unit.colour, unit.since_ms) = (told, Some(colour), since_ms);
+        Some(status)
     }
 }
 

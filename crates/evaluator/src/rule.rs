@@ -337,6 +337,13 @@ pub(crate) fn bits(which: impl Fn(&Condition) -> bool) -> u64 {
     all.fold(0, |bits, (condition, place)| bits | u64::from(which(condition)) << place)
 }
 
+/// The bit of the condition that a device is lost.
+pub(crate) fn lost_bit() -> u64 {
+    static BIT: std::sync::LazyLock<u64> =
+        std::sync::LazyLock::new(|| bits(|condition| condition.name == lost_contact::LostContact::CONDITIONS[0].name));
+    *BIT
+}
+
 /// Names the layout of [`Memory`] and of condition numbers. A rule whose memory changes its shape gets a new number here.
 pub(crate) fn layout() -> String {
     let mut layout = String::from("1");

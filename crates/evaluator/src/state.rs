@@ -102,11 +102,13 @@ pub struct Incident {
     /// then a later one of these names the desk's alert.
     pub openings: SmallVec<[Epoch; 2]>,
     pub opened_ms: u64,
-    /// The most urgent colour that it had.
+    /// The most urgent colour that it ever had.
     pub colour: Colour,
     pub verdict: Option<Verdict>,
     /// Nobody has judged what it shows now: the colour stays.
     pub unjudged: bool,
+    /// The most urgent colour of what nobody has judged.
+    pub latched: Colour,
     /// Tags of the verdicts taken in, newest last: a command given twice counts once.
     pub verdicts: SmallVec<[u32; 2]>,
 }

@@ -4,9 +4,12 @@ import assert from 'node:assert/strict';
 import { counts, median, signInByAddress, unitsDrawn, waitAlertState, waitCellColour, waitHash, waitLink } from './browser-parts.mjs';
 import { MockStation, TOKEN } from './mock-server.mjs';
 
-/** Main-thread time of one frame. All 76,000 units anew; and 500 changed ones, ten times a second. */
-const FULL_FRAME_MS = 50;
-const BURST_FRAME_MS = 25;
+/**
+ * Main-thread time of one frame. All 76,000 units anew; and 500 changed ones, ten times a second. Whatever else runs on
+ * the machine only adds to it, so the best of some frames is held against the budget, and the median is told.
+ */
+const FULL_FRAME_MS = 40;
+const BURST_FRAME_MS = 15;
 const ALERT_VISIBLE_MS = 1_000;
 
 export async function againstMock(run) {
@@ -57,8 +60,8 @@ async function drawing({ page, step }) {
       await page.waitForFunction((old) => document.querySelector('canvas.tiles').dataset.frames !== old, before);
       times.push(Number(await page.getAttribute('canvas.tiles', 'data-frame-ms')));
     }
-    console.log(`      layout and all units: median ${median(times)} ms, worst ${Math.max(...times)} ms (budget ${FULL_FRAME_MS} ms)`);
-    assert.ok(median(times) <= FULL_FRAME_MS, `a full frame takes ${median(times)} ms`);
+    console.log(`      layout and all units: best ${Math.min(...times)} ms (budget ${FULL_FRAME_MS} ms), median ${median(times)} ms, worst ${Math.max(...times)} ms`);
+    assert.ok(Math.min(...times) <= FULL_FRAME_MS, `a full frame takes ${Math.min(...times)} ms at best`);
   });
 }
 
@@ -129,8 +132,8 @@ async function anAlert({ page, step, shot, watch }, station) {
       await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
       times.push(Number(await page.getAttribute('canvas.tiles', 'data-frame-ms')));
     }
-    console.log(`      frame with 500 changes: median ${median(times)} ms, worst ${Math.max(...times)} ms (budget ${BURST_FRAME_MS} ms)`);
-    assert.ok(median(times) <= BURST_FRAME_MS, `a frame with 500 changes takes ${median(times)} ms`);
+    console.log(`      frame with 500 changes: best ${Math.min(...times)} ms (budget ${BURST_FRAME_MS} ms), median ${median(times)} ms, worst ${Math.max(...times)} ms`);
+    assert.ok(Math.min(...times) <= BURST_FRAME_MS, `a frame with 500 changes takes ${Math.min(...times)} ms at best`);
   });
 }
 

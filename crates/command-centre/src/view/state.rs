@@ -26,6 +26,13 @@ pub(super) struct State {
     pub(super) devices: Vec<DeviceStatus>,
 }
 
+/// What came of a batch.
+pub(super) struct Applied {
+    pub(super) is_new: bool,
+    /// To be dropped when the lock is no longer held: freeing a city's roster takes milliseconds.
+    _old_roster: Option<Arc<Roster>>,
+}
+
 impl State {
     pub(super) fn load(ledger: &dyn Ledger, roster: Arc<Roster>) -> Result<State, StoreError> {
         let cursor = ledger.newest_cursor();
@@ -51,13 +58,13 @@ impl State {
         Ok(state)
     }
 
-    /// Returns whether the batch was new.
-    pub(super) fn apply(&mut self, batch: &LedgerBatch, roster: &Arc<Roster>, devices: &[DeviceChange]) -> bool {
+    pub(super) fn apply(&mut self, batch: &LedgerBatch, roster: &Arc<Roster>, devices: &[DeviceChange]) -> Applied {
+        let mut old_roster = None;
         if roster.version() > self.roster.version() {
             self.colours.resize(roster.units().len(), 0);
             self.since_ms.resize(roster.units().len(), 0);
             self.devices.resize(roster.devices().len(), DeviceStatus::default());
-            self.roster = Arc::clone(roster);
+            old_roster = Some(std::mem::replace(&mut self.roster, Arc::clone(roster)));
         }
         for change in devices {
             if let Some(status) = self.devices.get_mut(change.device.index()) {
@@ -65,9 +72,14 @@ impl State {
                 *status = DeviceStatus { alive: Some(change.alive), last_seen_ms };
             }
         }
-        if batch.epoch <= self.epoch {
-            return false;
+        let is_new = batch.epoch > self.epoch;
+        if is_new {
+            self.apply_batch(batch);
         }
+        Applied { is_new, _old_roster: old_roster }
+    }
+
+    fn apply_batch(&mut self, batch: &LedgerBatch) {
         self.epoch = batch.epoch;
         self.at_ms = self.at_ms.max(batch.at_ms);
         for status in &batch.units {
@@ -82,7 +94,6 @@ impl State {
         if let Some(newest) = batch.feed.last() {
             self.cursor = newest.cursor;
         }
-        true
     }
 
     fn set_unit(&mut self, status: &UnitStatus) {

@@ -111,6 +111,9 @@ impl Judge {
                     let over = (was.note, (None, None));
                     self.draft.finding(*at_ms, id, device, told.condition, was.colour, Phase::Ended, over, None);
                     Phase::Began
+                } else if was.muted {
+                    unit.held[at].colour = colour;
+                    return;
                 } else if told.again && (told.alarm.is_some() || told.note != was.note) || colour != was.colour {
                     Phase::Continued
                 } else {
@@ -176,6 +179,7 @@ impl Judge {
             let evidence = (told.note, (None, None));
             let (at_ms, device) = (self.state.at_ms, Some(report.device));
             self.draft.finding(at_ms, row.unit, device, told.condition, colour, Phase::Began, evidence, told.alarm);
+            self.draft.finding(at_ms, row.unit, device, told.condition, colour, Phase::Ended, evidence, None);
         }
     }
 }
@@ -210,6 +214,7 @@ fn incident_hears(unit: &mut Unit, held: &Held, phase: Phase, epoch: u64, at_ms:
             colour: held.colour,
             verdict: None,
             unjudged: true,
+            latched: held.colour,
             verdicts: Default::default(),
         };
         unit.set_incident(family, Some(incident));
@@ -228,9 +233,9 @@ fn incident_hears(unit: &mut Unit, held: &Held, phase: Phase, epoch: u64, at_ms:
     }
     if phase == Phase::Began && !incident.unjudged && incident.verdict != Some(Verdict::Real) {
         // what was judged false is over: this is what nobody has judged
-        incident.unjudged = true;
-        incident.colour = held.colour.max(incident.colour);
+        (incident.unjudged, incident.latched) = (true, held.colour);
     }
+    incident.latched = incident.latched.max(held.colour);
     incident.colour = incident.colour.max(held.colour);
 }
 

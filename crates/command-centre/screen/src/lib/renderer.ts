@@ -191,7 +191,7 @@ export class Renderer {
   }
 
   private draw(): void {
-    if (!this.place || this.cssWidth === 0) return;
+    if (!this.place || this.cssWidth === 0 || document.hidden) return;
     const { city, node } = this.place;
     const started = performance.now();
     const layout = this.fit(city, node);

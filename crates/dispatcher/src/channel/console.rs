@@ -1,0 +1,28 @@
+//! The station's own log, for operation without any other way and for trying things out.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::{Channel, MqttPublisher, Outcome, Try};
+use crate::dispatcher::StartError;
+use crate::settings::Settings;
+
+struct Console;
+
+/// The channel `console`.
+pub(crate) fn open(
+    _: &Settings,
+    _: &Arc<dyn MqttPublisher>,
+) -> Result<Vec<(String, Arc<dyn Channel>)>, StartError> {
+    Ok(vec![("console".into(), Arc::new(Console))])
+}
+
+#[async_trait]
+impl Channel for Console {
+    async fn send(&self, attempt: Try<'_>) -> Outcome {
+        let (delivery, text) = (attempt.delivery, attempt.message.text_zh());
+        tracing::info!(target: "fenghuo::console", delivery = %delivery.id, person = %delivery.person_code, "{text}");
+        Outcome::Delivered { reason: "written to the log".into() }
+    }
+}

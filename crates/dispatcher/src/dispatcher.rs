@@ -1,0 +1,134 @@
+//! Starting, telling of new deliveries, and shutting down.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use model::{Clock, Cursor, Delivery, Ledger, Receipt, Roster};
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::channel::{self, MqttPublisher};
+use crate::feed_topic;
+use crate::run::{self, Run};
+use crate::settings::Settings;
+
+/// Gives the roster in force.
+pub type RosterNow = Arc<dyn Fn() -> Arc<Roster> + Send + Sync>;
+
+/// Puts receipts into the journal.
+#[async_trait]
+pub trait ReceiptSink: Send + Sync + 'static {
+    /// Returns when the journal holds the receipt.
+    ///
+    /// # Errors
+    /// [`SinkClosed`] when it does not; the same receipt is then submitted again later.
+    async fn submit(&self, receipt: Receipt) -> Result<(), SinkClosed>;
+}
+
+/// The journal took no receipt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the journal takes no receipts")]
+pub struct SinkClosed;
+
+/// What a dispatcher works with.
+pub struct Parts {
+    pub settings: Settings,
+    pub ledger: Arc<dyn Ledger>,
+    pub receipts: Arc<dyn ReceiptSink>,
+    pub mqtt: Arc<dyn MqttPublisher>,
+    pub roster: RosterNow,
+    pub clock: Arc<dyn Clock>,
+    /// Newest cursor of the ledger's feed, changed after each commit.
+    pub feed: watch::Receiver<Cursor>,
+}
+
+/// Why a dispatcher could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("two webhooks are named {0:?}: give each a name of its own")]
+    Twice(String),
+    #[error("webhook {name:?}: {reason}")]
+    Webhook { name: String, reason: String },
+    #[error("{0} must not be 0")]
+    Zero(&'static str),
+}
+
+/// The dispatcher: see [`Dispatcher::start`].
+pub struct Dispatcher;
+
+impl Dispatcher {
+    /// Starts delivering; call it inside a tokio runtime. It reads what is owed from the ledger by itself.
+    ///
+    /// # Errors
+    /// [`StartError`] when the settings make no sense.
+    pub fn start(parts: Parts) -> Result<Handle, StartError> {
+        let Parts { settings, ledger, receipts, mqtt, roster, clock, feed } = parts;
+        for (value, name) in [
+            (settings.hints_max, "hints_max"),
+            (settings.owed_max, "owed_max"),
+            (settings.in_flight_max, "in_flight_max"),
+            (settings.in_flight_per_channel_max, "in_flight_per_channel_max"),
+            (settings.receipts_pending_max, "receipts_pending_max"),
+            (settings.feed_batch_max, "feed_batch_max"),
+            (settings.feed_in_flight_max, "feed_in_flight_max"),
+        ] {
+            if value == 0 {
+                return Err(StartError::Zero(name));
+            }
+        }
+        let channels = channel::open(&settings, &mqtt)?;
+        let settings = Arc::new(settings);
+        let (hints, hinted) = mpsc::channel(settings.hints_max);
+        let (rescan, stop) = (Arc::new(Notify::new()), CancellationToken::new());
+        let follower = feed_topic::Follower {
+            settings: Arc::clone(&settings),
+            ledger: Arc::clone(&ledger),
+            mqtt,
+            roster: Arc::clone(&roster),
+            stop: stop.clone(),
+        };
+        let run = Run { settings, ledger, receipts, channels, roster, clock, rescan: Arc::clone(&rescan), stop: stop.clone() };
+        let tasks = vec![tokio::spawn(run::run(run, hinted)), tokio::spawn(follower.follow(feed))];
+        let inner = Inner { hints, rescan, stop: stop.clone(), _stop_on_drop: stop.drop_guard(), tasks: Mutex::new(tasks) };
+        Ok(Handle(Arc::new(inner)))
+    }
+}
+
+/// A running dispatcher. When the last clone is dropped, it stops as after [`Handle::shutdown`].
+#[derive(Clone)]
+pub struct Handle(Arc<Inner>);
+
+struct Inner {
+    hints: mpsc::Sender<Vec<Arc<Delivery>>>,
+    rescan: Arc<Notify>,
+    stop: CancellationToken,
+    _stop_on_drop: DropGuard,
+    tasks: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl Handle {
+    /// Tells of deliveries that the ledger has just begun to owe. Never blocks: what finds no room is read from the ledger.
+    /// Those that are known already are ignored, so the new state of a delivery may be told too.
+    pub fn owe(&self, deliveries: &[Arc<Delivery>]) {
+        if deliveries.is_empty() {
+            return;
+        }
+        if self.0.hints.try_send(deliveries.to_vec()).is_err() {
+            metrics::counter!("fenghuo_dispatcher_hints_dropped_total").increment(1);
+            self.0.rescan.notify_one();
+        }
+    }
+
+    /// Starts nothing new, lets what is under way end within the limit of the settings, and stops. What is still owed stays
+    /// so in the ledger.
+    pub async fn shutdown(&self) {
+        self.0.stop.cancel();
+        let tasks = std::mem::take(&mut *self.0.tasks.lock().unwrap_or_else(PoisonError::into_inner));
+        for task in tasks {
+            if let Err(error) = task.await {
+                tracing::error!(%error, "a task of the dispatcher ended badly: what is owed is delivered after a restart");
+            }
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! The message to people: one JSON object, the same in every channel.
+
+use bytes::Bytes;
+use model::{AlertId, AlertState, Colour, Delivery, Family, Level, Roster};
+use serde::Serialize;
+
+use crate::wording;
+
+/// The message of one try.
+pub(crate) struct Message {
+    json: Bytes,
+    text_zh: String,
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    delivery: &'a str,
+    alert: AlertId,
+    colour: Colour,
+    family: Family,
+    state: AlertState,
+    unit: UnitBody<'a>,
+    place: Place,
+    text_zh: &'a str,
+    text_en: &'a str,
+    whom: &'a str,
+    ring: u16,
+    raised_ms: u64,
+    exercise: bool,
+}
+
+#[derive(Serialize)]
+struct UnitBody<'a> {
+    code: &'a str,
+    name: &'a str,
+    address: &'a str,
+}
+
+/// Names of the regions that the unit is in.
+#[derive(Serialize)]
+struct Place {
+    township: String,
+    village: String,
+    grid: String,
+}
+
+impl Message {
+    /// The message as of this roster.
+    pub(crate) fn new(delivery: &Delivery, roster: &Roster) -> Message {
+        let summary = &delivery.summary;
+        let wording::Lines { zh, en } = wording::lines(delivery, roster);
+        let name_at = |level| summary.grid.at(level).map(|code| roster.region_name(code)).unwrap_or_default();
+        let unit = roster.unit(summary.unit);
+        let body = Body {
+            delivery: delivery.id.as_str(),
+            alert: delivery.alert,
+            colour: summary.colour,
+            family: summary.id.family,
+            state: summary.state,
+            unit: UnitBody {
+                code: unit.map_or("", |unit| &unit.code),
+                name: unit.map_or("", |unit| &unit.name),
+                address: unit.map_or("", |unit| &unit.address),
+            },
+            place: Place {
+                township: name_at(Level::Township),
+                village: name_at(Level::Village),
+                grid: name_at(Level::Grid),
+            },
+            text_zh: &zh,
+            text_en: &en,
+            whom: &delivery.whom,
+            ring: summary.ring,
+            raised_ms: summary.raised_ms,
+            exercise: summary.exercise,
+        };
+        let json = serde_json::to_vec(&body).expect("strings, numbers and names of variants are always JSON");
+        Message { json: json.into(), text_zh: zh }
+    }
+
+    pub(crate) fn json(&self) -> Bytes {
+        self.json.clone()
+    }
+
+    pub(crate) fn text_zh(&self) -> &str {
+        &self.text_zh
+    }
+}

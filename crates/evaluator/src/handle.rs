@@ -1,0 +1,157 @@
+//! The entry: starts the worker, takes commits in, ends.
+
+use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use model::{Checkpoints, Epoch, Evaluated, Step};
+use timely::scheduling::activate::SyncActivator;
+
+use crate::checkpoint::Writer;
+use crate::dataflow::{self, Worker};
+use crate::judge::{Judge, RestoreError, Share};
+use crate::rules::Rules;
+use crate::settings::Settings;
+use crate::watchdog::{Abort, Flow, Guard, abort_process};
+
+/// Why the evaluator did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum EvaluatorError {
+    #[error(transparent)]
+    Restore(#[from] RestoreError),
+    #[error("the checkpoint is said to be of commit {said} and is of {is}; start without it")]
+    Epoch { said: Epoch, is: Epoch },
+    #[error("no thread can be started for the evaluator: {0}. Look at the limit of processes")]
+    Thread(#[from] std::io::Error),
+    #[error("the evaluator's worker ended while it was being started; the log says why")]
+    Ended,
+}
+
+/// The worker has ended: no commit is taken in any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the evaluator's worker has ended; the process must start again")]
+pub struct Stopped;
+
+/// Starts the stage.
+pub struct Evaluator;
+
+impl Evaluator {
+    /// Starts the worker.
+    ///
+    /// `rules` are those in force before the first commit; with `restore`, those of the checkpoint are in force instead.
+    /// `restore` is a checkpoint as [`Checkpoints::newest`] gives it; the first commit submitted must be the one after it.
+    /// What follows from commits up to the checkpoint is not told again: take one that is not newer than what the ledger
+    /// has applied. `out` is called on the worker, in the order of the commits, once for each; it may block, and then
+    /// [`Handle::submit`] does in the end.
+    ///
+    /// # Errors
+    /// [`EvaluatorError`] when the checkpoint cannot be used (start again without it) or no thread can be had.
+    pub fn start(
+        settings: Settings,
+        rules: Rules,
+        restore: Option<(Epoch, Vec<u8>)>,
+        out: Box<dyn FnMut(Evaluated) + Send>,
+        checkpoints: Arc<dyn Checkpoints>,
+    ) -> Result<Handle, EvaluatorError> {
+        Evaluator::start_with(settings, rules, restore, out, checkpoints, abort_process())
+    }
+
+    /// As [`Evaluator::start`], with something else in the place of ending the process.
+    ///
+    /// # Errors
+    /// As [`Evaluator::start`].
+    pub fn start_with(
+        settings: Settings,
+        rules: Rules,
+        restore: Option<(Epoch, Vec<u8>)>,
+        out: Box<dyn FnMut(Evaluated) + Send>,
+        checkpoints: Arc<dyn Checkpoints>,
+        abort: Abort,
+    ) -> Result<Handle, EvaluatorError> {
+        let judge = match restore {
+            None => Judge::new(rules, Share::ALL),
+            Some((said, bytes)) => {
+                let judge = Judge::restore(&bytes, Share::ALL)?;
+                if judge.epoch() != said {
+                    return Err(EvaluatorError::Epoch { said, is: judge.epoch() });
+                }
+                tracing::info!(epoch = said, "the evaluator goes on from its checkpoint");
+                judge
+            }
+        };
+        let flow = Arc::new(Flow::new(settings.epochs_in_flight_max));
+        let writer = Writer::start(checkpoints, settings.checkpoint_every_s.saturating_mul(1000))?;
+        // as many as may be in flight: sending never waits, entering does
+        let (steps, inbox) = sync_channel::<Step>(settings.epochs_in_flight_max.max(1));
+        let (ready, activator) = sync_channel(1);
+        let guard = Guard { flow: Arc::clone(&flow), abort: Arc::clone(&abort) };
+        let worker = Worker { judge, writer, inbox, out, flow: Arc::clone(&flow), ready };
+        let thread = std::thread::Builder::new().name("evaluator".into()).spawn(move || {
+            let _guard = guard;
+            dataflow::run(worker);
+        })?;
+        let activator = activator.recv().map_err(|_| EvaluatorError::Ended)?;
+        let watched = Arc::clone(&flow);
+        let limit = Duration::from_millis(settings.epoch_limit_ms.max(1));
+        let watchdog = std::thread::Builder::new()
+            .name("evaluator-watchdog".into())
+            .spawn(move || watched.watch(limit, &abort))?;
+        Ok(Handle { steps: Some(steps), activator, flow, threads: vec![thread, watchdog] })
+    }
+}
+
+/// A running evaluator. Dropping it waits for what is in flight, as [`Handle::finish`] does.
+pub struct Handle {
+    steps: Option<SyncSender<Step>>,
+    activator: SyncActivator,
+    flow: Arc<Flow>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Handle {
+    /// Takes the next commit in. Commits come in order, without gaps. Waits while
+    /// [`Settings::epochs_in_flight_max`] are not out yet: call it from a thread that may wait.
+    ///
+    /// # Errors
+    /// [`Stopped`] when the worker has ended.
+    pub fn submit(&self, step: Step) -> Result<(), Stopped> {
+        if !self.flow.enter() {
+            return Err(Stopped);
+        }
+        let steps = self.steps.as_ref().ok_or(Stopped)?;
+        steps.send(step).map_err(|_| Stopped)?;
+        self.activator.activate().map_err(|_| Stopped)
+    }
+
+    /// Commits that are in and not yet out.
+    pub fn in_flight(&self) -> usize {
+        self.flow.in_flight()
+    }
+
+    /// Waits until every commit that was taken in is out and a last checkpoint is written.
+    ///
+    /// # Errors
+    /// [`Stopped`] when the worker had ended before.
+    pub fn finish(mut self) -> Result<(), Stopped> {
+        self.end()
+    }
+
+    fn end(&mut self) -> Result<(), Stopped> {
+        self.steps = None;
+        let _ = self.activator.activate();
+        let mut ended = Ok(());
+        for thread in self.threads.drain(..) {
+            ended = thread.join().map_err(|_| Stopped).and(ended);
+        }
+        ended
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        if self.end().is_err() {
+            tracing::error!("the evaluator's worker had panicked");
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! A small town and scenarios as text, for tests.
+
+use std::sync::Arc;
+
+use model::report::Body;
+use model::roster::{DeviceClass, DeviceRow, Roster, RosterRows, UnitRow};
+use model::{
+    AlarmKind, Commit, DeviceId, DeviceState, Entry, Evaluated, EventKind, Finding, Phase, Quantity, Reading, Report,
+    Step,
+};
+
+use crate::judge::{Judge, Share};
+use crate::rollup::Rollup;
+use crate::rules::Rules;
+
+/// When tests begin.
+pub const T0: u64 = 1_763_798_400_000;
+
+/// A roster of units `u0`, `u1`… in grids of two villages, each with its devices: (name, class, unit number, promise).
+pub fn town(units: usize, devices: &[(&str, DeviceClass, usize, u32)]) -> Roster {
+    let mut rows = RosterRows::default();
+    let codes = ["331083", "331083001"];
+    let villages = (1..=2).map(|village| format!("331083001{village:03}"));
+    let grids = (1..=2).map(|village| format!("331083001{village:03}001"));
+    let codes = codes.iter().map(ToString::to_string).chain(villages).chain(grids);
+    rows.regions = codes.map(|code| (2, code.parse().expect("valid"), code.as_str().into())).collect();
+    for unit in 0..units {
+        let row = UnitRow {
+            code: format!("u{unit}").into(),
+            name: "店".into(),
+            category: "沿街商铺".into(),
+            address: "".into(),
+            grid: format!("331083001{:03}001", unit % 2 + 1).parse().expect("valid"),
+            owner: "".into(),
+            position_m: None,
+        };
+        rows.units.push((2, row));
+    }
+    for (name, class, unit, report_every_s) in devices {
+        let row = DeviceRow {
+            vendor: "v".into(),
+            name: (*name).into(),
+            unit: format!("u{unit}").into(),
+            class: *class,
+            location: "".into(),
+            report_every_s: *report_every_s,
+        };
+        rows.devices.push((2, row));
+    }
+    let change = Roster::default().change_to(&rows).expect("the rows are sound");
+    Roster::default().after(&change, 1)
+}
+
+/// One judge with its roll-up, fed with commits.
+pub struct Bench {
+    pub judge: Judge,
+    rollup: Rollup,
+    pub roster: Arc<Roster>,
+    epoch: u64,
+}
+
+impl Bench {
+    pub fn new(rules: &str, roster: Roster) -> Bench {
+        let rules = Rules::parse(rules).expect("sound rules");
+        let judge = Judge::new(rules, Share::ALL);
+        Bench { judge, rollup: Rollup::default(), roster: Arc::new(roster), epoch: 0 }
+    }
+
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    pub fn commit(&mut self, at_s: u64, entries: Vec<Entry>, readings: Vec<Reading>) -> Evaluated {
+        self.epoch += 1;
+        let commit = Commit { epoch: self.epoch, at_ms: T0 + at_s * 1000, entries, readings };
+        let step = Step { commit: Arc::new(commit), roster: Arc::clone(&self.roster) };
+        let judged = self.judge.apply(step);
+        self.rollup.join(vec![judged]).expect("one part")
+    }
+
+    /// A commit of one word (see [`scenario`]) with a tick.
+    pub fn word(&mut self, at_s: u64, word: &str) -> Evaluated {
+        let (device, what) = word.split_once(' ').unwrap_or(("a", word));
+        let device = self.roster.device_by_key(&format!("v/{device}")).expect("the device is in the town");
+        let (entries, readings) = parse(device, T0 + at_s * 1000, what.trim());
+        self.commit(at_s, entries, readings)
+    }
+}
+
+/// What a word means: `key=value`, `alarm:kind:id`, `!alarm:kind:id`, `event:kind`, `state:word[:next_report_s]`, `tick`.
+fn parse(device: DeviceId, at_ms: u64, what: &str) -> (Vec<Entry>, Vec<Reading>) {
+    let mut entries = Vec::new();
+    let report = |body| Entry::Report(Report { device, at_ms, skew_ms: None, body });
+    let active = !what.starts_with('!');
+    let parts: Vec<&str> = what.trim_start_matches('!').split(':').collect();
+    match parts.as_slice() {
+        ["alarm", kind, id] => entries.push(report(Body::Alarm {
+            id: (*id).into(),
+            kind: AlarmKind::from_word(kind).expect("a kind"),
+            active,
+            value: None,
+            unit: "".into(),
+        })),
+        ["event", kind] => entries
+            .push(report(Body::Event { id: "e".into(), kind: EventKind::from_word(kind).expect("a kind") })),
+        ["state", state, rest @ ..] => entries.push(report(Body::State {
+            state: DeviceState::from_word(state).expect("a state"),
+            next_report_s: rest.first().map(|text| text.parse().expect("seconds")),
+            will: *state == "lost",
+        })),
+        ["tick" | "nothing"] => {}
+        [reading] => {
+            let (key, value) = reading.split_once('=').expect("key=value");
+            let quantity =
+                if key == "presence" { Quantity::Presence } else { Quantity::from_key(key).expect("a quantity") };
+            let value = value.parse().expect("a number");
+            let reading = Reading { device, quantity, value, at_ms, skew_ms: None, seq: None };
+            return (vec![Entry::Tick], vec![reading]);
+        }
+        _ => panic!("{what} means nothing"),
+    }
+    entries.push(Entry::Tick);
+    (entries, Vec::new())
+}
+
+/// A finding in one line.
+pub fn line(finding: &Finding) -> String {
+    let phase = match finding.phase {
+        Phase::Began => "began",
+        Phase::Continued => "continued",
+        Phase::Ended => "ended",
+    };
+    let alarm = finding.alarm.as_ref().map_or(String::new(), |id| format!(" {id}"));
+    format!("{phase} {} {}{alarm}", finding.rule, finding.colour.word())
+}
+
+/// Plays a scenario in a unit of three devices `a`, `b`, `c` and checks what is found.
+///
+/// A line of `table`: seconds, a word (with a device before it, else `a`), and after `=>` the findings expected in that
+/// commit, none where it is missing. Between lines the clock ticks every ten seconds. `setting`, lines of `key = value`:
+/// `only` (one condition is looked at), `quiet` (lost contact is not looked at; true), `sparse` (no ticks between lines),
+/// `promise_s` (60); all else is rules.
+pub fn scenario(setting: &str, table: &str) -> Vec<Evaluated> {
+    let (mut only, mut quiet, mut sparse, mut promise_s, mut rules) = (None, true, false, 60, String::new());
+    for text in setting.lines() {
+        match text.split_once(" = ") {
+            Some(("only", name)) => only = Some(name.trim_matches('"').to_owned()),
+            Some(("quiet", value)) => quiet = value == "true",
+            Some(("sparse", value)) => sparse = value == "true",
+            Some(("promise_s", value)) => promise_s = value.parse().expect("seconds"),
+            _ => rules.push_str(&format!("{text}\n")),
+        }
+    }
+    let devices = ["a", "b", "c"].map(|name| (name, DeviceClass::Combined, 0, promise_s));
+    let mut bench = Bench::new(&rules, town(1, &devices));
+    let looked_at = |finding: &&Finding| match &only {
+        Some(name) => finding.rule == name.as_str(),
+        None if quiet => finding.rule != "lost_contact",
+        None => finding.device.is_none_or(|device| device == DeviceId(0)),
+    };
+    let mut outs = Vec::new();
+    let mut before_s = None;
+    for text in table.lines().map(str::trim).filter(|text| !text.is_empty()) {
+        let (given, expected) = text.split_once("=>").unwrap_or((text, ""));
+        let (at_s, word) = given.trim().split_once(' ').expect("seconds, then a word");
+        let at_s: u64 = at_s.parse().expect("seconds");
+        let from_s = before_s.map_or(at_s, |before_s| before_s + 10);
+        for tick_s in (from_s..at_s).step_by(10).filter(|_| !sparse) {
+            let out = bench.word(tick_s, "tick");
+            let found: Vec<String> = out.findings.iter().filter(looked_at).map(line).collect();
+            assert!(found.is_empty(), "{tick_s} s, before {text:?}: {found:?}");
+            outs.push(out);
+        }
+        let out = bench.word(at_s, word.trim());
+        let found: Vec<String> = out.findings.iter().filter(looked_at).map(line).collect();
+        let expected: Vec<&str> = expected.split(',').map(str::trim).filter(|text| !text.is_empty()).collect();
+        assert_eq!(found, expected, "at {text:?}");
+        outs.push(out);
+        before_s = Some(at_s);
+    }
+    outs
+}

@@ -1,0 +1,117 @@
+//! Ends the process when the worker stands still or panics: the other stages would wait for it for ever, silently.
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Ends the process; told why. Tests put something else in its place.
+pub type Abort = Arc<dyn Fn(&str) + Send + Sync>;
+
+/// Says why, and aborts.
+pub(crate) fn abort_process() -> Abort {
+    Arc::new(|why| {
+        tracing::error!(why, "the evaluator cannot go on; the process ends now, to start again from the journal");
+        std::process::abort()
+    })
+}
+
+/// How many commits are in, and since when nothing came out.
+pub(crate) struct Flow {
+    state: Mutex<State>,
+    changed: Condvar,
+    max: usize,
+}
+
+struct State {
+    in_flight: usize,
+    /// The last commit that came out, or came in where there was none.
+    progress: Instant,
+    /// Downstream has the worker: it may take its time.
+    downstream: bool,
+    stopped: bool,
+}
+
+impl Flow {
+    pub fn new(max: usize) -> Flow {
+        let state = State { in_flight: 0, progress: Instant::now(), downstream: false, stopped: false };
+        Flow { state: Mutex::new(state), changed: Condvar::new(), max: max.max(1) }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // plain numbers: whoever panicked left nothing half done
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for room for one more commit; false when the worker has stopped.
+    pub fn enter(&self) -> bool {
+        let mut state = self.lock();
+        while state.in_flight >= self.max && !state.stopped {
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        if state.stopped {
+            return false;
+        }
+        if state.in_flight == 0 {
+            state.progress = Instant::now();
+        }
+        state.in_flight += 1;
+        true
+    }
+
+    /// The worker hands a commit to downstream.
+    pub fn hand_over(&self) {
+        self.lock().downstream = true;
+    }
+
+    /// Downstream has taken it.
+    pub fn leave(&self) {
+        let mut state = self.lock();
+        state.downstream = false;
+        state.in_flight = state.in_flight.saturating_sub(1);
+        state.progress = Instant::now();
+        self.changed.notify_all();
+    }
+
+    /// The worker has ended, in whichever way.
+    pub fn stop(&self) {
+        self.lock().stopped = true;
+        self.changed.notify_all();
+    }
+
+    pub fn in_flight(&self) -> usize {
+        self.lock().in_flight
+    }
+
+    /// Watches until the worker ends; calls `abort` once when a commit is not done within `limit`.
+    pub fn watch(&self, limit: Duration, abort: &Abort) {
+        let mut state = self.lock();
+        while !state.stopped {
+            let pause = limit / 4;
+            state = self.changed.wait_timeout(state, pause).unwrap_or_else(PoisonError::into_inner).0;
+            if state.stopped {
+                return;
+            }
+            let is_stuck = state.in_flight > 0 && !state.downstream && state.progress.elapsed() > limit;
+            if is_stuck {
+                let why = format!("{} commits are in and none came out within {limit:?}", state.in_flight);
+                drop(state);
+                abort(&why);
+                return;
+            }
+        }
+    }
+}
+
+/// Aborts when its thread panics.
+pub(crate) struct Guard {
+    pub flow: Arc<Flow>,
+    pub abort: Abort,
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        self.flow.stop();
+        if std::thread::panicking() {
+            (self.abort)("the worker panicked");
+        }
+    }
+}
