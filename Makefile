@@ -1,4 +1,6 @@
 # Two commands: `make run` starts a living city, `make test` proves the house. Both install what they miss.
+# Every cargo command names the whole workspace: a part of it would select other features of shared build dependencies, and
+# RocksDB would be compiled a second time.
 .PHONY: run test setup setup-test build check screen bench kill-long clean-data
 
 SHELL := /bin/bash
@@ -6,7 +8,7 @@ ENV := target/tools/env
 WITH_ENV := source $(ENV) &&
 
 run: setup ## station + simulator's city + screen; Ctrl-C stops both
-	@$(WITH_ENV) cargo build --release -p station -p simulator
+	@$(WITH_ENV) cargo build --release --workspace
 	@deploy/dev/run.sh
 
 test: setup-test ## everything that CI runs
@@ -19,7 +21,7 @@ setup-test: ## and what the tests need: mosquitto_pub, a browser, the screen's p
 	@deploy/dev/setup.sh test
 
 build: setup
-	@$(WITH_ENV) cargo build --release
+	@$(WITH_ENV) cargo build --release --workspace
 
 screen: ## builds the screen's bundle anew (commit crates/command-centre/screen/dist)
 	cd crates/command-centre/screen && npm ci --no-audit --no-fund && npm run build
@@ -28,7 +30,7 @@ bench: setup ## the whole system under open-loop load, then the parts; writes be
 	@$(WITH_ENV) deploy/dev/bench.sh
 
 kill-long: setup ## kill -9 under load, 200 rounds
-	@$(WITH_ENV) FENGHUO_KILL_ROUNDS=$${FENGHUO_KILL_ROUNDS:-200} cargo test --release -p station --test it -- kill --nocapture
+	@$(WITH_ENV) FENGHUO_KILL_ROUNDS=$${FENGHUO_KILL_ROUNDS:-200} cargo test --release --workspace --test it -- kill:: --nocapture
 
 clean-data: ## forgets the city of `make run`
 	rm -rf data

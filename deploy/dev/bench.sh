@@ -3,7 +3,7 @@
 #   FENGHUO_BENCH   options of `load`, e.g. "--seconds 60 --phases latency"
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-cargo build --release -p station -p simulator -p bench
+cargo build --release --workspace
 # shellcheck disable=SC2086  # several words on purpose
 "${CARGO_TARGET_DIR:-target}/release/load" ${FENGHUO_BENCH:-}
-cargo bench -p bench
+cargo bench --workspace

@@ -86,21 +86,34 @@ pub async fn run(settings: &Settings) -> Result<String> {
     let devices: Vec<DeviceRow> = roster::read(&settings.roster, "devices.csv")?;
     let device = choose(&devices, settings.unit.as_deref(), settings.kind)?;
     let units: Vec<Unit> = roster::read(&settings.roster, "units.csv")?;
-    let unit = units.iter().find(|u| u.code == device.unit).with_context(|| format!("units.csv has no unit {}", device.unit))?;
+    let unit = units
+        .iter()
+        .find(|u| u.code == device.unit)
+        .with_context(|| format!("units.csv has no unit {}", device.unit))?;
     let credentials: Vec<Credential> = roster::read(&settings.roster, "credentials.csv")?;
     let account = credentials.iter().find(|c| c.kind == "vendor" && c.subject == device.vendor);
     let account = account.with_context(|| format!("credentials.csv has no account for vendor {}", device.vendor))?;
     let secrets: Vec<Secret> = roster::read(&settings.roster, "secrets.csv")?;
-    let secret = secrets.iter().find(|s| s.name == account.name).with_context(|| format!("secrets.csv has no secret for {}", account.name))?;
+    let secret = secrets
+        .iter()
+        .find(|s| s.name == account.name)
+        .with_context(|| format!("secrets.csv has no secret for {}", account.name))?;
     let last = settings.roster.join("alarms-by-hand.csv");
     let now_ms = clock::wall_ms();
     let mark = format!("{}/{},{}", device.vendor, device.device, settings.kind.name());
     let id = match &settings.id {
         Some(id) => id.clone(),
-        None if settings.clear => last_id(&last, &mark).with_context(|| format!("no alarm was raised from here for {mark}; name it with --id"))?,
+        None if settings.clear => last_id(&last, &mark)
+            .with_context(|| format!("no alarm was raised from here for {mark}; name it with --id"))?,
         None => format!("hand-{now_ms}"),
     };
-    let report = Report::Alarm { id: id.clone(), ts: Some(now_ms), kind: settings.kind, active: !settings.clear, value: value(settings.kind) };
+    let report = Report::Alarm {
+        id: id.clone(),
+        ts: Some(now_ms),
+        kind: settings.kind,
+        active: !settings.clear,
+        value: value(settings.kind),
+    };
     let topic = wire::topic(&device.vendor, &device.device, Kind::Alarm);
     let payload = report.encode(Encoding::Json);
     let text = String::from_utf8_lossy(&payload).into_owned();
@@ -146,14 +159,18 @@ async fn publish(target: &Target, name: &str, secret: &str, topic: &str, payload
                         reason => Err(anyhow!("the station refused the alarm: {reason:?}")),
                     };
                 }
-                Ok(Event::Incoming(Incoming::Disconnect(bye))) => bail!("the station ended the connection: {:?}", bye.reason_code),
+                Ok(Event::Incoming(Incoming::Disconnect(bye))) => {
+                    bail!("the station ended the connection: {:?}", bye.reason_code)
+                }
                 Ok(_) => {}
                 Err(error) if connected => bail!("the station ended the connection instead of acknowledging: {error}"),
                 Err(error) => bail!("cannot connect to {at} as {name}: {error}"),
             }
         }
     };
-    timeout(ANSWER_MAX, answer).await.with_context(|| format!("{at} did not acknowledge within {} s", ANSWER_MAX.as_secs()))??;
+    timeout(ANSWER_MAX, answer)
+        .await
+        .with_context(|| format!("{at} did not acknowledge within {} s", ANSWER_MAX.as_secs()))??;
     let _ = client.try_disconnect();
     let _ = timeout(Duration::from_secs(1), eventloop.poll()).await; // lets the goodbye out
     Ok(())

@@ -83,20 +83,74 @@ pub fn find(name: &str) -> &'static Category {
 pub fn affinity(category: &Category, class: Class) -> f32 {
     let dwelling = category.day == Day::Home;
     match class {
-        Class::Panel => if category.many { 12.0 } else { 0.0 },
-        Class::Combined => if category.many { 5.0 } else { 0.3 },
+        Class::Panel => {
+            if category.many {
+                12.0
+            } else {
+                0.0
+            }
+        }
+        Class::Combined => {
+            if category.many {
+                5.0
+            } else {
+                0.3
+            }
+        }
         Class::Electrical => match category.day {
             Day::Works => 5.0,
             Day::Shop => 3.0,
             _ => 1.0,
         },
-        Class::Gas => if category.kitchen { 3.0 } else { 0.0 },
-        Class::Water => if category.many { 4.0 } else { 0.4 },
-        Class::Co => if category.kitchen { 1.0 } else { 0.2 },
-        Class::Smoke => if dwelling { 4.0 } else { 2.0 },
-        Class::Heat => if category.stores || category.kitchen { 1.0 } else { 0.3 },
-        Class::Manual => if category.many { 2.0 } else { 0.1 },
-        Class::Camera => if category.many { 6.0 } else { 0.6 },
+        Class::Gas => {
+            if category.kitchen {
+                3.0
+            } else {
+                0.0
+            }
+        }
+        Class::Water => {
+            if category.many {
+                4.0
+            } else {
+                0.4
+            }
+        }
+        Class::Co => {
+            if category.kitchen {
+                1.0
+            } else {
+                0.2
+            }
+        }
+        Class::Smoke => {
+            if dwelling {
+                4.0
+            } else {
+                2.0
+            }
+        }
+        Class::Heat => {
+            if category.stores || category.kitchen {
+                1.0
+            } else {
+                0.3
+            }
+        }
+        Class::Manual => {
+            if category.many {
+                2.0
+            } else {
+                0.1
+            }
+        }
+        Class::Camera => {
+            if category.many {
+                6.0
+            } else {
+                0.6
+            }
+        }
     }
 }
 

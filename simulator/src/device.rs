@@ -57,9 +57,13 @@ enum Life {
     Unheard,
     Up,
     /// No power; back at the given time once power has returned.
-    Dark { back_ms: Option<i64> },
+    Dark {
+        back_ms: Option<i64>,
+    },
     /// Silent for a reason nobody knows, until then.
-    Dead { until_ms: i64 },
+    Dead {
+        until_ms: i64,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -302,7 +306,8 @@ impl Device {
             return self.state(out);
         }
         let days = (now_ms - time.start_ms) as f64 / 86_400_000.0;
-        let values = readings::values(self.class, air, self.watch.as_deref(), &self.quirks, days, self.sleeps(), &mut self.rng);
+        let values =
+            readings::values(self.class, air, self.watch.as_deref(), &self.quirks, days, self.sleeps(), &mut self.rng);
         self.seq = self.seq.wrapping_add(1);
         let seq = self.style.numbers.then_some(self.seq);
         out.push(Output::Say(Report::Telemetry { ts: self.stamp(now_ms, time), seq, values }));

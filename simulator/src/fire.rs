@@ -147,7 +147,8 @@ impl Course {
         let smoulder_s = rng.random_range(s.smoulder_s.0..=s.smoulder_s.1);
         let peak_kw = rng.random_range(s.peak_kw.0..=s.peak_kw.1);
         let early = rng.random_bool(0.5);
-        let fought_s = smoulder_s + if early { rng.random_range(60.0..180.0) } else { rng.random_range(360.0..1_000.0) };
+        let fought_s =
+            smoulder_s + if early { rng.random_range(60.0..180.0) } else { rng.random_range(360.0..1_000.0) };
         Self { scenario, smoulder_s, peak_kw, fought_s, room }
     }
 
@@ -221,14 +222,16 @@ impl Burning {
         let volume = room.area_m2 * room.height_m * 0.5;
         // air changes: leakage, plus what the fire drives through the door
         let fought = self.t > self.course.fought_s;
-        let exchange = 2.0 / 3_600.0 + 0.9 / volume * (heat_kw / 400.0).min(1.0).cbrt() + if fought { 0.006 } else { 0.0 };
+        let exchange =
+            2.0 / 3_600.0 + 0.9 / volume * (heat_kw / 400.0).min(1.0).cbrt() + if fought { 0.006 } else { 0.0 };
         let o = &mut self.origin;
         let b = &mut self.beside;
         let mixing = exchange * 0.4; // the space beside is larger
         b.extinction += mixing * (o.extinction - b.extinction) - 0.003 * b.extinction;
         b.co_g_m3 += mixing * (o.co_g_m3 - b.co_g_m3) - 0.003 * b.co_g_m3;
         b.warmer_k += mixing * (o.warmer_k - b.warmer_k) - 0.01 * b.warmer_k;
-        let soot = EXTINCTION_SMOULDER * scenario.soot.0 * smoulder_g + EXTINCTION_FLAMING * scenario.soot.1 * flaming_g;
+        let soot =
+            EXTINCTION_SMOULDER * scenario.soot.0 * smoulder_g + EXTINCTION_FLAMING * scenario.soot.1 * flaming_g;
         o.extinction += soot / volume - o.extinction * exchange;
         o.co_g_m3 += (scenario.co.0 * smoulder_g + scenario.co.1 * flaming_g) / volume - o.co_g_m3 * exchange;
         // the layer keeps a third of the convective heat (0.7 Q), walls and door take the rest; air 1.2 kJ/(m³·K)
@@ -243,7 +246,8 @@ impl Burning {
         if heat_kw < FLAME_KW {
             heat_kw = 0.0;
         }
-        let (jet_k, jet_m_s) = if in_origin { ceiling_jet(heat_kw, self.course.room.height_m, radius_m) } else { (0.0, 0.3) };
+        let (jet_k, jet_m_s) =
+            if in_origin { ceiling_jet(heat_kw, self.course.room.height_m, radius_m) } else { (0.0, 0.3) };
         Exposure {
             smoke_db_m: space.extinction * DB_PER_EXTINCTION,
             co_ppm: space.co_g_m3 * CO_PPM_PER_G_M3,
@@ -255,7 +259,9 @@ impl Burning {
 
     /// True when nothing burns and the smoke has gone.
     pub fn over(&self) -> bool {
-        self.t > self.course.fought_s + 300.0 && self.origin.extinction * DB_PER_EXTINCTION < 0.02 && self.course.heat_kw(self.t) < 1.0
+        self.t > self.course.fought_s + 300.0
+            && self.origin.extinction * DB_PER_EXTINCTION < 0.02
+            && self.course.heat_kw(self.t) < 1.0
     }
 }
 

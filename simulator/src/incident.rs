@@ -143,7 +143,8 @@ impl Active {
         match &self.what {
             // whatever still lingers after two hours is aired out by then
             What::Fire { course, precursor_s } => {
-                t > precursor_s + course.fought_s && (self.burning.as_ref().is_some_and(Burning::over) || t > precursor_s + course.fought_s + 7_200.0)
+                t > precursor_s + course.fought_s
+                    && (self.burning.as_ref().is_some_and(Burning::over) || t > precursor_s + course.fought_s + 7_200.0)
             }
             What::Nuisance { .. } => t > 1_500.0,
             What::Trouble { repaired_s, .. } => t > repaired_s + 900.0,

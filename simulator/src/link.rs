@@ -187,21 +187,8 @@ async fn poll(shared: &Shared, mut eventloop: EventLoop, account: &Account) {
                     tracing::info!(client = account.client_id, "connected");
                 }
             }
-            Ok(Event::Outgoing(Outgoing::Publish(id))) => outgoing(&mut shared.lock(), id, &shared.changed),
-            Ok(Event::Outgoing(Outgoing::AwaitAck(_))) => {
-                let mut state = shared.lock();
-                state.held = state.submitted.pop_front();
-            }
-            Ok(Event::Incoming(Incoming::PubAck(ack))) => {
-                let mut state = shared.lock();
-                if let Some(at) = state.in_flight.iter().position(|(id, _)| *id == ack.pkid) {
-                    state.in_flight.remove(at);
-                    shared.counters.acknowledged.fetch_add(1, Relaxed);
-                }
-                shared.changed.notify_waiters();
-            }
             Ok(Event::Outgoing(Outgoing::Disconnect)) => return,
-            Ok(_) => {}
+            Ok(event) => take(shared, &mut shared.lock(), &event),
             Err(reason) => {
                 let (wanted, closing) = broken(shared, &mut eventloop);
                 if closing && failures > 0 {
@@ -226,13 +213,16 @@ fn broken(shared: &Shared, eventloop: &mut EventLoop) -> (bool, bool) {
     if state.connected {
         shared.counters.connected.fetch_sub(1, Relaxed);
     }
+    // what arrived with the end of the connection still counts
+    for event in std::mem::take(&mut eventloop.state.events) {
+        take(shared, &mut state, &event);
+    }
     let repeated = state.rewind();
     shared.counters.repeated.fetch_add(repeated as u64, Relaxed);
     // the link's own account is the only one: rumqttc shall forget
     eventloop.clean();
     eventloop.pending.clear();
     eventloop.state.collision = None;
-    eventloop.state.events.clear();
     if !state.hung {
         shared.counters.failures.fetch_add(1, Relaxed);
     }
@@ -240,12 +230,26 @@ fn broken(shared: &Shared, eventloop: &mut EventLoop) -> (bool, bool) {
     (state.hung, state.closing)
 }
 
-fn outgoing(state: &mut Ledger, id: u16, changed: &Notify) {
-    let message = state.held.take().or_else(|| state.submitted.pop_front());
-    if let (1.., Some(message)) = (id, message) {
-        state.in_flight.push_back((id, message));
+/// Books an event of the connection.
+fn take(shared: &Shared, state: &mut Ledger, event: &Event) {
+    match event {
+        Event::Outgoing(Outgoing::Publish(id)) => {
+            let message = state.held.take().or_else(|| state.submitted.pop_front());
+            // packet id 0: QoS 0, nothing is owed
+            if let (1.., Some(message)) = (*id, message) {
+                state.in_flight.push_back((*id, message));
+            }
+        }
+        Event::Outgoing(Outgoing::AwaitAck(_)) => state.held = state.submitted.pop_front(),
+        Event::Incoming(Incoming::PubAck(ack)) => {
+            if let Some(at) = state.in_flight.iter().position(|(id, _)| *id == ack.pkid) {
+                state.in_flight.remove(at);
+                shared.counters.acknowledged.fetch_add(1, Relaxed);
+            }
+        }
+        _ => return,
     }
-    changed.notify_waiters();
+    shared.changed.notify_waiters();
 }
 
 /// Exponential, with full spread: a thousand devices that were cut off together come back apart.

@@ -50,7 +50,9 @@ async fn execute(command: Command) -> anyhow::Result<Option<String>> {
     match command {
         Command::City(settings) => {
             if !settings.random_secrets {
-                tracing::warn!("the secrets follow from the seed; use --random-secrets for a station that others can reach");
+                tracing::warn!(
+                    "the secrets follow from the seed; use --random-secrets for a station that others can reach"
+                );
             }
             city::run(&settings).map(Some)
         }

@@ -66,7 +66,8 @@ struct Expired;
 /// Serves until `stop` turns true.
 pub async fn serve(access: Access, duty: Duty, counters: Arc<Counters>, mut stop: watch::Receiver<bool>) -> Result<()> {
     let client = Client::builder().connect_timeout(Duration::from_secs(5)).build().context("cannot set up HTTP")?;
-    let mut people = People { client, access, duty, counters, truth: Truth::default(), cursor: None, requests: JoinSet::new() };
+    let mut people =
+        People { client, access, duty, counters, truth: Truth::default(), cursor: None, requests: JoinSet::new() };
     let mut failures = 0u32;
     loop {
         let ended = tokio::select! {
@@ -148,8 +149,10 @@ impl People {
 
     async fn bootstrap(&mut self) -> Result<()> {
         let answer = self.get("/api/v1/bootstrap", None, Some(REQUEST_MAX)).await?;
-        let open: Bootstrap =
-            timeout(REQUEST_MAX, answer.json()).await.context("the open alerts take too long")?.context("the open alerts are not as expected")?;
+        let open: Bootstrap = timeout(REQUEST_MAX, answer.json())
+            .await
+            .context("the open alerts take too long")?
+            .context("the open alerts are not as expected")?;
         let now_ms = self.now_ms();
         tracing::info!(open = open.alerts.len(), cursor = open.cursor, "responders are on duty");
         for alert in &open.alerts {
@@ -172,7 +175,10 @@ impl People {
         if let Some(limit) = limit {
             request = request.timeout(limit);
         }
-        let answer = timeout(REQUEST_MAX, request.send()).await.context("the station does not answer")?.with_context(|| format!("GET {path}"))?;
+        let answer = timeout(REQUEST_MAX, request.send())
+            .await
+            .context("the station does not answer")?
+            .with_context(|| format!("GET {path}"))?;
         match answer.status() {
             status if status.is_success() => Ok(answer),
             StatusCode::GONE => Err(Expired.into()),

@@ -41,20 +41,32 @@ pub struct Atlas {
 impl Atlas {
     /// Indexes a roster; its devices must name units that exist.
     pub fn new(roster: &Roster) -> Result<Self> {
-        let by_code: HashMap<&str, usize> = roster.units.iter().enumerate().map(|(i, u)| (u.code.as_str(), i)).collect();
+        let by_code: HashMap<&str, usize> =
+            roster.units.iter().enumerate().map(|(i, u)| (u.code.as_str(), i)).collect();
         let mut villages: HashMap<&str, usize> = HashMap::new();
         let mut sites: Vec<Site> = Vec::with_capacity(roster.units.len());
         for unit in &roster.units {
-            let village = unit.grid.get(..12).with_context(|| format!("unit {}: the grid code {:?} has not 15 digits", unit.code, unit.grid))?;
+            let village = unit
+                .grid
+                .get(..12)
+                .with_context(|| format!("unit {}: the grid code {:?} has not 15 digits", unit.code, unit.grid))?;
             let next = villages.len();
             let village = *villages.entry(village).or_insert(next);
-            sites.push(Site { code: unit.code.clone(), category: category::find(&unit.category), village, devices: 0..0 });
+            sites.push(Site {
+                code: unit.code.clone(),
+                category: category::find(&unit.category),
+                village,
+                devices: 0..0,
+            });
         }
         let mut rows: Vec<(usize, &DeviceRow)> = Vec::with_capacity(roster.devices.len());
         for row in &roster.devices {
-            let site = *by_code
-                .get(row.unit.as_str())
-                .with_context(|| format!("device {}/{} stands in unit {}, which units.csv does not have", row.vendor, row.device, row.unit))?;
+            let site = *by_code.get(row.unit.as_str()).with_context(|| {
+                format!(
+                    "device {}/{} stands in unit {}, which units.csv does not have",
+                    row.vendor, row.device, row.unit
+                )
+            })?;
             rows.push((site, row));
         }
         rows.sort_by_key(|(site, _)| *site);
@@ -214,8 +226,12 @@ impl Plan {
     /// The next incident that begins at or before `now_ms`.
     pub fn next_until(&mut self, now_ms: i64) -> Option<Due> {
         loop {
-            let (stream, at_ms) =
-                self.next_ms.iter().enumerate().filter_map(|(i, at)| at.map(|at| (i, at))).min_by_key(|&(i, at)| (at, i))?;
+            let (stream, at_ms) = self
+                .next_ms
+                .iter()
+                .enumerate()
+                .filter_map(|(i, at)| at.map(|at| (i, at)))
+                .min_by_key(|&(i, at)| (at, i))?;
             if at_ms > now_ms {
                 return None;
             }
@@ -243,7 +259,11 @@ impl Plan {
                 Some(Befall::Site { site, what })
             }
             1 => {
-                let site = if rng.random_bool(0.08) { Self::one_of(rng, &self.filmed) } else { Self::one_of(rng, &self.smoky) }?;
+                let site = if rng.random_bool(0.08) {
+                    Self::one_of(rng, &self.filmed)
+                } else {
+                    Self::one_of(rng, &self.smoky)
+                }?;
                 let kind = nuisance(&CATEGORIES[self.categories[site]], self.filmed.binary_search(&site).is_ok(), rng);
                 Some(Befall::Site { site, what: What::Nuisance { kind, strength: rng.random_range(0.1..1.0) } })
             }
@@ -253,12 +273,17 @@ impl Plan {
                 let (strength, repaired_s) = (rng.random_range(0.2..1.0), rng.random_range(1_500.0..5_400.0));
                 Some(Befall::Site { site, what: What::Trouble { kind: TROUBLES[which].0, strength, repaired_s } })
             }
-            3 if self.villages > 0 => {
-                Some(Befall::PowerCut { village: rng.random_range(0..self.villages), until_ms: minutes(rng, 4.0, 40.0) })
-            }
+            3 if self.villages > 0 => Some(Befall::PowerCut {
+                village: rng.random_range(0..self.villages),
+                until_ms: minutes(rng, 4.0, 40.0),
+            }),
             4 if self.devices > 0 => {
                 let kind = [EventKind::Fault, EventKind::Tamper, EventKind::LowBattery][rng.random_range(0..3)];
-                Some(Befall::Fault { device: rng.random_range(0..self.devices), kind, until_ms: minutes(rng, 5.0, 240.0) })
+                Some(Befall::Fault {
+                    device: rng.random_range(0..self.devices),
+                    kind,
+                    until_ms: minutes(rng, 5.0, 240.0),
+                })
             }
             5 if self.devices > 0 => {
                 Some(Befall::Death { device: rng.random_range(0..self.devices), until_ms: minutes(rng, 60.0, 1_440.0) })

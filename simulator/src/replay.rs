@@ -31,8 +31,10 @@ use tokio::sync::watch;
 
 /// Which recording, and how.
 #[derive(Debug, Clone, clap::Args)]
-#[command(after_help = "At a speed other than 1 the station sees rates of rise multiplied by it: its time of receipt is \
-    authoritative. Only speed 1 tells how the rules judge a fire.")]
+#[command(
+    after_help = "At a speed other than 1 the station sees rates of rise multiplied by it: its time of receipt is \
+    authoritative. Only speed 1 tells how the rules judge a fire."
+)]
 pub struct Settings {
     /// The recording: CSV with a header row.
     pub file: PathBuf,
@@ -154,7 +156,8 @@ pub fn messages(
 pub async fn run(settings: &Settings, mut stop: watch::Receiver<bool>) -> Result<String> {
     let mut mapping = Mapping::default();
     if let Some(file) = &settings.map_file {
-        mapping.read_toml(&std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?)?;
+        mapping
+            .read_toml(&std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?)?;
     }
     for map in &settings.maps {
         mapping.add(map)?;
@@ -230,7 +233,10 @@ fn open_links(settings: &Settings, mapping: &Mapping, counters: &Arc<Counters>) 
             continue;
         }
         let (name, secret) = match &settings.credential {
-            Some(pair) => pair.split_once(':').map(|(n, s)| (n.to_owned(), s.to_owned())).context("--credential is not NAME:SECRET")?,
+            Some(pair) => pair
+                .split_once(':')
+                .map(|(n, s)| (n.to_owned(), s.to_owned()))
+                .context("--credential is not NAME:SECRET")?,
             None => {
                 let name = format!("vendor-{}", device.vendor);
                 let secret = secrets.iter().find(|s| s.name == name);

@@ -152,7 +152,8 @@ impl Responders {
             _ if alert.acknowledged_by.is_empty() => Verb::Acknowledge,
             _ => Verb::Arrive,
         };
-        let case = Case { alert: alert.clone(), next, due_ms: 0, attempts: 0, round: u32::from(rang_again), posted: false };
+        let case =
+            Case { alert: alert.clone(), next, due_ms: 0, attempts: 0, round: u32::from(rang_again), posted: false };
         self.cases.insert(alert.id.clone(), case);
         self.schedule(now_ms, &alert.id, next);
     }
@@ -189,7 +190,9 @@ impl Responders {
 
     /// Learns how a posted action went, and plans the next.
     pub fn outcome(&mut self, now_ms: i64, action: &Action, outcome: Outcome) {
-        let Some(case) = self.cases.get_mut(&action.alert).filter(|c| c.posted && c.next == action.verb) else { return };
+        let Some(case) = self.cases.get_mut(&action.alert).filter(|c| c.posted && c.next == action.verb) else {
+            return;
+        };
         case.posted = false;
         case.attempts += 1;
         let next = match (action.verb, outcome) {

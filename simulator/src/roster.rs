@@ -192,7 +192,8 @@ fn create(path: &Path, _private: bool) -> std::io::Result<File> {
 /// Reads one file of the folder.
 pub fn read<T: DeserializeOwned>(dir: &Path, name: &str) -> Result<Vec<T>> {
     let path = dir.join(name);
-    let mut csv = csv::Reader::from_path(&path)
-        .with_context(|| format!("cannot read {}; `simulator city --out {}` writes one", path.display(), dir.display()))?;
+    let mut csv = csv::Reader::from_path(&path).with_context(|| {
+        format!("cannot read {}; `simulator city --out {}` writes one", path.display(), dir.display())
+    })?;
     csv.deserialize().collect::<Result<Vec<T>, _>>().with_context(|| format!("{} is not as expected", path.display()))
 }

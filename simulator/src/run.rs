@@ -47,7 +47,9 @@ impl std::str::FromStr for Connections {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let (kind, number) = text.split_once(':').map_or((text, None), |(k, n)| (k, Some(n)));
-        let number = number.map(|n| n.parse::<usize>().map_err(|_| format!("{n:?} is not a number of connections"))).transpose()?;
+        let number = number
+            .map(|n| n.parse::<usize>().map_err(|_| format!("{n:?} is not a number of connections")))
+            .transpose()?;
         match (kind, number) {
             ("vendor", None) => Ok(Self::Vendor(2)),
             ("vendor", Some(n @ 1..=64)) => Ok(Self::Vendor(n)),
@@ -122,7 +124,13 @@ pub async fn run(settings: Settings, mut stop: watch::Receiver<bool>) -> Result<
     };
     let (end, ended) = watch::channel(false);
     let people = (first && !settings.no_responders).then(|| {
-        let duty = Duty { responders: Responders::new(&roster, settings.seed), plan: plan.clone(), atlas: atlas.clone(), time, clock };
+        let duty = Duty {
+            responders: Responders::new(&roster, settings.seed),
+            plan: plan.clone(),
+            atlas: atlas.clone(),
+            time,
+            clock,
+        };
         access(&settings, &roster).map(|a| tokio::spawn(people::serve(a, duty, counters.clone(), ended.clone())))
     });
     let people = people.transpose()?;
@@ -172,7 +180,9 @@ async fn wait_for(target: &Target, stop: &mut watch::Receiver<bool>) -> bool {
 
 fn access(settings: &Settings, roster: &Roster) -> Result<Access> {
     let secrets = roster.secret_by_name();
-    let secret = secrets.get("responders").context("secrets.csv has no token `responders`; run with --no-responders, or write the roster anew")?;
+    let secret = secrets
+        .get("responders")
+        .context("secrets.csv has no token `responders`; run with --no-responders, or write the roster anew")?;
     Ok(Access { base: settings.http.trim_end_matches('/').into(), token: format!("responders.{secret}") })
 }
 
@@ -205,7 +215,11 @@ impl Wire {
     /// Telemetry may be given up, everything else waits in its order.
     fn put(&mut self, command: Command, counters: &Counters) {
         let telemetry = matches!(&command, Command::Send(p) if p.kind == Kind::Telemetry);
-        let refused = if self.held.is_empty() { self.link.tx.try_send(command).err().map(|e| e.into_inner()) } else { Some(command) };
+        let refused = if self.held.is_empty() {
+            self.link.tx.try_send(command).err().map(|e| e.into_inner())
+        } else {
+            Some(command)
+        };
         match refused {
             None => {}
             Some(_) if telemetry => {
@@ -260,17 +274,22 @@ impl Wires {
             }
             let name = match own {
                 Some(name) => name,
-                None => accounts
-                    .get(&("vendor", &*device.vendor))
-                    .with_context(|| format!("credentials.csv has no account for vendor {}, which devices.csv names", device.vendor))?,
+                None => accounts.get(&("vendor", &*device.vendor)).with_context(|| {
+                    format!("credentials.csv has no account for vendor {}, which devices.csv names", device.vendor)
+                })?,
             };
             let secret = secrets.get(name).with_context(|| format!("secrets.csv has no secret for {name}"))?;
-            let client_id = if own.is_some() { format!("sim-{}", device.name) } else { format!("sim-{}-{part}-{slot}", device.vendor) };
+            let client_id = if own.is_some() {
+                format!("sim-{}", device.name)
+            } else {
+                format!("sim-{}-{part}-{slot}", device.vendor)
+            };
             let will = own.map(|_| {
                 let lost = Report::State { state: State::Lost, next_report_s: None };
                 (wire::topic(&device.vendor, &device.name, Kind::State), lost.encode(device.style.encoding))
             });
-            let account = Account { client_id, name: (*name).into(), secret: (*secret).into(), will, loud: own.is_none() };
+            let account =
+                Account { client_id, name: (*name).into(), secret: (*secret).into(), will, loud: own.is_none() };
             let number = wires.wires.len();
             wires.wires.push(Wire::new(Link::open(account, &settings.mqtt, counters.clone())));
             wires.own.push(own.is_some());
@@ -284,7 +303,9 @@ impl Wires {
         if let Connections::Device(wanted) = settings.connections
             && owners < own_max
         {
-            bail!("--connections device:{wanted}: only {owners} devices of this part of the city have a credential; write the roster with more (--device-credentials)");
+            bail!(
+                "--connections device:{wanted}: only {owners} devices of this part of the city have a credential; write the roster with more (--device-credentials)"
+            );
         }
         tracing::info!(devices = world.devices.len(), connections = wires.wires.len(), "the city wakes up");
         Ok(wires)
@@ -385,4 +406,3 @@ fn title(settings: &Settings) -> String {
         None => "city".into(),
     }
 }
-

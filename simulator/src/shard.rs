@@ -18,7 +18,8 @@ impl std::str::FromStr for Shard {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let parts = text.split_once('/').and_then(|(i, n)| Some(Self { index: i.parse().ok()?, count: n.parse().ok()? }));
+        let parts =
+            text.split_once('/').and_then(|(i, n)| Some(Self { index: i.parse().ok()?, count: n.parse().ok()? }));
         parts.filter(|s| s.index < s.count).ok_or_else(|| format!("{text:?} is not INDEX/COUNT with INDEX below COUNT"))
     }
 }

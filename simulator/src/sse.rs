@@ -83,6 +83,10 @@ impl SseParser {
         let event = std::mem::take(&mut self.event);
         let data = std::mem::take(&mut self.data);
         let had = std::mem::take(&mut self.has_data);
-        had.then(|| SseEvent { id: self.id.clone(), event: if event.is_empty() { "message".into() } else { event }, data })
+        had.then(|| SseEvent {
+            id: self.id.clone(),
+            event: if event.is_empty() { "message".into() } else { event },
+            data,
+        })
     }
 }

@@ -50,7 +50,14 @@ pub struct Model {
     pub wireless: bool,
 }
 
-const fn model(vendor: &'static str, prefix: &'static str, class: Class, count: usize, report_every_s: u32, wireless: bool) -> Model {
+const fn model(
+    vendor: &'static str,
+    prefix: &'static str,
+    class: Class,
+    count: usize,
+    report_every_s: u32,
+    wireless: bool,
+) -> Model {
     Model { vendor, prefix, class, count, report_every_s, wireless }
 }
 

@@ -269,7 +269,10 @@ impl Report {
             Self::Telemetry { ts, seq, values } => v1::Telemetry {
                 ts: *ts,
                 seq: *seq,
-                values: values.iter().map(|(q, v)| v1::Value { quantity: q.row().2.into(), value: q.resolve(*v) }).collect(),
+                values: values
+                    .iter()
+                    .map(|(q, v)| v1::Value { quantity: q.row().2.into(), value: q.resolve(*v) })
+                    .collect(),
             }
             .encode_to_vec(),
             Self::Alarm { id, ts, kind, active, value } => v1::Alarm {
@@ -281,7 +284,9 @@ impl Report {
                 unit: value.map_or(String::new(), |v| v.1.into()),
             }
             .encode_to_vec(),
-            Self::Event { id, ts, kind } => v1::Event { id: id.clone(), ts: *ts, kind: kind.wire().into() }.encode_to_vec(),
+            Self::Event { id, ts, kind } => {
+                v1::Event { id: id.clone(), ts: *ts, kind: kind.wire().into() }.encode_to_vec()
+            }
             Self::State { state, next_report_s } => {
                 let state = match state {
                     State::Online => v1::DeviceState::Online,

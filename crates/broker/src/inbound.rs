@@ -262,7 +262,8 @@ pub struct Inlets {
     pub urgent: mpsc::Receiver<Inbound>,
     /// Everything else.
     pub normal: mpsc::Receiver<Inbound>,
-    /// Gains and losses of sessions.
+    /// Gains and losses of sessions. Never dropped: when this queue is full, logins and goodbyes
+    /// wait, so take from it however busy the lanes are.
     pub sessions: mpsc::Receiver<SessionEvent>,
 }
 

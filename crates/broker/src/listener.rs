@@ -75,8 +75,12 @@ impl Port {
                 Ok(stream)
             }
             Err(error) => {
-                self.not_before = Some(Instant::now() + self.pause);
-                self.pause = (self.pause * 2).min(PAUSE_MAX);
+                use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
+                // These say something about the one socket that was not accepted, not about us.
+                if !matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted) {
+                    self.not_before = Some(Instant::now() + self.pause);
+                    self.pause = (self.pause * 2).min(PAUSE_MAX);
+                }
                 Err(error)
             }
         }
@@ -87,7 +91,7 @@ impl Port {
 const PAUSE_MIN: Duration = Duration::from_millis(10);
 /// Longest pause after failed accepts.
 const PAUSE_MAX: Duration = Duration::from_millis(500);
-/// How often expired sessions and delayed wills are looked for.
+/// How often expired sessions and delayed wills are looked for, and gauges are set.
 const SWEEP: Duration = Duration::from_millis(250);
 
 fn admit(hub: &Arc<Hub>, outlets: &Arc<Outlets>, stream: TcpStream, tasks: &mut JoinSet<()>) {
@@ -142,9 +146,16 @@ fn note(hub: &Hub, ended: Result<(), JoinError>) {
     }
 }
 
-/// Ends sessions whose time has come and publishes wills that are due, in tasks of their own: the
-/// consumer may have no room.
+/// Says how full things are, ends sessions whose time has come, and publishes wills that are due,
+/// in tasks of their own: the consumer may have no room.
 fn sweep(hub: &Arc<Hub>, outlets: &Arc<Outlets>, tasks: &mut JoinSet<()>) {
+    let waiting = |queue, used: usize| {
+        metrics::gauge!("fenghuo_broker_inlet_waiting", "inlet" => queue).set(used as f64);
+    };
+    waiting("urgent", outlets.urgent.max_capacity() - outlets.urgent.capacity());
+    waiting("normal", outlets.normal.max_capacity() - outlets.normal.capacity());
+    waiting("sessions", outlets.sessions.max_capacity() - outlets.sessions.capacity());
+    metrics::gauge!("fenghuo_broker_sessions").set(hub.registry.sessions() as f64);
     for due in hub.registry.due(Instant::now()) {
         hub.meters.expired.add(usize::from(due.expired));
         if let Some(will) = due.will {

@@ -26,6 +26,12 @@ impl Rollup {
         rollup
     }
 
+    /// The units of a region, counted; `None` where it has none.
+    #[cfg(test)]
+    pub fn count(&self, region: RegionCode) -> Option<ColourCounts> {
+        self.counts.get(&region).copied()
+    }
+
     /// Takes changes in; the regions whose counts differ after them, ordered by code.
     pub fn apply(&mut self, deltas: &[Delta]) -> Vec<RegionStatus> {
         let mut before: BTreeMap<RegionCode, ColourCounts> = BTreeMap::new();

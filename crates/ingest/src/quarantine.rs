@@ -21,6 +21,9 @@ pub(crate) struct Quarantine {
     /// When each flaw of each device was last written, ms since 1970.
     told: FxHashMap<(DeviceId, u64), u64>,
     summarised_ms: u64,
+    /// When the tables, being full, may next be searched for what can be forgotten.
+    sweep_senders_ms: u64,
+    sweep_told_ms: u64,
 }
 
 /// One sender's allowance.
@@ -63,6 +66,8 @@ impl Quarantine {
             others: Sender::default(),
             told: FxHashMap::default(),
             summarised_ms: 0,
+            sweep_senders_ms: 0,
+            sweep_told_ms: 0,
         }
     }
 
@@ -101,7 +106,10 @@ impl Quarantine {
             return;
         }
         if self.told.len() >= self.settings.flaws_remembered_max && !self.told.contains_key(&key) {
-            self.told.retain(|_, told_ms| lately(told_ms));
+            if at_ms >= self.sweep_told_ms {
+                self.sweep_told_ms = at_ms + SWEEP_EVERY_MS;
+                self.told.retain(|_, told_ms| lately(told_ms));
+            }
             if self.told.len() >= self.settings.flaws_remembered_max {
                 return;
             }
@@ -148,7 +156,9 @@ impl Quarantine {
     fn allow(&mut self, name: &Arc<str>, at_ms: u64) -> bool {
         let Settings { quarantine_sender_per_s: per_s, quarantine_sender_burst: burst, .. } = self.settings;
         let all = self.all.refill(self.settings.quarantine_total_per_s, self.settings.quarantine_total_burst, at_ms);
-        if !self.senders.contains_key(name) && self.senders.len() >= self.settings.quarantine_senders_max {
+        let full = self.senders.len() >= self.settings.quarantine_senders_max;
+        if full && at_ms >= self.sweep_senders_ms && !self.senders.contains_key(name) {
+            self.sweep_senders_ms = at_ms + SWEEP_EVERY_MS;
             // those who have been quiet long enough for a full allowance need not be remembered
             self.senders.retain(|_, sender| {
                 sender.suppressed > 0 || sender.bucket.refill(per_s, burst, at_ms) < burst.saturating_mul(1_000)
@@ -189,3 +199,6 @@ impl Quarantine {
 
 /// Summaries written at once.
 const SUMMARIES_MAX: usize = 256;
+
+/// A flood from many senders must not search full tables for each message.
+const SWEEP_EVERY_MS: u64 = 1_000;

@@ -43,7 +43,14 @@ pub fn build(settings: &Settings, rng: &mut impl RngCore, roster: &mut Roster) {
     for [name, kind, subject, scope, role] in rows {
         let secret = hex(&draw(rng));
         let salt = draw(rng);
-        roster.credentials.push(Credential { name: name.clone(), kind, subject, scope, role, secret: hash(&salt, &secret) });
+        roster.credentials.push(Credential {
+            name: name.clone(),
+            kind,
+            subject,
+            scope,
+            role,
+            secret: hash(&salt, &secret),
+        });
         roster.secrets.push(Secret { name, secret });
     }
 }

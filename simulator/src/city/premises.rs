@@ -33,7 +33,7 @@ pub fn build(settings: &Settings, land: &Land, roster: &mut Roster) -> Vec<Perso
                     phone: names::phone(&mut rng),
                     post: "owner".into(),
                     region: grid.code.clone(),
-                    channels: if owners.len() < settings.owner_credentials { "mqtt" } else { "console" }.into(),
+                    channels: "console".into(),
                 });
             }
             let owner = owners.last().expect("the first unit of a grid makes an owner");
@@ -49,6 +49,11 @@ pub fn build(settings: &Settings, land: &Land, roster: &mut Roster) -> Vec<Perso
                 y: grid.y + rng.random_range(-250..250),
             });
         }
+    }
+    // evenly over the city
+    let (count, reachable) = (owners.len(), settings.owner_credentials.min(owners.len()));
+    for i in 0..reachable {
+        owners[i * count / reachable].channels = "mqtt".into();
     }
     owners
 }

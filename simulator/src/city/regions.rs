@@ -82,7 +82,8 @@ pub fn build(settings: &Settings) -> Land {
         villages.push((village.code.clone(), name.clone(), grids.len(), count));
         for n in 1..=count {
             let code = format!("{}{n:03}", village.code);
-            regions.push(Region { code: code.clone(), name: format!("{name}第{n}网格"), parent: village.code.clone() });
+            regions
+                .push(Region { code: code.clone(), name: format!("{name}第{n}网格"), parent: village.code.clone() });
             grids.push(Grid {
                 code,
                 place: format!("{place}{name}"),

@@ -78,7 +78,8 @@ impl Watch {
         self.temperature_c += (air.jet_c - self.temperature_c) * toward(RTI / air.jet_m_s.max(0.1).sqrt());
         self.smoke_db_m += (air.smoke_db_m - self.smoke_db_m) * toward(4.0 + 2.0 / air.jet_m_s.max(0.1));
         self.cable_c += (readings::cable_c(air) - self.cable_c) * toward(240.0);
-        self.co_dose_min = if air.co_ppm > 30.0 { self.co_dose_min + (air.co_ppm / 50.0).powi(2) * dt / 60.0 } else { 0.0 };
+        self.co_dose_min =
+            if air.co_ppm > 30.0 { self.co_dose_min + (air.co_ppm / 50.0).powi(2) * dt / 60.0 } else { 0.0 };
         if class == Class::Heat || class == Class::Combined {
             self.trail_c[self.looks % TRAIL] = self.temperature_c;
             self.looks += 1;
@@ -93,7 +94,8 @@ impl Watch {
 
     /// True when the heat has ended the detector.
     pub fn destroyed(&self, class: Class) -> bool {
-        self.temperature_c > DESTROYED_C && !matches!(class, Class::Panel | Class::Water | Class::Electrical | Class::Manual)
+        self.temperature_c > DESTROYED_C
+            && !matches!(class, Class::Panel | Class::Water | Class::Electrical | Class::Manual)
     }
 
     /// The alarm that this look completes.

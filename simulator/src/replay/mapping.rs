@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 /// Why a mapping was refused.
 #[derive(Debug, thiserror::Error, PartialEq)]
 pub enum MappingError {
-    #[error("mapping {0:?}: there is no `=` between column and device; expected COLUMN=VENDOR/DEVICE:QUANTITY[*FACTOR][+OFFSET]")]
+    #[error(
+        "mapping {0:?}: there is no `=` between column and device; expected COLUMN=VENDOR/DEVICE:QUANTITY[*FACTOR][+OFFSET]"
+    )]
     NoEquals(String),
     #[error("mapping {0:?}: the column's name is empty")]
     NoColumn(String),
@@ -111,7 +113,8 @@ impl Mapping {
         }
         let end = rest.find(['*', '+', '-']).unwrap_or(rest.len());
         let (name, arithmetic) = rest.split_at(end);
-        let quantity = Quantity::parse(name.trim()).ok_or_else(|| MappingError::NoQuantity { map: map.into(), name: name.trim().into() })?;
+        let quantity = Quantity::parse(name.trim())
+            .ok_or_else(|| MappingError::NoQuantity { map: map.into(), name: name.trim().into() })?;
         let (factor, offset) = arithmetic_of(map, arithmetic)?;
         let column = self.columns.iter().position(|c| c == column).unwrap_or_else(|| {
             self.columns.push(column.into());
@@ -144,7 +147,10 @@ fn arithmetic_of(map: &str, text: &str) -> Result<(f64, f64), MappingError> {
         return Ok((1.0, if text.is_empty() { 0.0 } else { number(text)? }));
     };
     // a sign that begins the factor or its exponent is not the offset's
-    let sign = rest.char_indices().skip(1).find(|&(i, c)| matches!(c, '+' | '-') && !rest[..i].ends_with(['e', 'E', '*', '+', '-']));
+    let sign = rest
+        .char_indices()
+        .skip(1)
+        .find(|&(i, c)| matches!(c, '+' | '-') && !rest[..i].ends_with(['e', 'E', '*', '+', '-']));
     let (factor, offset) = rest.split_at(sign.map_or(rest.len(), |(i, _)| i));
     Ok((number(factor)?, if offset.is_empty() { 0.0 } else { number(offset)? }))
 }

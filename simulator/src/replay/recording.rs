@@ -64,13 +64,18 @@ impl Recording {
     }
 
     fn read(&mut self) -> Result<Option<Row>> {
-        if !self.csv.read_record(&mut self.record).with_context(|| format!("{} cannot be read on", self.path.display()))? {
+        if !self
+            .csv
+            .read_record(&mut self.record)
+            .with_context(|| format!("{} cannot be read on", self.path.display()))?
+        {
             return Ok(None);
         }
         let line = self.record.position().map_or(0, csv::Position::line);
         let at = |what: String| anyhow!("{}, line {line}: {what}", self.path.display());
         let time = self.record.get(self.time).unwrap_or("");
-        let time_s = moment_s(time).ok_or_else(|| at(format!("{time:?} is neither seconds nor YYYY-MM-DD HH:MM:SS")))?;
+        let time_s =
+            moment_s(time).ok_or_else(|| at(format!("{time:?} is neither seconds nor YYYY-MM-DD HH:MM:SS")))?;
         if time_s < self.last_s {
             return Err(at(format!("time goes back, from {} s to {time_s} s", self.last_s)));
         }
@@ -106,7 +111,9 @@ pub fn events(path: &Path, origin: Option<f64>) -> Result<Vec<Mark>> {
         let (Some(time), Some(name)) = (record.get(0), record.get(1)) else { continue };
         let time_s = match (date_s(time), origin) {
             (Some(date), Some(origin)) => date - origin,
-            (Some(_), None) => bail!("{}: {time:?} is a date, but the recording has no column of dates", path.display()),
+            (Some(_), None) => {
+                bail!("{}: {time:?} is a date, but the recording has no column of dates", path.display())
+            }
             (None, _) => time.parse().with_context(|| format!("{}: {time:?} is not a time", path.display()))?,
         };
         marks.push(Mark { time_s, name: name.into() });

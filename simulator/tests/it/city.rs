@@ -37,11 +37,17 @@ fn the_full_city_has_the_users_numbers_and_every_reference_resolves() {
     unique("credential", city.credentials.iter().map(|c| c.name.as_str()));
     for region in &city.regions {
         assert!(region.parent.is_empty() == (region.code.len() == 6), "{} has parent {:?}", region.code, region.parent);
-        assert!(region.parent.is_empty() || regions.contains(region.parent.as_str()) && region.code.starts_with(&region.parent));
+        assert!(
+            region.parent.is_empty()
+                || regions.contains(region.parent.as_str()) && region.code.starts_with(&region.parent)
+        );
         assert!(!region.code.starts_with("331083400"), "the development zone is not part of the city");
     }
     for unit in &city.units {
-        assert!(unit.grid.len() == 15 && regions.contains(unit.grid.as_str()) && people.contains(unit.owner.as_str()), "{unit:?}");
+        assert!(
+            unit.grid.len() == 15 && regions.contains(unit.grid.as_str()) && people.contains(unit.owner.as_str()),
+            "{unit:?}"
+        );
     }
     let owners: HashMap<&str, &str> = city.people.iter().map(|p| (p.code.as_str(), p.region.as_str())).collect();
     assert!(city.units.iter().all(|u| owners[u.owner.as_str()] == u.grid), "an owner belongs to the grid of the unit");
@@ -89,10 +95,15 @@ fn credentials_name_their_subjects_and_hold_the_hash_of_the_secret() {
         let mut parts = credential.secret.split(':');
         assert_eq!(parts.next(), Some("sha256"));
         let salt = parts.next().unwrap();
-        let salt: Vec<u8> = (0..salt.len()).step_by(2).map(|i| u8::from_str_radix(&salt[i..i + 2], 16).unwrap()).collect();
+        let salt: Vec<u8> =
+            (0..salt.len()).step_by(2).map(|i| u8::from_str_radix(&salt[i..i + 2], 16).unwrap()).collect();
         let secret = secrets[credential.name.as_str()];
         assert_eq!(hash_secret(&salt, secret), credential.secret, "{}", credential.name);
-        assert!(secret.len() == 32 && !credential.name.contains('.'), "a bearer token is cut at the dot: {}", credential.name);
+        assert!(
+            secret.len() == 32 && !credential.name.contains('.'),
+            "a bearer token is cut at the dot: {}",
+            credential.name
+        );
     }
     let of = |kind: &str| city.credentials.iter().filter(|c| c.kind == kind).collect::<Vec<_>>();
     let vendors: HashSet<&str> = city.devices.iter().map(|d| d.vendor.as_str()).collect();

@@ -10,8 +10,16 @@ use tokio::{
 /// What the broker saw.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Seen {
-    Connect { client: String, user: String, will: Option<String> },
-    Publish { topic: String, payload: Vec<u8>, qos1: bool },
+    Connect {
+        client: String,
+        user: String,
+        will: Option<String>,
+    },
+    Publish {
+        topic: String,
+        payload: Vec<u8>,
+        qos1: bool,
+    },
     Disconnect,
     /// The connection ended without a DISCONNECT.
     Broken,

@@ -38,7 +38,11 @@ async fn everything_arrives_in_order_and_the_link_says_goodbye() {
     }
     closed(link).await;
     let first = station.next().await;
-    let want = Seen::Connect { client: "sim-test".into(), user: "vendor-test".into(), will: Some("fire/v1/v/d/state lost".into()) };
+    let want = Seen::Connect {
+        client: "sim-test".into(),
+        user: "vendor-test".into(),
+        will: Some("fire/v1/v/d/state lost".into()),
+    };
     assert_eq!(first, want);
     for number in 0..500 {
         assert_eq!(station.next_publish().await.0, format!("fire/v1/v/d/{number}"));

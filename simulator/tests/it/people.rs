@@ -25,7 +25,8 @@ async fn request(mut socket: TcpStream) -> Option<(String, String, TcpStream)> {
         bytes.extend_from_slice(&chunk[..n]);
         let text = String::from_utf8_lossy(&bytes).into_owned();
         let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
-        let length = head.lines().find_map(|l| l.to_lowercase().strip_prefix("content-length: ")?.parse::<usize>().ok());
+        let length =
+            head.lines().find_map(|l| l.to_lowercase().strip_prefix("content-length: ")?.parse::<usize>().ok());
         if body.len() >= length.unwrap_or(0) {
             return Some((head.into(), body.into(), socket));
         }
@@ -49,7 +50,9 @@ async fn responders_work_from_the_open_alerts_and_the_feed_and_resume_where_they
     let (feeds_tx, mut feeds) = mpsc::channel::<String>(1_000);
     let alert = move |id: &str| {
         let (code, grid) = (&unit.code, &unit.grid);
-        format!(r#"{{"id":"{id}","family":"fire","state":"raised","unit":"{code}","grid":"{grid}","evidence_count":1}}"#)
+        format!(
+            r#"{{"id":"{id}","family":"fire","state":"raised","unit":"{code}","grid":"{grid}","evidence_count":1}}"#
+        )
     };
     tokio::spawn(async move {
         let mut opened = 0;
@@ -69,7 +72,10 @@ async fn responders_work_from_the_open_alerts_and_the_feed_and_resume_where_they
                 match opened {
                     1 => {
                         // one event, then the connection breaks
-                        let data = format!(r#"{{"cursor":9,"type":"alert.raised","at_ms":1,"region":"x","alert":{}}}"#, alert("A2"));
+                        let data = format!(
+                            r#"{{"cursor":9,"type":"alert.raised","at_ms":1,"region":"x","alert":{}}}"#,
+                            alert("A2")
+                        );
                         let text = format!("{FEED}id: 9\nevent: alert.raised\ndata: {data}\n\n");
                         let _ = socket.write_all(text.as_bytes()).await;
                     }
@@ -102,7 +108,9 @@ async fn responders_work_from_the_open_alerts_and_the_feed_and_resume_where_they
 
     let mut seen = Vec::new();
     let done = |seen: &Vec<String>, id: &str| {
-        ["acknowledge", "arrive", "verify", "close"].iter().all(|verb| seen.iter().any(|s| s.contains(&format!("/api/v1/alerts/{id}/{verb} "))))
+        ["acknowledge", "arrive", "verify", "close"]
+            .iter()
+            .all(|verb| seen.iter().any(|s| s.contains(&format!("/api/v1/alerts/{id}/{verb} "))))
     };
     tokio::time::timeout(PATIENCE, async {
         while !(done(&seen, "A1") && done(&seen, "A2")) {

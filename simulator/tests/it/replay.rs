@@ -39,7 +39,8 @@ fn file(dir: &tempfile::TempDir, name: &str, text: &str) -> PathBuf {
 fn read(text: &str, time: &str, maps: &[&str]) -> Result<Vec<replay::Timed>, String> {
     let dir = tempfile::tempdir().unwrap();
     let mapping = mapping(maps);
-    let recording = Recording::open(&file(&dir, "r.csv", text), time, &mapping.columns()).map_err(|e| format!("{e:#}"))?;
+    let recording =
+        Recording::open(&file(&dir, "r.csv", text), time, &mapping.columns()).map_err(|e| format!("{e:#}"))?;
     messages(recording, &mapping, 0).collect::<Result<Vec<_>, _>>().map_err(|e| format!("{e:#}"))
 }
 
@@ -55,7 +56,8 @@ fn mappings_with_factor_and_offset() {
     ]);
     let devices = map.devices();
     assert_eq!(devices.len(), 4);
-    let line = |d: usize, l: usize| (devices[d].lines[l].quantity, devices[d].lines[l].factor, devices[d].lines[l].offset);
+    let line =
+        |d: usize, l: usize| (devices[d].lines[l].quantity, devices[d].lines[l].factor, devices[d].lines[l].offset);
     assert_eq!(line(0, 0), (Quantity::SmokeDbM, 10.0, 0.0));
     assert_eq!(line(0, 1), (Quantity::TemperatureC, 1.0, 0.0));
     assert_eq!(line(1, 0), (Quantity::TemperatureC, 0.5556, -17.78));
@@ -82,7 +84,8 @@ fn wrong_mappings_are_refused_in_words_that_help() {
 #[test]
 fn a_mapping_file() {
     let mut map = Mapping::default();
-    map.read_toml("[columns]\n\"T A\" = \"v/d:temperature_c\"\nSM = [\"v/d:smoke_db_m*10\", \"v/e:smoke_db_m*10\"]\n").unwrap();
+    map.read_toml("[columns]\n\"T A\" = \"v/d:temperature_c\"\nSM = [\"v/d:smoke_db_m*10\", \"v/e:smoke_db_m*10\"]\n")
+        .unwrap();
     assert_eq!(map.devices().len(), 2);
     assert!(Mapping::default().read_toml("[colums]\n").unwrap_err().to_string().contains("[columns]"));
 }
@@ -95,7 +98,15 @@ fn times_of_all_recordings() {
     assert_eq!(date_s("2018-11-30-19:13:01"), date_s("2018-11-30T19:13:01Z"));
     assert_eq!(date_s("2000-03-01 00:00:00").unwrap() - date_s("2000-02-28 00:00:00").unwrap(), 2.0 * 86_400.0);
     assert_eq!(date_s("2025-11-22 08:00:00.250"), Some(1_763_798_400.25));
-    for wrong in ["", "soon", "2018-13-01 00:00:00", "2018-11-30 24:00:00", "2018/11/30 10:00:00", "NaN", "二〇一八年十一月三十日"] {
+    for wrong in [
+        "",
+        "soon",
+        "2018-13-01 00:00:00",
+        "2018-11-30 24:00:00",
+        "2018/11/30 10:00:00",
+        "NaN",
+        "二〇一八年十一月三十日",
+    ] {
         assert_eq!(moment_s(wrong), None, "{wrong}");
     }
 }
@@ -104,7 +115,8 @@ fn times_of_all_recordings() {
 fn rows_become_one_message_a_device_and_gaps_stay_gaps() {
     let text = "TIME,SM,T,CO\n0.00E+00,0.01,27.3,\n2.00E+00,0.05,27.4,NaN\n4.00E+00,,27.5,1.0E-04\n";
     let out = read(text, "TIME", &["SM=v/a:smoke_db_m*10", "T=v/a:temperature_c", "CO=v/b:co_ppm*1e6"]).unwrap();
-    let brief: Vec<(f64, &str, u32, usize)> = out.iter().map(|t| (t.after_s, t.device.as_str(), t.seq, t.values.len())).collect();
+    let brief: Vec<(f64, &str, u32, usize)> =
+        out.iter().map(|t| (t.after_s, t.device.as_str(), t.seq, t.values.len())).collect();
     assert_eq!(brief, [(0.0, "a", 0, 2), (2.0, "a", 1, 2), (4.0, "a", 2, 1), (4.0, "b", 2, 1)]);
     assert_eq!(out[1].values, [(Quantity::SmokeDbM, 0.5), (Quantity::TemperatureC, 27.4)]);
     let publish = out[3].publish(1_000);

@@ -41,7 +41,9 @@ fn a_fire_is_acknowledged_reached_verified_and_closed_in_human_times() {
     let mut people = Responders::new(&roster, 1);
     people.observe(0, &alert(&roster, "fire"), false);
     let mut at = 0;
-    for (verb, least_s, most_s) in [(Verb::Acknowledge, 1, 1_500), (Verb::Arrive, 60, 900), (Verb::Verify, 10, 600), (Verb::Close, 60, 2_000)] {
+    for (verb, least_s, most_s) in
+        [(Verb::Acknowledge, 1, 1_500), (Verb::Arrive, 60, 900), (Verb::Verify, 10, 600), (Verb::Close, 60, 2_000)]
+    {
         let (due, action) = next(&mut people, Verdict::Real).unwrap();
         assert_eq!(action.verb, verb);
         assert_eq!(action.verdict, (verb == Verb::Verify).then_some(Verdict::Real));
@@ -59,7 +61,11 @@ fn a_fire_is_acknowledged_reached_verified_and_closed_in_human_times() {
 #[test]
 fn what_was_not_lit_is_found_false_and_a_fault_is_a_fault() {
     let roster = roster();
-    for (family, found, want) in [("fire", Verdict::False, Verdict::False), ("warning", Verdict::Test, Verdict::Test), ("fault", Verdict::False, Verdict::Real)] {
+    for (family, found, want) in [
+        ("fire", Verdict::False, Verdict::False),
+        ("warning", Verdict::Test, Verdict::Test),
+        ("fault", Verdict::False, Verdict::Real),
+    ] {
         let mut people = Responders::new(&roster, 1);
         people.observe(0, &alert(&roster, family), false);
         let verdict = loop {
@@ -125,10 +131,23 @@ fn alerts_found_at_the_start_are_taken_up_where_they_stand() {
     let roster = roster();
     let base = alert(&roster, "fire");
     let mut people = Responders::new(&roster, 1);
-    people.observe(0, &AlertSummary { id: "B".into(), state: "acknowledged".into(), acknowledged_by: vec!["P".into()], ..base.clone() }, false);
+    people.observe(
+        0,
+        &AlertSummary {
+            id: "B".into(),
+            state: "acknowledged".into(),
+            acknowledged_by: vec!["P".into()],
+            ..base.clone()
+        },
+        false,
+    );
     assert_eq!(next(&mut people, Verdict::Real).unwrap().1.verb, Verb::Arrive);
     let mut people = Responders::new(&roster, 1);
-    people.observe(0, &AlertSummary { id: "C".into(), state: "verified".into(), verdict: Some("false".into()), ..base.clone() }, false);
+    people.observe(
+        0,
+        &AlertSummary { id: "C".into(), state: "verified".into(), verdict: Some("false".into()), ..base.clone() },
+        false,
+    );
     assert_eq!(next(&mut people, Verdict::Real).unwrap().1.verb, Verb::Close);
     people.observe(0, &AlertSummary { id: "C".into(), state: "closed".into(), ..base }, false);
     assert_eq!(people.open(), 0);

@@ -53,7 +53,11 @@ async fn every_device_of_the_city_speaks_and_all_is_acknowledged() {
         }
     }
     assert_eq!(heard, want);
-    assert_eq!(clients.values().filter(|w| w.is_some()).count(), 10, "ten devices have a connection and a will: {clients:?}");
+    assert_eq!(
+        clients.values().filter(|w| w.is_some()).count(),
+        10,
+        "ten devices have a connection and a will: {clients:?}"
+    );
     stop.send(true).unwrap();
     let counters = city.await.unwrap().unwrap();
     assert_eq!(counters.owed.load(Relaxed), counters.acknowledged.load(Relaxed));

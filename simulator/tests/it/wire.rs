@@ -27,7 +27,13 @@ fn telemetry_is_as_the_contract_shows_it() {
 
 #[test]
 fn alarm_event_and_state_are_as_the_contract_shows_them() {
-    let alarm = |active| Report::Alarm { id: "a-17".into(), ts: None, kind: AlarmKind::Smoke, active, value: Some((0.18, "dB/m")) };
+    let alarm = |active| Report::Alarm {
+        id: "a-17".into(),
+        ts: None,
+        kind: AlarmKind::Smoke,
+        active,
+        value: Some((0.18, "dB/m")),
+    };
     let value: serde_json::Value = serde_json::from_str(&json(&alarm(true))).unwrap();
     let want = serde_json::json!({"id": "a-17", "kind": "smoke", "active": true, "value": 0.18, "unit": "dB/m"});
     assert_eq!(value, want);
@@ -46,9 +52,13 @@ fn protobuf_says_the_same_and_never_looks_like_json() {
     let t = v1::Telemetry::decode(&bytes[..]).unwrap();
     assert_eq!((t.ts, t.seq, t.values.len()), (Some(1_763_798_400_123), Some(17), 3));
     assert_eq!((t.values[1].quantity(), t.values[1].value), (v1::Quantity::SmokeDbM, 0.03));
-    let alarm = Report::Alarm { id: "a".into(), ts: Some(1), kind: AlarmKind::Gas, active: false, value: Some((14.0, "%LEL")) };
+    let alarm =
+        Report::Alarm { id: "a".into(), ts: Some(1), kind: AlarmKind::Gas, active: false, value: Some((14.0, "%LEL")) };
     let a = v1::Alarm::decode(&alarm.encode(Protobuf)[..]).unwrap();
-    assert_eq!((a.id.as_str(), a.kind(), a.active, a.value, a.unit.as_str()), ("a", v1::AlarmKind::Gas, Some(false), Some(14.0), "%LEL"));
+    assert_eq!(
+        (a.id.as_str(), a.kind(), a.active, a.value, a.unit.as_str()),
+        ("a", v1::AlarmKind::Gas, Some(false), Some(14.0), "%LEL")
+    );
     let event = Report::Event { id: "e".into(), ts: None, kind: EventKind::Tamper };
     assert_eq!(v1::Event::decode(&event.encode(Protobuf)[..]).unwrap().kind(), v1::EventKind::Tamper);
     let state = Report::State { state: State::Lost, next_report_s: None };

@@ -52,7 +52,9 @@ fn every_device_is_heard_at_once_and_keeps_its_promise_from_then_on() {
         if let Output::Say(report) = output {
             match last[*device] {
                 None => assert!(at <= 60_000, "{} was first heard after {at} ms", world.devices[*device].name),
-                Some(before) => assert!(at - before <= promise_ms[*device], "{} kept silent", world.devices[*device].name),
+                Some(before) => {
+                    assert!(at - before <= promise_ms[*device], "{} kept silent", world.devices[*device].name)
+                }
             }
             assert!(!matches!(report, Report::Alarm { .. }), "nothing happens, yet {report:?}");
             last[*device] = Some(at);
@@ -104,7 +106,13 @@ fn sleepers_say_so_and_give_their_values_with_it() {
 #[test]
 fn the_same_seed_says_the_same_words() {
     let atlas = atlas(300);
-    let rates = Rates { power_cuts_per_hour: 2.0, faults_per_hour: 5.0, deaths_per_hour: 5.0, drills_per_hour: 5.0, ..only(6.0, 6.0, 6.0) };
+    let rates = Rates {
+        power_cuts_per_hour: 2.0,
+        faults_per_hour: 5.0,
+        deaths_per_hour: 5.0,
+        drills_per_hour: 5.0,
+        ..only(6.0, 6.0, 6.0)
+    };
     let words = |seed| {
         let mut world = world_of(&atlas, &rates, seed, Shard::ALL);
         let mut words = Vec::new();
@@ -242,7 +250,8 @@ fn a_power_cut_silences_mains_devices_and_only_those_and_they_come_back() {
         _ => {}
     });
     assert!(gone.len() > 100);
-    let battery = |d: &usize| matches!(atlas.devices[*d].class, Class::Smoke | Class::Water | Class::Manual | Class::Panel);
+    let battery =
+        |d: &usize| matches!(atlas.devices[*d].class, Class::Smoke | Class::Water | Class::Manual | Class::Panel);
     assert!(!gone.iter().any(battery), "battery and standby devices live on");
     assert!(lost.contains(&Class::Panel) && lost.contains(&Class::Electrical), "{lost:?}");
     assert!(restored.contains(&Class::Panel) && restored.contains(&Class::Electrical), "{restored:?}");

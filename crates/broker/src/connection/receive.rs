@@ -145,15 +145,16 @@ impl Connection {
             return Err(Fault { code: 0x93, what: "receive maximum exceeded" }.into());
         }
         let topic = self.topic(publish.topic, publish.alias)?;
-        if !self.hub.topic_within_limits(&topic) {
+        let name = topic.as_str();
+        if !self.hub.topic_within_limits(name) {
             self.hub.meters.topic_invalid.add(1);
-            return self.refuse(publish.qos, publish.packet_id, 0x90, &topic);
+            return self.refuse(publish.qos, publish.packet_id, 0x90, name);
         }
-        if !self.hub.may_publish(&self.grant, &topic) {
+        if !self.hub.may_publish(&self.grant, name) {
             self.hub.meters.forbidden.add(1);
-            return self.refuse(publish.qos, publish.packet_id, 0x87, &topic);
+            return self.refuse(publish.qos, publish.packet_id, 0x87, name);
         }
-        let batch = match self.hub.access.lane(&topic) {
+        let batch = match self.hub.access.lane(name) {
             Lane::Urgent => &mut sorted.urgent,
             Lane::Normal => &mut sorted.normal,
         };
@@ -198,17 +199,18 @@ impl Connection {
             _ => Fault::malformed("topic name is not UTF-8"),
         })?;
         if let Some(slot) = slot {
-            *slot = Some(topic.detached());
+            // One beyond the limits is refused, and not kept either.
+            *slot = self.hub.topic_within_limits(&topic).then(|| topic.detached());
         }
         Ok(topic)
     }
 
     /// Turns one publish down: v5 QoS 1 with a PUBACK, QoS 0 by dropping it, v3.1.1 QoS 1 by ending
     /// the connection, since its PUBACK cannot say no.
-    fn refuse(&mut self, qos: u8, packet_id: u16, code: u8, topic: &Topic) -> Result<(), End> {
+    fn refuse(&mut self, qos: u8, packet_id: u16, code: u8, topic: &str) -> Result<(), End> {
         if let Some(muted) = self.hub.gates.forbidden.pass() {
             let identity = &*self.grant.identity;
-            warn!(identity, %topic, code, muted, "publish refused; see its credential and limits");
+            warn!(identity, topic, code, muted, "publish refused; see its credential and limits");
         }
         if qos == 0 {
             return Ok(());

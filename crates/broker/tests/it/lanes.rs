@@ -90,6 +90,40 @@ async fn a_topic_alias_is_learnt_and_resolved() {
 }
 
 #[tokio::test]
+async fn an_alias_for_a_topic_beyond_the_limits_is_not_kept() {
+    let (broker, _inlets) = start(settings()).await;
+    let mut raw = Raw::login(&broker, &Connect::v5("c", "dev").bytes()).await;
+    let topic = format!("up/dev/{}", "a".repeat(600));
+    let mut body = (topic.len() as u16).to_be_bytes().to_vec();
+    body.extend_from_slice(topic.as_bytes());
+    body.extend_from_slice(b"\x00\x01\x03\x23\x00\x01");
+    raw.send(&packet(0x32, &body)).await;
+    assert_eq!(raw.packet().await.body[2], 0x90);
+    raw.send(&packet(0x30, b"\x00\x00\x03\x23\x00\x01")).await;
+    raw.disconnected(0x94).await;
+}
+
+#[tokio::test]
+async fn packets_sent_along_with_connect_are_taken_in() {
+    let (broker, mut inlets) = start(settings()).await;
+    let mut raw = Raw::open(&broker).await;
+    let last = publish(true, "up/dev/x", 2, b"second");
+    let bytes = [
+        Connect::v5("c", "dev").bytes(),
+        publish(true, "up/dev/x", 1, b"first"),
+        last[..last.len() - 3].to_vec(),
+    ];
+    raw.send(&bytes.concat()).await;
+    let batch = within(inlets.normal.recv()).await.unwrap();
+    assert_eq!(payloads(&batch), ["first"]);
+    assert_eq!(raw.packet().await.first, 0x20);
+    raw.send(&last[last.len() - 3..]).await;
+    assert_eq!(payloads(&within(inlets.normal.recv()).await.unwrap()), ["second"]);
+    batch.ack.accept_all();
+    assert!(is_puback(&raw.packet().await, 1));
+}
+
+#[tokio::test]
 async fn packets_of_any_size_and_split_arrive_whole() {
     let (broker, mut inlets) = start(settings()).await;
     let mut raw = Raw::login(&broker, &Connect::v3("c", "dev").bytes()).await;

@@ -26,7 +26,7 @@ async fn measure() {
             f.next().await;
             let tx = tx.clone();
             tasks.push(tokio::spawn(async move {
-                for _ in 0..100 { let e = f.event().await; tx.send((e.id, Instant::now())).await.unwrap(); }
+                for _ in 0..80 { let e = f.event().await; tx.send((e.id, Instant::now())).await.unwrap(); }
             }));
         }
         let mut at = std::collections::BTreeMap::new();
@@ -34,16 +34,17 @@ async fn measure() {
         for n in 0..100u32 {
             let t = Instant::now();
             let c = if n % 2 == 0 { Colour::Orange } else { Colour::Yellow };
-            station.desk.paint(n % 7, if n % 14 < 7 { c } else { Colour::Red });
+            station.desk.paint(n % 7, if n % 14 < 7 { c } else { Colour::Red }); let _ = c;
+            station.desk.raise(n % 7);
             let c = station.desk.view.cursor();
             apply.push(t.elapsed());
             at.insert(c, t);
             tokio::time::sleep(std::time::Duration::from_millis(5)).await;
         }
-        let n = at.len();
+        
         let mut lat = Vec::new();
         drop(tx);
-        for _ in 0..n * consumers { if let Some((id, when)) = rx.recv().await { if let Some(t) = at.get(&id) { lat.push(when.duration_since(*t)); } } }
+        for _ in 0..80 * consumers { if let Some((id, when)) = rx.recv().await { if let Some(t) = at.get(&id) { lat.push(when.duration_since(*t)); } } }
         lat.sort(); apply.sort();
         eprintln!("{consumers} consumers: n {} commit p50 {:?} max {:?}; to consumer p50 {:?} p99 {:?} max {:?}", lat.len(), apply[50], apply[99], lat[lat.len()/2], lat[lat.len()*99/100], lat[lat.len()-1]);
         for t in tasks { t.abort(); }
