@@ -112,7 +112,7 @@ pub async fn run(settings: &Settings) -> Result<String> {
         ts: Some(now_ms),
         kind: settings.kind,
         active: !settings.clear,
-        value: value(settings.kind),
+        value: value(settings.kind).filter(|_| !settings.clear),
     };
     let topic = wire::topic(&device.vendor, &device.device, Kind::Alarm);
     let payload = report.encode(Encoding::Json);

@@ -12,7 +12,7 @@ use crate::{
     clock::Timebase,
     roster::{Class, DeviceRow},
     vendor::{self, Power, Style},
-    wire::{self, EventKind, Publish, Report, State},
+    wire::{self, EventKind, Order, Publish, Report, State},
 };
 use rand::{Rng, SeedableRng, rngs::SmallRng};
 use sense::Watch;
@@ -90,6 +90,10 @@ pub struct Device {
     alarms: u32,
     report_ms: i64,
     fault: Option<(EventKind, i64)>,
+    /// Waits until the device wakes.
+    order: Option<Order>,
+    /// The command obeyed last; the station may send it twice.
+    obeyed: String,
     standing: Option<Standing>,
     watch: Option<Box<Watch>>,
 }
@@ -114,6 +118,8 @@ impl Device {
             alarms: 0,
             report_ms: wake_ms,
             fault: None,
+            order: None,
+            obeyed: String::new(),
             standing: None,
             watch: None,
         }
@@ -308,6 +314,9 @@ impl Device {
         let days = (now_ms - time.start_ms) as f64 / 86_400_000.0;
         let values =
             readings::values(self.class, air, self.watch.as_deref(), &self.quirks, days, self.sleeps(), &mut self.rng);
+        if let Some(order) = self.order.take() {
+            self.awake(order, now_ms, time, out);
+        }
         self.seq = self.seq.wrapping_add(1);
         let seq = self.style.numbers.then_some(self.seq);
         out.push(Output::Say(Report::Telemetry { ts: self.stamp(now_ms, time), seq, values }));
@@ -322,6 +331,27 @@ impl Device {
         self.alarms += 1;
         let id = format!("e{:x}-{}", time.start_ms / 1_000, self.alarms);
         out.push(Output::Say(Report::Event { id, ts: self.stamp(now_ms, time), kind }));
+    }
+
+    /// A command arrives. A sleeping device hears it at its next report, unless something keeps it awake.
+    pub fn obey(&mut self, order: Order, now_ms: i64, time: &Timebase, out: &mut Vec<Output>) {
+        if self.life != Life::Up || order.id == self.obeyed {
+            return;
+        }
+        if self.sleeps() && self.watch.is_none() {
+            self.order = Some(order);
+            return;
+        }
+        self.awake(order, now_ms, time, out);
+    }
+
+    fn awake(&mut self, order: Order, now_ms: i64, time: &Timebase, out: &mut Vec<Output>) {
+        match order.command.as_str() {
+            "mute" => self.event(EventKind::Muted, now_ms, time, out),
+            "self_test" => self.event(EventKind::Test, now_ms, time, out),
+            _ => {} // taken note of; nothing that one could see from outside
+        }
+        self.obeyed = order.id;
     }
 
     /// The detector's test button.

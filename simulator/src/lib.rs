@@ -11,7 +11,7 @@
 //! * [`device`]: one device as a state machine, `step(now, air) -> messages`. Knows no socket and no other device.
 //! * [`plan`]: what happens when, from a seed alone. [`world`]: all devices of one process, driven by time.
 //! * [`responders`]: people as a state machine; [`people`] carries them to the HTTP interface.
-//! * [`link`]: one MQTT connection. [`run`]: joins all of it.
+//! * [`link`]: one MQTT connection, [`wires`]: all of a process. [`run`]: joins all of it.
 //!
 //! Invariants: everything but [`clock`], [`link`], [`people`] and the drivers is a pure function of seed and time; the same
 //! seed gives the same city byte for byte and the same incidents. Whatever queues has a limit.
@@ -41,4 +41,5 @@ pub mod sse;
 pub mod stats;
 pub mod vendor;
 pub mod wire;
+pub mod wires;
 pub mod world;

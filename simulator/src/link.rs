@@ -50,6 +50,9 @@ impl std::str::FromStr for Target {
     }
 }
 
+/// Where messages from the station go: topic and payload.
+pub type Inbox = mpsc::Sender<(String, Vec<u8>)>;
+
 /// Who connects.
 #[derive(Debug, Clone)]
 pub struct Account {
@@ -58,6 +61,8 @@ pub struct Account {
     pub secret: String,
     /// Topic and payload that the station publishes when the connection breaks.
     pub will: Option<(String, Vec<u8>)>,
+    /// Topic filter to subscribe to, and where what comes goes. What finds no room there is dropped.
+    pub commands: Option<(String, Inbox)>,
     /// Tell of lost connections in the log; off where there are thousands.
     pub loud: bool,
 }
@@ -151,11 +156,11 @@ impl Link {
         if let Some((topic, payload)) = &account.will {
             options.set_last_will(LastWill::new(topic, payload.clone(), QoS::AtLeastOnce, false));
         }
-        let (client, eventloop) = AsyncClient::new(options, usize::from(WINDOW_MAX));
+        let (client, eventloop) = AsyncClient::new(options, usize::from(WINDOW_MAX) + 8);
         let shared = Shared { state: Mutex::default(), changed: Notify::new(), counters };
         let task = tokio::spawn(async move {
             tokio::select! {
-                () = poll(&shared, eventloop, &account) => {}
+                () = poll(&shared, eventloop, &client, &account) => {}
                 () = feed(&shared, &client, rx) => {}
             }
             if shared.lock().connected {
@@ -167,7 +172,7 @@ impl Link {
 }
 
 /// Keeps the connection; ends after a wanted disconnect.
-async fn poll(shared: &Shared, mut eventloop: EventLoop, account: &Account) {
+async fn poll(shared: &Shared, mut eventloop: EventLoop, client: &AsyncClient, account: &Account) {
     let mut failures = 0u32;
     loop {
         if shared.lock().hung {
@@ -186,6 +191,16 @@ async fn poll(shared: &Shared, mut eventloop: EventLoop, account: &Account) {
                 if account.loud {
                     tracing::info!(client = account.client_id, "connected");
                 }
+                if let Some((filter, _)) = &account.commands
+                    && client.try_subscribe(filter, QoS::AtLeastOnce).is_err()
+                {
+                    tracing::warn!(client = account.client_id, "no room to ask for commands on this connection");
+                }
+            }
+            Ok(Event::Incoming(Incoming::Publish(command))) => {
+                if let Some((_, inbox)) = &account.commands {
+                    let _ = inbox.try_send((command.topic, command.payload.to_vec()));
+                }
             }
             Ok(Event::Outgoing(Outgoing::Disconnect)) => return,
             Ok(event) => take(shared, &mut shared.lock(), &event),
@@ -198,7 +213,7 @@ async fn poll(shared: &Shared, mut eventloop: EventLoop, account: &Account) {
                     continue;
                 }
                 failures += 1;
-                if account.loud {
+                if account.loud && failures.is_power_of_two() {
                     tracing::warn!(client = account.client_id, reason, failures, "no connection; trying again");
                 }
                 tokio::time::sleep(backoff(failures)).await;

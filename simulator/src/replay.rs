@@ -244,7 +244,7 @@ fn open_links(settings: &Settings, mapping: &Mapping, counters: &Arc<Counters>) 
             }
         };
         let client_id = format!("sim-replay-{}-{}", device.vendor, crate::clock::wall_ms());
-        let account = Account { client_id, name, secret, will: None, loud: true };
+        let account = Account { client_id, name, secret, will: None, commands: None, loud: true };
         links.insert(device.vendor.clone(), Link::open(account, &settings.mqtt, counters.clone()));
     }
     Ok(links)

@@ -2,24 +2,18 @@
 
 use crate::{
     clock::{Steady, Timebase},
-    device::Output,
-    link::{Account, Command, Link, Target},
+    link::Target,
     people::{self, Access, Duty},
     plan::{Atlas, Plan, Rates},
     responders::Responders,
     roster::Roster,
     shard::{self, Children},
     stats::Counters,
-    wire::{self, Kind, Report, State},
-    world::{Said, Shard, World},
+    wires::Wires,
+    world::{Shard, World},
 };
-use anyhow::{Context, Result, bail, ensure};
-use std::{
-    collections::{HashMap, VecDeque},
-    path::PathBuf,
-    sync::{Arc, atomic::Ordering::Relaxed},
-    time::Duration,
-};
+use anyhow::{Context, Result, ensure};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 use tokio::{
     net::TcpStream,
     sync::watch,
@@ -30,8 +24,6 @@ use tokio::{
 const TICK: Duration = Duration::from_millis(20);
 /// The statistics line.
 const STATISTICS: Duration = Duration::from_secs(10);
-/// Messages other than telemetry kept for one link whose queue is full.
-const HELD_MAX: usize = 16_384;
 
 /// How devices share connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -140,6 +132,7 @@ pub async fn run(settings: Settings, mut stop: watch::Receiver<bool>) -> Result<
         let shard = settings.shard.unwrap_or(Shard::ALL);
         let world = World::new(atlas, plan, time, settings.seed, shard, settings.wake_over_s);
         let wires = Wires::open(&settings, &roster, &world, &counters)?;
+        drop(roster); // half of the memory, and no longer needed
         drive(&settings, world, wires, clock, time, &counters, &mut stop).await
     };
     let _ = end.send(true);
@@ -201,147 +194,6 @@ async fn over(for_s: Option<u64>) {
     }
 }
 
-/// One link, and what its full queue could not take.
-struct Wire {
-    link: Link,
-    held: VecDeque<Command>,
-}
-
-impl Wire {
-    fn new(link: Link) -> Self {
-        Self { link, held: VecDeque::new() }
-    }
-
-    /// Telemetry may be given up, everything else waits in its order.
-    fn put(&mut self, command: Command, counters: &Counters) {
-        let telemetry = matches!(&command, Command::Send(p) if p.kind == Kind::Telemetry);
-        let refused = if self.held.is_empty() {
-            self.link.tx.try_send(command).err().map(|e| e.into_inner())
-        } else {
-            Some(command)
-        };
-        match refused {
-            None => {}
-            Some(_) if telemetry => {
-                counters.dropped.fetch_add(1, Relaxed);
-            }
-            Some(command) if self.held.len() < HELD_MAX => self.held.push_back(command),
-            Some(_) => {
-                counters.lost.fetch_add(1, Relaxed);
-            }
-        }
-    }
-
-    fn flush(&mut self) {
-        while let Some(command) = self.held.pop_front() {
-            if let Err(refused) = self.link.tx.try_send(command) {
-                self.held.push_front(refused.into_inner());
-                return;
-            }
-        }
-    }
-}
-
-/// All links of a process, and which device speaks over which.
-struct Wires {
-    wires: Vec<Wire>,
-    /// Index of the link of each device of the world.
-    of_device: Vec<usize>,
-    /// True for links that belong to one device.
-    own: Vec<bool>,
-}
-
-impl Wires {
-    fn open(settings: &Settings, roster: &Roster, world: &World, counters: &Arc<Counters>) -> Result<Self> {
-        let secrets = roster.secret_by_name();
-        let accounts: HashMap<(&str, &str), &str> =
-            roster.credentials.iter().map(|c| ((c.kind.as_str(), c.subject.as_str()), c.name.as_str())).collect();
-        let (per_vendor, own_max) = match settings.connections {
-            Connections::Vendor(n) => (n, 0),
-            Connections::Device(n) => (2, n.div_ceil(settings.processes)),
-        };
-        let part = settings.shard.map_or(0, |s| s.index);
-        let mut wires = Self { wires: Vec::new(), of_device: Vec::with_capacity(world.devices.len()), own: Vec::new() };
-        let mut shared: HashMap<(&str, usize), usize> = HashMap::new();
-        let mut owners = 0;
-        for (index, device) in world.devices.iter().enumerate() {
-            let subject = format!("{}/{}", device.vendor, device.name);
-            let own = accounts.get(&("device", subject.as_str())).filter(|_| owners < own_max);
-            let slot = crate::world::mix(index as u64) as usize % per_vendor;
-            if own.is_none() && shared.contains_key(&(&*device.vendor, slot)) {
-                wires.of_device.push(shared[&(&*device.vendor, slot)]);
-                continue;
-            }
-            let name = match own {
-                Some(name) => name,
-                None => accounts.get(&("vendor", &*device.vendor)).with_context(|| {
-                    format!("credentials.csv has no account for vendor {}, which devices.csv names", device.vendor)
-                })?,
-            };
-            let secret = secrets.get(name).with_context(|| format!("secrets.csv has no secret for {name}"))?;
-            let client_id = if own.is_some() {
-                format!("sim-{}", device.name)
-            } else {
-                format!("sim-{}-{part}-{slot}", device.vendor)
-            };
-            let will = own.map(|_| {
-                let lost = Report::State { state: State::Lost, next_report_s: None };
-                (wire::topic(&device.vendor, &device.name, Kind::State), lost.encode(device.style.encoding))
-            });
-            let account =
-                Account { client_id, name: (*name).into(), secret: (*secret).into(), will, loud: own.is_none() };
-            let number = wires.wires.len();
-            wires.wires.push(Wire::new(Link::open(account, &settings.mqtt, counters.clone())));
-            wires.own.push(own.is_some());
-            wires.of_device.push(number);
-            if own.is_some() {
-                owners += 1;
-            } else {
-                shared.insert((&device.vendor, slot), number);
-            }
-        }
-        if let Connections::Device(wanted) = settings.connections
-            && owners < own_max
-        {
-            bail!(
-                "--connections device:{wanted}: only {owners} devices of this part of the city have a credential; write the roster with more (--device-credentials)"
-            );
-        }
-        tracing::info!(devices = world.devices.len(), connections = wires.wires.len(), "the city wakes up");
-        Ok(wires)
-    }
-
-    fn put(&mut self, world: &World, (device, output): Said, counters: &Counters) {
-        let number = self.of_device[device];
-        let command = match output {
-            Output::Say(report) => {
-                let publish = world.devices[device].publish(&report);
-                counters.count(publish.kind, publish.qos1);
-                Command::Send(publish)
-            }
-            Output::Vanish if self.own[number] => Command::Hang,
-            Output::Return if self.own[number] => Command::Return,
-            Output::Vanish | Output::Return => return,
-        };
-        self.wires[number].put(command, counters);
-    }
-
-    /// Waits until every link has been acknowledged what it is owed, or has given up.
-    async fn close(self) {
-        let tasks: Vec<_> = self
-            .wires
-            .into_iter()
-            .map(|mut wire| {
-                wire.flush();
-                wire.link.task // the sender is dropped here: the link drains and ends
-            })
-            .collect();
-        for task in tasks {
-            let _ = task.await;
-        }
-    }
-}
-
 /// Gives the world its time, until it is over.
 async fn drive(
     settings: &Settings,
@@ -378,9 +230,12 @@ async fn drive(
                     budget as usize
                 };
                 last_ms = now_ms;
+                while let Some((topic, payload)) = wires.command() {
+                    world.command(&topic, &payload, time.city_ms(now_ms), &mut said);
+                }
                 world.step(time.city_ms(now_ms), limit, &mut said);
                 budget -= said.len().min(limit) as f64;
-                wires.wires.iter_mut().for_each(Wire::flush);
+                wires.flush();
                 for one in said.drain(..) {
                     wires.put(&world, one, counters);
                 }
@@ -395,7 +250,7 @@ async fn drive(
             () = &mut orphaned => break,
         }
     }
-    wires.close().await;
+    wires.close(counters).await;
     counters.line("the city has stopped", 0.0, 0);
     Ok(())
 }

@@ -171,6 +171,7 @@ pub enum EventKind {
     Tamper,
     LowBattery,
     Fault,
+    Muted,
     PowerLost,
     Restored,
 }
@@ -183,6 +184,7 @@ impl EventKind {
             Self::Tamper => "tamper",
             Self::LowBattery => "low_battery",
             Self::Fault => "fault",
+            Self::Muted => "muted",
             Self::PowerLost => "power_lost",
             Self::Restored => "restored",
         }
@@ -194,6 +196,7 @@ impl EventKind {
             Self::Tamper => v1::EventKind::Tamper,
             Self::LowBattery => v1::EventKind::LowBattery,
             Self::Fault => v1::EventKind::Fault,
+            Self::Muted => v1::EventKind::Muted,
             Self::PowerLost => v1::EventKind::PowerLost,
             Self::Restored => v1::EventKind::Restored,
         }
@@ -296,5 +299,34 @@ impl Report {
                 v1::State { state: state.into(), next_report_s: *next_report_s }.encode_to_vec()
             }
         }
+    }
+}
+
+/// A command to a device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Order {
+    pub vendor: String,
+    pub device: String,
+    pub id: String,
+    /// "mute", "self_test", or a word of the vendor's own.
+    pub command: String,
+}
+
+impl Order {
+    /// Reads `fire/v1/{vendor}/{device}/command` with a payload in either encoding; none for anything else.
+    pub fn parse(topic: &str, payload: &[u8]) -> Option<Self> {
+        let mut levels = topic.strip_prefix("fire/v1/")?.split('/');
+        let (vendor, device) = (levels.next()?.to_owned(), levels.next()?.to_owned());
+        if levels.next() != Some("command") || levels.next().is_some() {
+            return None;
+        }
+        let (id, command) = if payload.first() == Some(&b'{') {
+            let json: Value = serde_json::from_slice(payload).ok()?;
+            (json["id"].as_str().unwrap_or_default().to_owned(), json["command"].as_str()?.to_owned())
+        } else {
+            let message = v1::Command::decode(payload).ok()?;
+            (message.id, message.command)
+        };
+        Some(Self { vendor, device, id, command })
     }
 }

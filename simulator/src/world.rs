@@ -7,6 +7,7 @@ use crate::{
     incident::{Active, Spot},
     plan::{Atlas, Befall, Due, Plan},
     roster::Class,
+    wire::Order,
 };
 use std::{
     cmp::Reverse,
@@ -121,6 +122,18 @@ impl World {
                 self.wake(index, now_ms, out);
             }
         }
+    }
+
+    /// A command from the station: `topic` names the device. A device that sleeps obeys when it wakes.
+    pub fn command(&mut self, topic: &str, payload: &[u8], now_ms: i64, out: &mut Vec<Said>) {
+        let Some(order) = Order::parse(topic, payload) else {
+            return tracing::warn!(topic, "a command that the simulator cannot read");
+        };
+        let found = self.devices.iter().position(|d| *d.name == *order.device && *d.vendor == *order.vendor);
+        let Some(index) = found else { return }; // another process plays it
+        tracing::info!(device = order.device, command = order.command, "command");
+        self.devices[index].obey(order, now_ms, &self.time, &mut self.said);
+        self.drain(index, out);
     }
 
     fn begin(&mut self, due: Due, now_ms: i64, out: &mut Vec<Said>) {

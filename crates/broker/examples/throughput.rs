@@ -44,9 +44,8 @@ impl Access for Open {
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() -> Outcome<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let number = |index: usize, default: usize| {
-        arguments.get(index).and_then(|text| text.parse().ok()).unwrap_or(default)
-    };
+    let number =
+        |index: usize, default: usize| arguments.get(index).and_then(|text| text.parse().ok()).unwrap_or(default);
     if arguments.first().is_some_and(|first| first == "load") {
         return load(arguments[1].parse()?, number(2, 0), number(3, 0)).await;
     }

@@ -14,12 +14,7 @@ pub trait Access: Send + Sync + 'static {
     ///
     /// # Errors
     /// The refusal that the client is told in CONNACK.
-    fn authenticate(
-        &self,
-        client_id: &str,
-        username: Option<&str>,
-        password: Option<&[u8]>,
-    ) -> Result<Grant, Refusal>;
+    fn authenticate(&self, client_id: &str, username: Option<&str>, password: Option<&[u8]>) -> Result<Grant, Refusal>;
 
     /// Which lane publishes to this topic take.
     fn lane(&self, topic: &str) -> Lane;

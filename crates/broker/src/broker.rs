@@ -82,18 +82,14 @@ pub enum StartError {
 ///
 /// # Errors
 /// See [`StartError`].
-pub async fn start(
-    settings: Settings,
-    access: Arc<dyn Access>,
-) -> Result<(Broker, Inlets), StartError> {
+pub async fn start(settings: Settings, access: Arc<dyn Access>) -> Result<(Broker, Inlets), StartError> {
     settings.check()?;
     let listen = settings.listen;
     let failed = |source| StartError::Listen { listen, source };
     let socket = listener::bind(&settings).map_err(failed)?;
     let local_addr = socket.local_addr().map_err(failed)?;
     let (outlets, inlets) = inbound::channels(&settings);
-    let gates =
-        Gates { refused: Gate::new(), forbidden: Gate::new(), ended: Gate::new(), accept: Gate::new() };
+    let gates = Gates { refused: Gate::new(), forbidden: Gate::new(), ended: Gate::new(), accept: Gate::new() };
     let hub = Arc::new(Hub {
         registry: Registry::new(settings.sessions_max),
         settings,
@@ -180,11 +176,7 @@ impl Broker {
         deadline: Duration,
     ) -> Outcome {
         let content_type = content_type.filter(|text| text.len() <= usize::from(u16::MAX));
-        let parcel = Arc::new(Parcel {
-            topic: Arc::from(topic),
-            payload,
-            content_type: content_type.map(Box::from),
-        });
+        let parcel = Arc::new(Parcel { topic: Arc::from(topic), payload, content_type: content_type.map(Box::from) });
         let valid: Result<Topic, TopicError> = Topic::new(topic);
         if valid.is_err() || encode::publish_bytes(&parcel) > self.hub.settings.packet_limit_bytes {
             return Outcome::NoSubscriber;
@@ -208,10 +200,7 @@ impl Broker {
 
     fn fan_out(&self, parcel: &Arc<Parcel>, qos: u8, receipt: mpsc::Sender<()>) -> Taken {
         let settings = &self.hub.settings;
-        let limits = QueueLimits {
-            messages: settings.outbound_queue_messages,
-            bytes: settings.outbound_queue_bytes,
-        };
+        let limits = QueueLimits { messages: settings.outbound_queue_messages, bytes: settings.outbound_queue_bytes };
         let mut taken = Taken::default();
         let mut shed = 0;
         for (session, granted) in self.hub.registry.subscribers(&parcel.topic) {

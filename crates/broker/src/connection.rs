@@ -217,9 +217,7 @@ impl Connection {
     }
 
     fn hand_over(&mut self, cx: &mut Context<'_>) -> Result<(), End> {
-        for (lane, waiting) in
-            [(Lane::Urgent, &mut self.urgent), (Lane::Normal, &mut self.normal)]
-        {
+        for (lane, waiting) in [(Lane::Urgent, &mut self.urgent), (Lane::Normal, &mut self.normal)] {
             if !waiting.is_empty() {
                 waiting.poll(self.outlets.lane(lane), cx).map_err(|_| CONSUMER_GONE)?;
             }
@@ -261,8 +259,7 @@ impl Connection {
                 self.heard_at = now; // we do not listen: the silence is ours
                 self.mid_packet_since = self.mid_packet_since.map(|_| now);
             }
-            if let Some((_, end)) = self.deadlines().into_iter().flatten().find(|(at, _)| *at <= now)
-            {
+            if let Some((_, end)) = self.deadlines().into_iter().flatten().find(|(at, _)| *at <= now) {
                 return Err(end);
             }
         }
@@ -278,9 +275,7 @@ impl Connection {
                 let at = since + Duration::from_millis(settings.packet_deadline_ms);
                 (at, keep_alive("packet not finished in time"))
             }),
-            self.socket.blocked_since.map(|since| {
-                (since + Duration::from_millis(settings.write_deadline_ms), slow)
-            }),
+            self.socket.blocked_since.map(|since| (since + Duration::from_millis(settings.write_deadline_ms), slow)),
         ]
     }
 
@@ -328,8 +323,7 @@ impl Connection {
     }
 }
 
-const CONSUMER_GONE: End =
-    End { cause: DownCause::Abandoned, code: 0x8B, what: "the consumer is gone" };
+const CONSUMER_GONE: End = End { cause: DownCause::Abandoned, code: 0x8B, what: "the consumer is gone" };
 /// How much is put together before it is sent, bytes.
 const GATHER_BYTES: usize = 32 * 1024;
 /// How long a timer sleeps when no deadline is set.
@@ -357,9 +351,7 @@ const SCRAP_BYTES: usize = 4 * 1024;
 
 /// Publishes the will of a session as its owner's message.
 pub(crate) async fn publish_will(hub: &Hub, outlets: &Outlets, session: &Session, will: Will) {
-    let verdict = std::panic::catch_unwind(AssertUnwindSafe(|| {
-        (hub.access.lane(&will.topic), hub.access.now_ms())
-    }));
+    let verdict = std::panic::catch_unwind(AssertUnwindSafe(|| (hub.access.lane(&will.topic), hub.access.now_ms())));
     let Ok((lane, received_ms)) = verdict else {
         return panicked(hub, &session.client_id);
     };

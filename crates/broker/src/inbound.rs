@@ -128,9 +128,9 @@ impl AckHandle {
             Route::Observer { to, messages } => {
                 drop(to.try_send(vec![Reason::Success; messages]));
             }
-            Route::Link { link, v5, ids } => link.acknowledge(|out| {
-                acks(out, v5, ids.iter().map(|id| (id, &Reason::Success)))
-            }),
+            Route::Link { link, v5, ids } => {
+                link.acknowledge(|out| acks(out, v5, ids.iter().map(|id| (id, &Reason::Success))))
+            }
         }
     }
 
@@ -147,11 +147,7 @@ impl AckHandle {
     }
 }
 
-fn acks<'a>(
-    out: &mut Vec<u8>,
-    v5: bool,
-    pairs: impl Iterator<Item = (&'a u16, &'a Reason)>,
-) -> usize {
+fn acks<'a>(out: &mut Vec<u8>, v5: bool, pairs: impl Iterator<Item = (&'a u16, &'a Reason)>) -> usize {
     let mut count = 0;
     for (id, reason) in pairs.filter(|(id, _)| **id != 0) {
         encode::puback(out, *id, if v5 { *reason as u8 } else { 0 });

@@ -100,11 +100,7 @@ impl Link {
         if out.acks.capacity() > ACKS_KEPT_BYTES {
             out.acks = Vec::new();
         }
-        Some(Taken {
-            acked: std::mem::take(&mut out.acked),
-            order: out.order,
-            draining: out.draining,
-        })
+        Some(Taken { acked: std::mem::take(&mut out.acked), order: out.order, draining: out.draining })
     }
 }
 

@@ -112,10 +112,7 @@ impl Gate {
         let next_ms = self.next_ms.load(Ordering::Relaxed);
         let later_ms = now_ms.saturating_add(GATE_PERIOD.as_millis() as u64);
         let won = now_ms >= next_ms
-            && self
-                .next_ms
-                .compare_exchange(next_ms, later_ms, Ordering::Relaxed, Ordering::Relaxed)
-                .is_ok();
+            && self.next_ms.compare_exchange(next_ms, later_ms, Ordering::Relaxed, Ordering::Relaxed).is_ok();
         if won {
             Some(self.muted.swap(0, Ordering::Relaxed))
         } else {

@@ -158,10 +158,7 @@ impl Registry {
         let now = Instant::now();
         state.expires_at = Some(now + Duration::from_secs(u64::from(state.expiry_s)));
         let will = state.will.take_if(|will| will.delay_s == 0);
-        state.will_at = state
-            .will
-            .as_ref()
-            .map(|will| now + Duration::from_secs(u64::from(will.delay_s)));
+        state.will_at = state.will.as_ref().map(|will| now + Duration::from_secs(u64::from(will.delay_s)));
         self.schedule(session, &state);
         Some(will)
     }
@@ -179,13 +176,7 @@ impl Registry {
     }
 
     /// Adds a subscription unless the session has `limit` others. False if it has.
-    pub(crate) fn subscribe(
-        &self,
-        session: &Arc<Session>,
-        filter: &TopicFilter,
-        qos: u8,
-        limit: usize,
-    ) -> bool {
+    pub(crate) fn subscribe(&self, session: &Arc<Session>, filter: &TopicFilter, qos: u8, limit: usize) -> bool {
         let mut state = lock(&session.state);
         if state.ended {
             return true; // the client is being thrown out; whatever it hears does not matter

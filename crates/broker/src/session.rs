@@ -98,13 +98,7 @@ impl Session {
 
     /// Writes what the client's window has room for, up to about `room_bytes`. Returns how many
     /// messages. Nothing if the session has moved to another connection.
-    pub(crate) fn gather(
-        &self,
-        link: &Arc<Link>,
-        v5: bool,
-        out: &mut Vec<u8>,
-        room_bytes: usize,
-    ) -> usize {
+    pub(crate) fn gather(&self, link: &Arc<Link>, v5: bool, out: &mut Vec<u8>, room_bytes: usize) -> usize {
         let mut state = lock(&self.state);
         if !state.link.as_ref().is_some_and(|mine| Arc::ptr_eq(mine, link)) {
             return 0;

@@ -139,10 +139,9 @@ impl Settings {
             return Err(SettingsError { key, value, range: "1 or more" });
         }
         const PACKET_BYTES_MAX: usize = 268_435_455; // MQTT 2.2.3: four bytes of remaining length
-        for (key, value) in [
-            ("connect_limit_bytes", self.connect_limit_bytes),
-            ("packet_limit_bytes", self.packet_limit_bytes),
-        ] {
+        for (key, value) in
+            [("connect_limit_bytes", self.connect_limit_bytes), ("packet_limit_bytes", self.packet_limit_bytes)]
+        {
             if !(128..=PACKET_BYTES_MAX).contains(&value) {
                 return Err(SettingsError { key, value: value as u64, range: "128 to 268435455" });
             }

@@ -119,10 +119,7 @@ impl Node {
     }
 
     fn is_empty(&self) -> bool {
-        self.children.is_empty()
-            && self.plus.is_none()
-            && self.here.is_empty()
-            && self.hash.is_empty()
+        self.children.is_empty() && self.plus.is_none() && self.here.is_empty() && self.hash.is_empty()
     }
 }
 
@@ -134,19 +131,12 @@ mod tests {
     use super::*;
 
     fn session(number: u64) -> Arc<Session> {
-        Arc::new(Session {
-            number,
-            client_id: "c".into(),
-            identity: "i".into(),
-            state: Mutex::default(),
-        })
+        Arc::new(Session { number, client_id: "c".into(), identity: "i".into(), state: Mutex::default() })
     }
 
-    const FILTERS: [&str; 12] = [
-        "a/b", "a/+", "a/#", "#", "+", "+/b", "a/+/c", "a/b/c", "楼/+/#", "$SYS/#", "/", "+/+",
-    ];
-    const TOPICS: [&str; 10] =
-        ["a", "a/b", "a/b/c", "a/x/c", "b", "楼", "楼/层/室", "$SYS/x", "/", "a//c"];
+    const FILTERS: [&str; 12] =
+        ["a/b", "a/+", "a/#", "#", "+", "+/b", "a/+/c", "a/b/c", "楼/+/#", "$SYS/#", "/", "+/+"];
+    const TOPICS: [&str; 10] = ["a", "a/b", "a/b/c", "a/x/c", "b", "楼", "楼/层/室", "$SYS/x", "/", "a//c"];
 
     #[test]
     fn the_tree_finds_what_each_filter_matches_and_forgets_what_is_removed() {
@@ -159,10 +149,8 @@ mod tests {
         for removed in 0..=FILTERS.len() {
             for topic in TOPICS {
                 let found: Vec<u64> = index.matching(topic).iter().map(|s| s.0.number).collect();
-                let expected: Vec<u64> = (removed..FILTERS.len())
-                    .filter(|i| filters[*i].matches(topic))
-                    .map(|i| i as u64)
-                    .collect();
+                let expected: Vec<u64> =
+                    (removed..FILTERS.len()).filter(|i| filters[*i].matches(topic)).map(|i| i as u64).collect();
                 assert_eq!(found, expected, "{topic} after {removed} removals");
             }
             if let Some(filter) = filters.get(removed) {

@@ -101,7 +101,8 @@ impl FromStr for SecretHash {
     type Err = SecretHashError;
 
     fn from_str(text: &str) -> Result<Self, SecretHashError> {
-        let (salt, digest) = text.strip_prefix("sha256:").and_then(|rest| rest.split_once(':')).ok_or(SecretHashError)?;
+        let (salt, digest) =
+            text.strip_prefix("sha256:").and_then(|rest| rest.split_once(':')).ok_or(SecretHashError)?;
         let salt = bytes_of_hex(salt).ok_or(SecretHashError)?;
         let digest = bytes_of_hex(digest).and_then(|bytes| bytes.try_into().ok()).ok_or(SecretHashError)?;
         Ok(SecretHash { salt, digest })

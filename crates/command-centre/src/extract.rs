@@ -43,7 +43,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Params<T> {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         match Query::<T>::try_from_uri(&parts.uri) {
             Ok(Query(value)) => Ok(Params(value)),
-            Err(rejection) => Err(Problem::new(Kind::BadRequest, rejection.body_text())),
+            Err(error) => Err(Problem::new(Kind::BadRequest, format!("the query does not fit: {}", reason_of(&error)))),
         }
     }
 }
@@ -64,13 +64,17 @@ impl<T: DeserializeOwned> FromRequest<Arc<Shared>> for InBody<T> {
         let bytes = if bytes.is_empty() { &b"{}"[..] } else { &bytes[..] };
         match axum::Json::<T>::from_bytes(bytes) {
             Ok(axum::Json(value)) => Ok(InBody(value)),
-            Err(JsonRejection::JsonDataError(error)) => Err(Problem::new(Kind::Invalid, reason_of(&error))),
-            Err(error) => Err(Problem::new(Kind::BadRequest, reason_of(&error))),
+            Err(JsonRejection::JsonDataError(error)) => Err(Problem::new(Kind::Invalid, body_fault(&error))),
+            Err(error) => Err(Problem::new(Kind::BadRequest, body_fault(&error))),
         }
     }
 }
 
-/// The innermost error: it names the field, without the framework's preface.
+fn body_fault(error: &dyn std::error::Error) -> String {
+    format!("the body does not fit: {}", reason_of(error))
+}
+
+/// The error that names the field, without the framework's preface.
 fn reason_of(error: &dyn std::error::Error) -> String {
     let mut innermost = error;
     while let Some(source) = innermost.source() {
@@ -80,7 +84,7 @@ fn reason_of(error: &dyn std::error::Error) -> String {
         }
         innermost = source;
     }
-    format!("the body does not fit: {innermost}")
+    innermost.to_string()
 }
 
 async fn read_body(request: Request, limit_bytes: usize) -> Result<bytes::Bytes, Problem> {

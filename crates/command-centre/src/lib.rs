@@ -4,7 +4,7 @@
 //! [`View::apply`]. After it: browsers, feed consumers and scripts, over HTTP. The entry is [`CommandCentre::serve`].
 //!
 //! ```text
-//! desk thread ── View::apply ──▶ View: colours, counts, open alerts, newest events    (short locks, no IO)
+//! desk ── View::apply ──▶ View: colours, counts, open alerts, newest events (short locks, no IO)
 //!                                  │ watch: newest cursor
 //! accept loop ─▶ connection ─▶ router (ROUTES) ─▶ api/<resource>.rs ─▶ View, or Ledger on a blocking thread
 //!                                  └ acts ─▶ Actions (the station: journal first, then the desk)
@@ -40,7 +40,7 @@ mod view;
 pub use access::{Access, Caller, Role, SecretHash, SecretHashError, split_token};
 pub use actions::{ActionError, Actions, DeviceOrder, DeviceSent, DeviceStatus, Devices, RosterReloaded};
 pub use router::{Need, ROUTES, Route};
-pub use server::{CommandCentre, Parts, ServeError};
+pub use server::{Checks, CommandCentre, Parts, ServeError};
 pub use settings::Settings;
 pub use view::View;
 

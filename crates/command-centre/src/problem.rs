@@ -42,13 +42,9 @@ impl Kind {
             Kind::CursorAhead => (StatusCode::CONFLICT, "cursor-ahead", "The cursor is ahead of the feed"),
             Kind::CursorTooOld => (StatusCode::GONE, "cursor-too-old", "The cursor is too old"),
             Kind::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The body is too large"),
-            Kind::MediaType => {
-                (StatusCode::UNSUPPORTED_MEDIA_TYPE, "media-type", "The body must be application/json")
-            }
+            Kind::MediaType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "media-type", "The body must be application/json"),
             Kind::Invalid => (StatusCode::UNPROCESSABLE_ENTITY, "invalid", "The request cannot be done as it stands"),
-            Kind::TooManyFailures => {
-                (StatusCode::TOO_MANY_REQUESTS, "too-many-failures", "Too many failed sign-ins")
-            }
+            Kind::TooManyFailures => (StatusCode::TOO_MANY_REQUESTS, "too-many-failures", "Too many failed sign-ins"),
             Kind::StoreFailed => (StatusCode::INTERNAL_SERVER_ERROR, "store-failed", "The store failed"),
             Kind::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "The station cannot do this now"),
             Kind::Deadline => (StatusCode::GATEWAY_TIMEOUT, "deadline", "It took too long"),

@@ -92,7 +92,10 @@ pub(crate) fn build(shared: &Arc<Shared>) -> Router {
     router
         .method_not_allowed_fallback(async |method: Method, request: Request| {
             let path = request.uri().path();
-            Problem::new(Kind::MethodNotAllowed, format!("{path} does not take {method}; the Allow header says what it takes"))
+            Problem::new(
+                Kind::MethodNotAllowed,
+                format!("{path} does not take {method}; the Allow header says what it takes"),
+            )
         })
         .route_layer(from_fn(label))
         .fallback(screen::serve)
@@ -134,9 +137,12 @@ async fn envelope(State(shared): State<Arc<Shared>>, request: Request, next: Nex
     if is_api {
         response.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     }
-    let route = response.extensions().get::<Label>().map_or_else(|| "other".to_owned(), |label| label.0.as_str().to_owned());
+    let route =
+        response.extensions().get::<Label>().map_or_else(|| "other".to_owned(), |label| label.0.as_str().to_owned());
     let status = response.status().as_u16().to_string();
-    metrics::counter!("fenghuo_command_centre_requests_total", "route" => route.clone(), "status" => status).increment(1);
-    metrics::histogram!("fenghuo_command_centre_answer_seconds", "route" => route).record(began.elapsed().as_secs_f64());
+    metrics::counter!("fenghuo_command_centre_requests_total", "route" => route.clone(), "status" => status)
+        .increment(1);
+    metrics::histogram!("fenghuo_command_centre_answer_seconds", "route" => route)
+        .record(began.elapsed().as_secs_f64());
     response
 }

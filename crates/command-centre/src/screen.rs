@@ -106,14 +106,12 @@ pub(crate) async fn serve(State(shared): State<Arc<Shared>>, request: Request) -
     };
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         let allow = axum::http::HeaderValue::from_static("GET,HEAD");
-        return Err(Problem::new(Kind::MethodNotAllowed, "a file of the screen can only be read")
-            .header(header::ALLOW, allow));
+        return Err(
+            Problem::new(Kind::MethodNotAllowed, "a file of the screen can only be read").header(header::ALLOW, allow)
+        );
     }
-    let headers = [
-        (header::ETAG, asset.etag.as_str()),
-        (header::CACHE_CONTROL, asset.cache),
-        (header::VARY, "accept-encoding"),
-    ];
+    let headers =
+        [(header::ETAG, asset.etag.as_str()), (header::CACHE_CONTROL, asset.cache), (header::VARY, "accept-encoding")];
     if encoding::client_has(request.headers(), &asset.etag) {
         return Ok((StatusCode::NOT_MODIFIED, headers).into_response());
     }

@@ -35,6 +35,9 @@ const BACKLOG: u32 = 1024;
 /// Buffer of a connection in the process, bytes: of a head at most, and of what waits to be written.
 const BUFFER_BYTES: usize = 64 * 1024;
 
+/// Every check of readiness by name, with what is wrong.
+pub type Checks = Vec<(&'static str, Result<(), String>)>;
+
 /// What the command centre stands on; the station joins it.
 pub struct Parts {
     pub settings: Settings,
@@ -46,8 +49,8 @@ pub struct Parts {
     pub devices: Arc<dyn Devices>,
     /// Renders every metric of the process, as Prometheus text.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
-    /// Every check of readiness by name, with what is wrong; quick.
-    pub ready: Arc<dyn Fn() -> Vec<(&'static str, Result<(), String>)> + Send + Sync>,
+    /// Whether every stage takes work; quick.
+    pub ready: Arc<dyn Fn() -> Checks + Send + Sync>,
 }
 
 /// The HTTP server.
@@ -56,7 +59,9 @@ pub struct CommandCentre;
 /// Why it could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
-    #[error("cannot listen on {address} for HTTP: {source}. Is another station running? Set command_centre.listen to a free address")]
+    #[error(
+        "cannot listen on {address} for HTTP: {source}. Is another station running? Set http.listen to a free address"
+    )]
     Listen { address: SocketAddr, source: std::io::Error },
     #[error("the command centre's settings cannot work: {0}")]
     Settings(String),
@@ -68,10 +73,7 @@ impl CommandCentre {
     ///
     /// # Errors
     /// [`ServeError`] when the settings cannot work or the address cannot be had.
-    pub async fn serve(
-        parts: Parts,
-        shutdown: CancellationToken,
-    ) -> Result<(SocketAddr, JoinHandle<()>), ServeError> {
+    pub async fn serve(parts: Parts, shutdown: CancellationToken) -> Result<(SocketAddr, JoinHandle<()>), ServeError> {
         let faults = parts.settings.faults();
         if !faults.is_empty() {
             return Err(ServeError::Settings(faults.join("; ")));
@@ -114,7 +116,8 @@ async fn accept(listener: TcpListener, app: Router, settings: Settings, shutdown
         match accepted {
             Ok((stream, peer)) => match Arc::clone(&permits).try_acquire_owned() {
                 Ok(permit) => {
-                    let served = connection(stream, peer.ip(), app.clone(), Arc::clone(&settings), shutdown.clone(), permit);
+                    let served =
+                        connection(stream, peer.ip(), app.clone(), Arc::clone(&settings), shutdown.clone(), permit);
                     connections.spawn(served);
                     metrics::gauge!("fenghuo_command_centre_connections").set(connections.len() as f64);
                 }

@@ -107,7 +107,7 @@ impl Settings {
         let mut faults: Vec<String> = positive
             .iter()
             .filter(|(_, value)| *value == 0)
-            .map(|(name, _)| format!("command_centre.{name} must be at least 1"))
+            .map(|(name, _)| format!("http.{name} must be at least 1"))
             .collect();
         let deadlines = [
             ("head_deadline_ms", self.head_deadline_ms),
@@ -117,12 +117,12 @@ impl Settings {
             ("feed_heartbeat_ms", self.feed_heartbeat_ms),
         ];
         let none = deadlines.iter().filter(|(_, value)| *value == 0);
-        faults.extend(none.map(|(name, _)| format!("command_centre.{name} must be at least 1")));
+        faults.extend(none.map(|(name, _)| format!("http.{name} must be at least 1")));
         if self.page_default > self.page_max {
-            faults.push("command_centre.page_default must not be above page_max".to_owned());
+            faults.push("http.page_default must not be above page_max".to_owned());
         }
         if self.action_deadline_ms >= self.request_deadline_ms {
-            faults.push("command_centre.action_deadline_ms must be below request_deadline_ms".to_owned());
+            faults.push("http.action_deadline_ms must be below request_deadline_ms".to_owned());
         }
         faults
     }

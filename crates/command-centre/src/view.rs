@@ -14,8 +14,8 @@ use model::{Alert, AlertId, Cursor, DeviceId, Ledger, LedgerBatch, RegionCode, R
 use tokio::sync::watch;
 
 pub(crate) use picture::{Picture, RegionFacts};
-pub(crate) use ring::{Recent, Told};
 use ring::Ring;
+pub(crate) use ring::{Recent, Told};
 use state::State;
 
 use crate::access::Caller;
@@ -80,8 +80,8 @@ impl View {
         Arc::clone(&self.state.read().expect(LOCK).roster)
     }
 
-    /// Wakes when there are new events.
-    pub(crate) fn follow(&self) -> watch::Receiver<Cursor> {
+    /// The newest cursor as it moves, for whoever follows the feed.
+    pub fn follow(&self) -> watch::Receiver<Cursor> {
         self.newest.subscribe()
     }
 

@@ -88,9 +88,19 @@ impl Dispatcher {
             roster: Arc::clone(&roster),
             stop: stop.clone(),
         };
-        let run = Run { settings, ledger, receipts, channels, roster, clock, rescan: Arc::clone(&rescan), stop: stop.clone() };
+        let run = Run {
+            settings,
+            ledger,
+            receipts,
+            channels,
+            roster,
+            clock,
+            rescan: Arc::clone(&rescan),
+            stop: stop.clone(),
+        };
         let tasks = vec![tokio::spawn(run::run(run, hinted)), tokio::spawn(follower.follow(feed))];
-        let inner = Inner { hints, rescan, stop: stop.clone(), _stop_on_drop: stop.drop_guard(), tasks: Mutex::new(tasks) };
+        let inner =
+            Inner { hints, rescan, stop: stop.clone(), _stop_on_drop: stop.drop_guard(), tasks: Mutex::new(tasks) };
         Ok(Handle(Arc::new(inner)))
     }
 }

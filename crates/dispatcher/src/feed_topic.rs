@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::StreamExt;
-use model::{AlertId, AlertState, AlertSummary, Colour, Cursor, Family, FeedEvent, Ledger, Level, RegionCode, Roster, Verdict};
+use model::{
+    AlertId, AlertState, AlertSummary, Colour, Cursor, Family, FeedEvent, Ledger, Level, RegionCode, Roster, Verdict,
+};
 use serde::Serialize;
 use tokio::sync::watch;
 use tokio::time::sleep;
@@ -73,9 +75,9 @@ impl Follower {
         }
         let roster = (self.roster)();
         let limit = Duration::from_millis(self.settings.feed_limit_ms);
-        let publishes = events.iter().filter_map(|event| to_publish(event, &roster)).map(|(topic, payload)| async move {
-            self.mqtt.publish(&topic, payload, limit).await
-        });
+        let messages: Vec<_> = events.iter().filter_map(|event| to_publish(event, &roster)).collect();
+        let publish = |(topic, payload)| self.publish(topic, payload, limit);
+        let publishes = messages.into_iter().map(publish);
         let mut publishes = futures::stream::iter(publishes).buffered(self.settings.feed_in_flight_max);
         let (mut sent, mut unconfirmed) = (0, 0);
         while let Some(outcome) = publishes.next().await {
@@ -85,6 +87,12 @@ impl Follower {
         metrics::counter!("fenghuo_dispatcher_feed_events_total").increment(sent);
         metrics::counter!("fenghuo_dispatcher_feed_unconfirmed_total").increment(unconfirmed);
         last.cursor
+    }
+}
+
+impl Follower {
+    async fn publish(&self, topic: String, payload: Bytes, limit: Duration) -> MqttOutcome {
+        self.mqtt.publish(&topic, payload, limit).await
     }
 }
 
@@ -147,7 +155,11 @@ struct AlertBody<'a> {
 }
 
 impl<'a> AlertBody<'a> {
-    fn new(summary: &'a AlertSummary, roster: &'a Roster, (township, village): (RegionCode, RegionCode)) -> AlertBody<'a> {
+    fn new(
+        summary: &'a AlertSummary,
+        roster: &'a Roster,
+        (township, village): (RegionCode, RegionCode),
+    ) -> AlertBody<'a> {
         let unit = roster.unit(summary.unit);
         let name = |code| roster.regions().get(&code).map(ToString::to_string).unwrap_or_default();
         AlertBody {

@@ -23,7 +23,11 @@ pub(crate) fn next(delivery: &Delivery, tries: u32, now_ms: u64, asked: Option<D
     let asked = asked.unwrap_or_default().min(Duration::from_secs(settings.retry_after_max_s));
     let pause = pause.max(asked);
     let due_ms = now_ms.saturating_add(u64::try_from(pause.as_millis()).unwrap_or(u64::MAX));
-    if due_ms > delivery.owed_ms.saturating_add(settings.give_up_ms(colour)) { Next::GiveUp } else { Next::After(pause) }
+    if due_ms > delivery.owed_ms.saturating_add(settings.give_up_ms(colour)) {
+        Next::GiveUp
+    } else {
+        Next::After(pause)
+    }
 }
 
 /// The pause before the try that follows `tries` tries, without chance.

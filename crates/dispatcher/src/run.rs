@@ -88,7 +88,10 @@ pub(crate) async fn run(run: Run, mut hints: mpsc::Receiver<Vec<Arc<Delivery>>>)
         }
     };
     if timeout(Duration::from_millis(run.settings.shutdown_limit_ms), ending).await.is_err() {
-        tracing::info!(under_way = state.tasks.len(), "tries under way are broken off; they are sent again after the restart");
+        tracing::info!(
+            under_way = state.tasks.len(),
+            "tries under way are broken off; they are sent again after the restart"
+        );
     }
     state.tasks.shutdown().await;
 }
@@ -126,7 +129,10 @@ impl Run {
         let now_ms = self.clock.now_ms();
         async move {
             let Some(channel) = channel else {
-                let reason = format!("there is no channel {:?}: name it in the settings or correct the roster", delivery.channel);
+                let reason = format!(
+                    "there is no channel {:?}: name it in the settings or correct the roster",
+                    delivery.channel
+                );
                 return Done::Tried(delivery, Outcome::Retry { reason, pause: None });
             };
             let attempt = Try { delivery: &delivery, message: &message, now_ms, limit };
@@ -154,7 +160,9 @@ impl Run {
             Ok(Done::Unrecorded) => state.recording -= 1,
             Ok(Done::Scanned(owed)) => self.scanned(state, owed),
             // only when the runtime ends: panics are caught where they happen
-            Err(error) => tracing::error!(%error, "a try of a delivery was broken off: it is sent again after a restart"),
+            Err(error) => {
+                tracing::error!(%error, "a try of a delivery was broken off: it is sent again after a restart")
+            }
         }
     }
 
@@ -271,7 +279,9 @@ fn tell(delivery: &Delivery, outcome: ReceiptOutcome, reason: &str, now_ms: u64)
         ReceiptOutcome::Failed if delivery.summary.colour == Colour::Red => {
             tracing::error!(delivery = %id, %person, %channel, reason, "a red alert did not reach a person");
         }
-        ReceiptOutcome::Failed => tracing::warn!(delivery = %id, %person, %channel, reason, "a delivery failed for good"),
+        ReceiptOutcome::Failed => {
+            tracing::warn!(delivery = %id, %person, %channel, reason, "a delivery failed for good")
+        }
         ReceiptOutcome::Delivered | ReceiptOutcome::Retry => {
             tracing::debug!(delivery = %id, %person, %channel, outcome = word, reason, "a delivery was tried");
         }

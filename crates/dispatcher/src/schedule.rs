@@ -183,7 +183,8 @@ impl Schedule {
     /// When [`Schedule::start`] has something to do next, if nothing else happens.
     pub(crate) fn next_wake(&self) -> Option<Instant> {
         let due = self.waiting.first().map(|(due, _)| *due);
-        let unpaused = self.lanes.iter().filter(|lane| !lane.ready.is_empty()).filter_map(|lane| lane.paused_until).min();
+        let unpaused =
+            self.lanes.iter().filter(|lane| !lane.ready.is_empty()).filter_map(|lane| lane.paused_until).min();
         let forget = self.settled.front().map(|(until, _)| *until);
         [due, unpaused, forget].into_iter().flatten().min()
     }

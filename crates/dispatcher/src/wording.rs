@@ -68,7 +68,13 @@ fn chinese(delivery: &Delivery, facts: &Facts<'_>) -> String {
         (Family::Fault, _) => "请安排检修",
     };
     let tail = if facts.person.is_empty() { act.to_owned() } else { format!("{}，{act}", facts.person) };
-    fit(ZH_CHARS_MAX, &head, &[(&facts.village, ""), (&facts.grid, ""), (facts.unit, ""), (facts.address, "，")], (&summary.words.zh, "："), (&tail, "。"))
+    fit(
+        ZH_CHARS_MAX,
+        &head,
+        &[(&facts.village, ""), (&facts.grid, ""), (facts.unit, ""), (facts.address, "，")],
+        (&summary.words.zh, "："),
+        (&tail, "。"),
+    )
 }
 
 fn english(delivery: &Delivery, facts: &Facts<'_>) -> String {
@@ -90,7 +96,13 @@ fn english(delivery: &Delivery, facts: &Facts<'_>) -> String {
         (Family::Fault, _) => "have it repaired",
     };
     let tail = if facts.person.is_empty() { act.to_owned() } else { format!("{}, {act}", facts.person) };
-    fit(EN_CHARS_MAX, &head, &[(facts.unit, ""), (&facts.village, ", "), (&facts.grid, " "), (facts.address, ", ")], (&summary.words.en, ": "), (&tail, ". "))
+    fit(
+        EN_CHARS_MAX,
+        &head,
+        &[(facts.unit, ""), (&facts.village, ", "), (&facts.grid, " "), (facts.address, ", ")],
+        (&summary.words.en, ": "),
+        (&tail, ". "),
+    )
 }
 
 /// Puts the parts together, each behind its own separator, within `max` characters. What was seen is shortened first, then

@@ -60,7 +60,4 @@ where
         &self.spots
     }
 
-    pub fn clear(&mut self) {
-        self.spots.clear();
-    }
 }

@@ -104,7 +104,10 @@ pub struct Incident {
     pub opened_ms: u64,
     /// The most urgent colour that it ever had.
     pub colour: Colour,
+    /// The verdict of what rings now, as the desk keeps it: it decides whether the fire may be closed.
     pub verdict: Option<Verdict>,
+    /// The last verdict was that the fire is real: red until it is closed, or found false after all.
+    pub real: bool,
     /// Nobody has judged what it shows now: the colour stays.
     pub unjudged: bool,
     /// The most urgent colour of what nobody has judged.

@@ -13,7 +13,7 @@
 use std::hash::{Hash, Hasher};
 
 use model::finding::Words;
-use model::{Colour, DeviceId, Family, Reason, UnitStatus, Verdict};
+use model::{Colour, DeviceId, Family, Reason, UnitStatus};
 use rustc_hash::FxHasher;
 
 use crate::rule::{self, words};
@@ -65,7 +65,7 @@ pub fn judge<'a, 'b>(unit: &'a Unit, devices: impl Iterator<Item = &'b Device>, 
         let shown = unit.held.iter().any(|held| {
             !held.muted && held.colour >= colour && rule::condition(held.condition).family == Family::Fire
         });
-        if !shown || incident.verdict == Some(Verdict::Real) {
+        if !shown || incident.real {
             whys.push(Why::Incident(incident, colour));
         }
     }
@@ -83,10 +83,7 @@ pub fn judge<'a, 'b>(unit: &'a Unit, devices: impl Iterator<Item = &'b Device>, 
 
 /// The colour that an incident keeps whatever its conditions do.
 fn kept(incident: &Incident) -> Option<Colour> {
-    match incident.verdict {
-        Some(Verdict::Real) => Some(Colour::Red),
-        Some(Verdict::False | Verdict::Test) | None => incident.unjudged.then_some(incident.latched),
-    }
+    if incident.real { Some(Colour::Red) } else { incident.unjudged.then_some(incident.latched) }
 }
 
 impl Judgement<'_> {
@@ -129,7 +126,7 @@ impl Why<'_> {
                 [held.note.a, held.note.b, held.note.c].map(f32::to_bits).hash(hasher);
             }
             Why::Incident(incident, colour) => {
-                (1_u8, incident.opened_ms, incident.verdict.map(Verdict::word), *colour).hash(hasher);
+                (1_u8, incident.opened_ms, incident.real, *colour).hash(hasher);
             }
             Why::Blind(eyes) => (2_u8, eyes).hash(hasher),
         }
@@ -151,8 +148,7 @@ impl Why<'_> {
                 }
             }
             Why::Incident(incident, colour) => {
-                let real = incident.verdict == Some(Verdict::Real);
-                let (rule, evidence, would_change) = if real {
+                let (rule, evidence, would_change) = if incident.real {
                     (
                         "verified_fire",
                         words("经现场核实为真实火情", "found on the spot to be a real fire"),

@@ -4,6 +4,8 @@
 //! The table follows from the journal alone: the live way and [`Admission::apply`] end in the same two functions,
 //! which look at nothing but what a commit keeps.
 
+use std::sync::Arc;
+
 use model::journal::{Commit, Entry};
 use model::report::{Body, Report};
 use model::wire::{self, WireError};
@@ -34,8 +36,8 @@ pub struct Admission {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Device {
     seq: Option<SeqWindow>,
-    /// Oldest first, [`IDS_MAX`] at most.
-    ids: Vec<Seen>,
+    /// Oldest first, [`IDS_MAX`] at most. Shared with a copy that is being stored, so that copying the table is quick.
+    ids: Option<Arc<Vec<Seen>>>,
 }
 
 /// Ids remembered of one device.
@@ -100,14 +102,14 @@ impl Admission {
         let Some((hash, active)) = identity(&report.body) else { return Verdict::New };
         let ts_ms = trusted_ts_ms(report.at_ms, report.skew_ms);
         let within_ms = self.id_within_ms;
-        let ids = &mut self.device(report.device).ids;
-        let known = ids.iter_mut().find(|seen| seen.hash == hash);
+        let ids = self.device(report.device).ids.get_or_insert_default();
+        let known = ids.iter().position(|seen| seen.hash == hash);
+        if known.is_some_and(|at| ids[at].repeats(active, ts_ms, report.at_ms, within_ms)) {
+            return Verdict::Repeated;
+        }
+        let ids = Arc::make_mut(ids);
         match known {
-            Some(seen) if seen.repeats(active, ts_ms, report.at_ms, within_ms) => Verdict::Repeated,
-            Some(seen) => {
-                seen.note(active, ts_ms, report.at_ms, within_ms);
-                Verdict::New
-            }
+            Some(at) => ids[at].note(active, ts_ms, report.at_ms, within_ms),
             None => {
                 if ids.len() == IDS_MAX {
                     ids.remove(0);
@@ -115,9 +117,9 @@ impl Admission {
                 let mut seen = Seen { hash, at_ms: report.at_ms, active, ts_ms: [None; 2] };
                 seen.ts_ms[usize::from(active)] = ts_ms;
                 ids.push(seen);
-                Verdict::New
             }
         }
+        Verdict::New
     }
 
     /// Brings the memory to the state after a commit of the journal.
@@ -243,7 +245,10 @@ mod tests {
     fn a_repeated_seq_is_told_also_late_and_across_the_wrap() {
         use Verdict::{New, Repeated};
         let mut memory = admission();
-        assert_eq!(seqs(&mut memory, 1_000, &[1, 2, 4, 3, 3, 2, 4]), [New, New, New, New, Repeated, Repeated, Repeated]);
+        assert_eq!(
+            seqs(&mut memory, 1_000, &[1, 2, 4, 3, 3, 2, 4]),
+            [New, New, New, New, Repeated, Repeated, Repeated]
+        );
         let mut memory = admission();
         let wrap = [u32::MAX - 1, u32::MAX, 0, 1, u32::MAX, 0];
         assert_eq!(seqs(&mut memory, 1_000, &wrap), [New, New, New, New, Repeated, Repeated]);
@@ -318,7 +323,7 @@ mod tests {
             assert_eq!(memory.report(&alarm(&n.to_string(), true, n, None)), Verdict::New);
         }
         seqs(&mut memory, 5, &[1, 2, 3]);
-        assert_eq!(memory.devices[DEVICE.index()].ids.len(), IDS_MAX);
+        assert_eq!(memory.devices[DEVICE.index()].ids.as_ref().map(|ids| ids.len()), Some(IDS_MAX));
         let mut stored = Admission::restored(&Settings::default(), &memory.snapshot()).expect("reads back");
         assert_eq!(stored, memory);
         assert_eq!(stored.report(&alarm("99", true, 100, None)), Verdict::Repeated);

@@ -109,13 +109,9 @@ struct Base {
 /// The newest state at or before `at_most` that checkpoints give.
 fn base(journal: &dyn Journal, checkpoints: &dyn Checkpoints, at_most: Epoch) -> Result<Base, RestoreError> {
     let found = match memory(checkpoints, at_most)? {
-        Some((epoch, version, admission)) => {
-            roster_of(checkpoints, epoch)?.filter(|roster| roster.version() == version).map(|roster| Base {
-                epoch,
-                roster,
-                admission,
-            })
-        }
+        Some((epoch, version, admission)) => roster_of(checkpoints, epoch)?
+            .filter(|roster| roster.version() == version)
+            .map(|roster| Base { epoch, roster, admission }),
         None => None,
     };
     let base = match found {

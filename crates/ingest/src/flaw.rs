@@ -119,10 +119,14 @@ impl Flaw<'_> {
                             second alarm. Send an \"id\" of your own, the same in a repetition"
                 .to_owned(),
             Fault::IdTooLong => {
-                format!("the id has more than {ID_CHARS_MAX} characters and was shortened to {subject:?}: send a shorter one")
+                format!(
+                    "the id has more than {ID_CHARS_MAX} characters and was shortened to {subject:?}: send a shorter one"
+                )
             }
             Fault::NotUtf8 => "the text is not UTF-8 and was read with gaps: send UTF-8 (not GBK)".to_owned(),
-            _ => format!("{subject} cannot be used as it is; the rest of the message was taken. Send it as the contract shows"),
+            _ => format!(
+                "{subject} cannot be used as it is; the rest of the message was taken. Send it as the contract shows"
+            ),
         }
     }
 }

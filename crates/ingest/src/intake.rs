@@ -148,7 +148,11 @@ impl Intake {
         self.decoded = Decoded::new(&self.settings);
         if let Some(muted) = self.bug_brake.pass(message.received_ms) {
             let topic = message.topic.as_str();
-            tracing::error!(topic, muted, "ingest panicked on a message; it is in the quarantine, report it with its bytes");
+            tracing::error!(
+                topic,
+                muted,
+                "ingest panicked on a message; it is in the quarantine, report it with its bytes"
+            );
         }
         Reject::new(Fault::DecoderFailed, "this message met a bug of ours: it is kept and will be looked at")
     }

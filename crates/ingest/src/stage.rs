@@ -41,7 +41,9 @@ pub enum IngestError {
     Settings(#[from] SettingsError),
     #[error("the ingest thread could not be started: {0}")]
     Thread(#[from] std::io::Error),
-    #[error("the journal is at commit {journal} and the state given at {restored}: restore the state from this journal")]
+    #[error(
+        "the journal is at commit {journal} and the state given at {restored}: restore the state from this journal"
+    )]
     NotRestored { journal: Epoch, restored: Epoch },
     #[error("the journal refused a commit for good: {0}")]
     Journal(StoreError),
@@ -112,8 +114,8 @@ pub fn start(parts: Parts) -> Result<Ingest, IngestError> {
         return Err(IngestError::NotRestored { journal: journal.last_epoch(), restored: restored.epoch });
     }
     let (handle, internal) = IngestHandle::new(settings.submissions_queue);
-    let progress =
-        Arc::new(Progress { writable: AtomicBool::new(true), committed: AtomicU64::new(restored.epoch) });
+    let progress = Arc::new(Progress { writable: AtomicBool::new(true), committed: AtomicU64::new(restored.epoch) });
+    metrics::gauge!("fenghuo_ingest_journal_writable").set(1.0);
     let writer = Writer::start(checkpoints)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
     let stage = Stage {
@@ -208,7 +210,8 @@ impl Stage {
     fn draft(&mut self, gathered: &mut Gathered, tick: bool) -> Draft {
         let epoch = self.epoch + 1;
         let at_ms = self.clock.now_ms().max(self.at_ms);
-        let commit = Commit { epoch, at_ms, entries: Vec::new(), readings: Vec::with_capacity(gathered.readings_hint()) };
+        let commit =
+            Commit { epoch, at_ms, entries: Vec::new(), readings: Vec::with_capacity(gathered.readings_hint()) };
         let mut draft = Draft { commit, quarantined: Vec::new() };
         let mut others = Vec::new();
         for submitted in gathered.submitted.drain(..) {

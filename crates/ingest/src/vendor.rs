@@ -65,7 +65,10 @@ pub(crate) struct Limits {
 impl Decoded {
     /// Room for one message at a time.
     pub fn new(settings: &Settings) -> Decoded {
-        Decoded { limits: Limits { values_max: settings.values_per_message_max, exceeded: false }, ..Decoded::default() }
+        Decoded {
+            limits: Limits { values_max: settings.values_per_message_max, exceeded: false },
+            ..Decoded::default()
+        }
     }
 
     /// Forgets the last message and keeps its room.

@@ -7,7 +7,6 @@ use model::{Epoch, Evaluated, Journal, Ledger, Step};
 use store::Store;
 
 use crate::config::Config;
-use crate::serve::Laws;
 
 /// Differences told at most.
 const TOLD_MAX: usize = 20;
@@ -19,7 +18,6 @@ const PAGE: usize = 4096;
 /// # Errors
 /// When the two ledgers differ, when the journal does not begin at its first commit, or the store is in use.
 pub fn run(config: &Config) -> Result<()> {
-    let laws = Laws::read(&config.station)?;
     let kept = Arc::new(Store::open(&config.station.data, config.store.clone())?);
     if kept.first_epoch() > 1 {
         bail!("the journal begins with commit {}: what followed from the commits before cannot be replayed", kept.first_epoch());
@@ -27,7 +25,7 @@ pub fn run(config: &Config) -> Result<()> {
     let folder = config.station.data.with_extension("audit");
     let _ = std::fs::remove_dir_all(&folder);
     let fresh = Arc::new(Store::open(&folder, config.store.clone())?);
-    replay(&kept, &fresh, config, &laws)?;
+    replay(&kept, &fresh, config)?;
     let faults = compare(&*kept, &*fresh)?;
     drop(fresh);
     std::fs::remove_dir_all(&folder)?;
@@ -45,8 +43,8 @@ pub fn run(config: &Config) -> Result<()> {
 }
 
 /// Evaluator and desk from nothing. The fresh store gets the journal too: a ledger is never ahead of its journal.
-fn replay(kept: &Store, fresh: &Arc<Store>, config: &Config, laws: &Laws) -> Result<()> {
-    let mut desk = alerts::Desk::restore(alerts::Policy::parse(&laws.policy)?, &**fresh)?;
+fn replay(kept: &Store, fresh: &Arc<Store>, config: &Config) -> Result<()> {
+    let mut desk = alerts::Desk::restore(alerts::Policy::default(), &**fresh)?;
     let (judged, results) = std::sync::mpsc::sync_channel::<Evaluated>(64);
     let ledger = Arc::clone(fresh);
     let writer = std::thread::Builder::new().name("audit".to_owned()).spawn(move || -> Result<()> {
@@ -55,16 +53,13 @@ fn replay(kept: &Store, fresh: &Arc<Store>, config: &Config, laws: &Laws) -> Res
         }
         Ok(())
     })?;
-    let evaluator = evaluator::Evaluator::start(evaluator::Parts {
-        settings: config.evaluator.clone(),
-        rules: laws.rules.clone(),
-        restore: None,
-        checkpoints: Arc::clone(fresh) as _,
-        out: Box::new(move |evaluated| {
-            // the writer's own error is told below
-            let _ = judged.send(evaluated);
-        }),
-    })?;
+    let out = Box::new(move |evaluated| {
+        // the writer's own error is told below
+        let _ = judged.send(evaluated);
+    });
+    let rules = evaluator::Rules::default();
+    let checkpoints = Arc::clone(fresh) as Arc<dyn model::Checkpoints>;
+    let evaluator = evaluator::Evaluator::start(config.evaluator.clone(), rules, None, out, checkpoints)?;
     let mut roster = Arc::new(model::Roster::default());
     let last: Epoch = kept.applied();
     for commit in kept.read(1) {

@@ -1,6 +1,5 @@
 //! Configuration: one TOML file, read once. Each stage's settings stand in its own crate, with unit and default.
 
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -69,13 +68,6 @@ pub enum ConfigError {
     Unreadable { path: String, reason: std::io::Error },
     #[error("{path}: {reason}{suggestion}")]
     Invalid { path: String, reason: String, suggestion: String },
-}
-
-/// Addresses given on the command line, which win over the file.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Listen {
-    pub mqtt: Option<SocketAddr>,
-    pub http: Option<SocketAddr>,
 }
 
 impl Config {

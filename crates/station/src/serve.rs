@@ -51,12 +51,20 @@ impl Laws {
             None => Ok(default.to_owned()),
         };
         let laws = Laws {
-            rules: read(&station.rules, evaluator::DEFAULT_RULES)?,
+            rules: read(&station.rules, &evaluator::Rules::default().to_toml())?,
             policy: read(&station.policy, alerts::DEFAULT_POLICY)?,
         };
-        evaluator::Rules::parse(&laws.rules).context("the rules")?;
+        laws.parsed_rules()?;
         alerts::Policy::parse(&laws.policy).context("the ladder policy")?;
         Ok(laws)
+    }
+
+    /// The rules, ready for use.
+    ///
+    /// # Errors
+    /// A key that is not known, a value that makes no sense.
+    pub fn parsed_rules(&self) -> Result<evaluator::Rules> {
+        evaluator::Rules::parse(&self.rules).context("the rules")
     }
 }
 
@@ -93,7 +101,7 @@ async fn serve(config: Config) -> Result<()> {
     let rows = read_roster(&config.station.roster)?;
     let clock: Arc<dyn Clock> = Arc::new(WallClock);
 
-    let mut core = Core::start(&config, &laws)?;
+    let mut core = Core::start(&config)?;
     let view = Arc::clone(&core.view);
     let roster_now: RosterNow = Arc::new(move || view.roster());
     let gate = Arc::new(Gate::new(credentials, Arc::clone(&clock)));
@@ -278,15 +286,14 @@ pub struct Core {
 }
 
 impl Core {
-    fn start(config: &Config, laws: &Laws) -> Result<Core> {
+    fn start(config: &Config) -> Result<Core> {
         let store = Arc::new(Store::open(&config.station.data, config.store.clone())?);
         let restored = ingest::restore(&*store, &*store, &config.ingest)?;
-        let policy = alerts::Policy::parse(&laws.policy)?;
-        let desk = alerts::Desk::restore(policy, &*store)?;
+        let desk = alerts::Desk::restore(alerts::Policy::default(), &*store)?;
         // the evaluator begins where the ledger has everything that follows from what came before
         let checkpoint = store.newest(evaluator::STAGE, store.applied())?;
         let from = checkpoint.as_ref().map_or(0, |(epoch, _)| *epoch);
-        if from == 0 && store.last_epoch() > 0 && store.first_epoch() > 1 {
+        if from == 0 && store.first_epoch() > 1 {
             bail!("the journal begins with commit {} and there is no checkpoint to begin with: restore a backup", store.first_epoch());
         }
         let roster = ingest::roster_at(&*store, &*store, from)?;
@@ -300,16 +307,14 @@ impl Core {
             done: Arc::clone(&done),
         };
         let (to_desk, desk) = desk::start(desk, listeners)?;
-        let evaluator = Evaluator::start(evaluator::Parts {
-            settings: config.evaluator.clone(),
-            rules: laws.rules.clone(),
-            restore: checkpoint,
-            checkpoints: Arc::clone(&store) as _,
-            out: Box::new(move |evaluated| {
-                // a desk that is gone ends the process by its own guard
-                let _ = to_desk.send(evaluated);
-            }),
-        })?;
+        let out = Box::new(move |evaluated| {
+            // a desk that is gone ends the process by its own guard
+            let _ = to_desk.send(evaluated);
+        });
+        // nothing follows from the commits before the first one but by the journal: rules begin with the defaults
+        let rules = evaluator::Rules::default();
+        let evaluator = Evaluator::start(config.evaluator.clone(), rules, checkpoint, out, Arc::clone(&store) as _)
+            .context("starting the evaluator")?;
         replay(&store, &evaluator, from, roster)?;
         while done.load(Ordering::Acquire) < store.last_epoch() {
             std::thread::park_timeout(Duration::from_millis(1));

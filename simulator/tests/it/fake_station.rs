@@ -99,6 +99,7 @@ async fn serve(mut socket: TcpStream, mood: Mood, tx: mpsc::Sender<Seen>) {
                     return;
                 }
             }
+            8 => socket.write_all(&[0x90, 3, body[0], body[1], 1]).await.unwrap(),
             12 => socket.write_all(&[0xd0, 0]).await.unwrap(),
             14 => {
                 let _ = tx.send(Seen::Disconnect).await;

@@ -14,6 +14,7 @@ fn open(station: &FakeStation, counters: &Arc<Counters>) -> Link {
         name: "vendor-test".into(),
         secret: "secret".into(),
         will: Some(("fire/v1/v/d/state".into(), b"lost".to_vec())),
+        commands: None,
         loud: true,
     };
     Link::open(account, &Target { host: "127.0.0.1".into(), port: station.port }, counters.clone())

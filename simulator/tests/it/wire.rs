@@ -4,7 +4,7 @@ use prost::Message;
 use proto::v1;
 use simulator::{
     vendor::Encoding::{Json, Protobuf},
-    wire::{AlarmKind, EventKind, Kind, Quantity, Report, State, topic},
+    wire::{AlarmKind, EventKind, Kind, Order, Quantity, Report, State, topic},
 };
 
 fn json(report: &Report) -> String {
@@ -76,4 +76,18 @@ fn topics_and_keys() {
     }
     assert_eq!(Quantity::keys().split(", ").count(), 14);
     assert_eq!(Quantity::parse("smoke"), None);
+}
+
+#[test]
+fn commands_are_read_in_both_encodings() {
+    let topic = "fire/v1/yunyan/YY0000001/command";
+    let order = Order::parse(topic, br#"{"id":"c-7","command":"mute","args":null}"#).unwrap();
+    assert_eq!(
+        (order.vendor.as_str(), order.device.as_str(), order.id.as_str(), order.command.as_str()),
+        ("yunyan", "YY0000001", "c-7", "mute")
+    );
+    let protobuf = v1::Command { id: "c-7".into(), command: "mute".into(), args_json: String::new() };
+    assert_eq!(Order::parse(topic, &protobuf.encode_to_vec()), Some(order));
+    assert_eq!(Order::parse("fire/v1/yunyan/YY0000001/alarm", b"{}"), None);
+    assert_eq!(Order::parse(topic, b"{broken"), None);
 }

@@ -341,3 +341,30 @@ fn speed_changes_the_clock_and_not_the_city() {
     assert_eq!(time.city_ms(1_006_000), 1_060_000);
     assert_eq!(time.real_ms(1_060_000), 1_006_000);
 }
+
+#[test]
+fn devices_obey_once_at_once_or_when_they_wake() {
+    let atlas = atlas(300);
+    let mut world = world_of(&atlas, &Rates::QUIET, 1, Shard::ALL);
+    live(&mut world, 0, 61_000, |_, _, _| {});
+    let sleeper = world.devices.iter().position(|d| d.sleeps()).unwrap();
+    let awake = world.devices.iter().position(|d| d.class == Class::Electrical).unwrap();
+    let mut said = Vec::new();
+    for (device, command) in [(sleeper, "mute"), (awake, "self_test"), (awake, "self_test")] {
+        let topic = format!("fire/v1/{}/{}/command", world.devices[device].vendor, world.devices[device].name);
+        let payload = format!(r#"{{"id":"c-{device}","command":"{command}"}}"#);
+        world.command(&topic, payload.as_bytes(), START_MS + 61_000, &mut said);
+    }
+    assert!(
+        matches!(said[..], [(d, Output::Say(Report::Event { kind: EventKind::Test, .. }))] if d == awake),
+        "{said:?}"
+    );
+    let mut muted = 0;
+    live(&mut world, 62_000, 25 * HOUR_MS, |_, _, (device, output)| {
+        if let Output::Say(Report::Event { kind: EventKind::Muted, .. }) = output {
+            assert_eq!(*device, sleeper);
+            muted += 1;
+        }
+    });
+    assert_eq!(muted, 1);
+}

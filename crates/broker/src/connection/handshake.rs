@@ -29,12 +29,7 @@ pub(super) struct Admitted {
 }
 
 /// Lets the client in or not. What is to be said to it lies in the socket's `out` either way.
-pub(super) async fn enter(
-    hub: &Hub,
-    outlets: &Outlets,
-    link: &Arc<Link>,
-    socket: &mut Socket,
-) -> Option<Admitted> {
+pub(super) async fn enter(hub: &Hub, outlets: &Outlets, link: &Arc<Link>, socket: &mut Socket) -> Option<Admitted> {
     let deadline = Duration::from_millis(hub.settings.connect_deadline_ms);
     let packet = timeout(deadline, read_connect(hub, link, socket)).await;
     let packet = packet.unwrap_or(Err(Rejection::Silent("no CONNECT in time")));
@@ -136,8 +131,7 @@ fn admit(hub: &Hub, mut hello: Hello, link: &Arc<Link>) -> Result<Entry, Rejecti
         AttachError::ForeignClientId => reject(0x85, "client id belongs to somebody else"),
         AttachError::Full => reject(0x97, "too many sessions"),
     })?;
-    let keep_alive_is_news =
-        v5 && (hello.keep_alive_s == 0 || hello.keep_alive_s > settings.max_keep_alive_s);
+    let keep_alive_is_news = v5 && (hello.keep_alive_s == 0 || hello.keep_alive_s > settings.max_keep_alive_s);
     Ok(Entry {
         v5,
         attached,
@@ -188,12 +182,7 @@ async fn welcome(hub: &Hub, outlets: &Outlets, socket: &mut Socket, entry: Entry
     hub.meters.admitted.add(1);
     debug!(client = &*session.client_id, identity = &*session.identity, present, "client let in");
     let silence = Duration::from_millis(u64::from(entry.keep_alive_s) * 1_500); // MQTT-3.1.2-24
-    Admitted {
-        session,
-        grant: entry.grant,
-        v5: entry.v5,
-        silence_max: (entry.keep_alive_s > 0).then_some(silence),
-    }
+    Admitted { session, grant: entry.grant, v5: entry.v5, silence_max: (entry.keep_alive_s > 0).then_some(silence) }
 }
 
 fn turn_away(hub: &Hub, socket: &mut Socket, rejection: Rejection) {

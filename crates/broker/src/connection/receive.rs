@@ -74,15 +74,12 @@ impl Connection {
                 self.gather = true;
             }
             Packet::Subscribe { packet_id, filters } => {
-                let codes: Vec<u8> =
-                    filters.iter().map(|(filter, options)| self.subscribe(filter, *options)).collect();
+                let codes: Vec<u8> = filters.iter().map(|(filter, options)| self.subscribe(filter, *options)).collect();
                 self.socket.out.extend(encode::suback(self.v5, packet_id, &codes));
             }
             Packet::Unsubscribe { packet_id, filters } => {
-                let existed: Vec<bool> = filters
-                    .iter()
-                    .map(|filter| self.hub.registry.unsubscribe(&self.session, filter))
-                    .collect();
+                let existed: Vec<bool> =
+                    filters.iter().map(|filter| self.hub.registry.unsubscribe(&self.session, filter)).collect();
                 self.socket.out.extend(encode::unsuback(self.v5, packet_id, &existed));
             }
             Packet::Disconnect { reason, session_expiry_s } => {
@@ -131,12 +128,7 @@ impl Connection {
         End { cause, code: 0, what: "goodbye" }
     }
 
-    fn publish(
-        &mut self,
-        publish: Publish,
-        received_ms: u64,
-        sorted: &mut Sorted,
-    ) -> Result<(), End> {
+    fn publish(&mut self, publish: Publish, received_ms: u64, sorted: &mut Sorted) -> Result<(), End> {
         if publish.qos == 2 {
             return Err(Fault { code: 0x9B, what: "QoS 2 is not offered" }.into());
         }
@@ -237,9 +229,7 @@ impl Connection {
             Lane::Urgent => (&self.hub.meters.publishes_urgent, &mut self.urgent),
             Lane::Normal => (&self.hub.meters.publishes_normal, &mut self.normal),
         };
-        let Some(batch) =
-            waiting.offer(self.outlets.lane(lane), batch).map_err(|_| CONSUMER_GONE)?
-        else {
+        let Some(batch) = waiting.offer(self.outlets.lane(lane), batch).map_err(|_| CONSUMER_GONE)? else {
             tally.add(count);
             return Ok(());
         };

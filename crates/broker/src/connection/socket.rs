@@ -123,10 +123,6 @@ impl Socket {
     }
 }
 
-fn poll_read_buf(
-    stream: &mut TcpStream,
-    buffer: &mut BytesMut,
-    cx: &mut Context<'_>,
-) -> Poll<io::Result<usize>> {
+fn poll_read_buf(stream: &mut TcpStream, buffer: &mut BytesMut, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
     pin!(stream.read_buf(buffer)).poll(cx)
 }

@@ -29,11 +29,7 @@ impl Waiting {
     }
 
     /// Hands a batch over, or gives it back if it has to wait.
-    pub(super) fn offer(
-        &self,
-        lane: &mpsc::Sender<Inbound>,
-        batch: Inbound,
-    ) -> Result<Option<Inbound>, Gone> {
+    pub(super) fn offer(&self, lane: &mpsc::Sender<Inbound>, batch: Inbound) -> Result<Option<Inbound>, Gone> {
         if !self.queue.is_empty() {
             return Ok(Some(batch)); // those before it go first
         }
@@ -52,14 +48,9 @@ impl Waiting {
     }
 
     /// Hands over what there is room for.
-    pub(super) fn poll(
-        &mut self,
-        lane: &mpsc::Sender<Inbound>,
-        cx: &mut Context<'_>,
-    ) -> Result<(), Gone> {
+    pub(super) fn poll(&mut self, lane: &mpsc::Sender<Inbound>, cx: &mut Context<'_>) -> Result<(), Gone> {
         while let Some(batch) = self.queue.pop_front() {
-            let turn =
-                self.turn.get_or_insert_with(|| Box::pin(lane.clone().reserve_owned()));
+            let turn = self.turn.get_or_insert_with(|| Box::pin(lane.clone().reserve_owned()));
             match turn.as_mut().poll(cx) {
                 Poll::Ready(Ok(permit)) => {
                     self.turn = None;

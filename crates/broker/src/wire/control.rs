@@ -14,22 +14,29 @@ use super::publish::{self, Publish};
 #[derive(Debug)]
 pub(crate) enum Packet {
     Publish(Publish),
-    Puback { packet_id: u16, accepted: bool },
-    Subscribe { packet_id: u16, filters: Vec<(String, u8)> },
-    Unsubscribe { packet_id: u16, filters: Vec<String> },
+    Puback {
+        packet_id: u16,
+        accepted: bool,
+    },
+    Subscribe {
+        packet_id: u16,
+        filters: Vec<(String, u8)>,
+    },
+    Unsubscribe {
+        packet_id: u16,
+        filters: Vec<String>,
+    },
     Pingreq,
     /// Reason code and, from v5 clients, a new session expiry in seconds.
-    Disconnect { reason: u8, session_expiry_s: Option<u32> },
+    Disconnect {
+        reason: u8,
+        session_expiry_s: Option<u32>,
+    },
 }
 
 /// Decodes the packet whose fixed header began with `first` and whose body lies at `range` in
 /// `buffer`.
-pub(crate) fn decode(
-    first: u8,
-    buffer: &Bytes,
-    range: Range<usize>,
-    v5: bool,
-) -> Result<Packet, Fault> {
+pub(crate) fn decode(first: u8, buffer: &Bytes, range: Range<usize>, v5: bool) -> Result<Packet, Fault> {
     if first >> 4 == 3 {
         return publish::parse(first, buffer, range, v5).map(Packet::Publish);
     }

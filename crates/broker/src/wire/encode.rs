@@ -2,13 +2,12 @@
 //! `mqtt-protocol-core`.
 
 use mqtt_protocol_core::mqtt::packet::{
-    AssignedClientIdentifier, MaximumPacketSize, MaximumQos, Properties, Property, ReasonString,
-    ReceiveMaximum, ServerKeepAlive, SessionExpiryInterval, SharedSubscriptionAvailable,
-    SubscriptionIdentifierAvailable, TopicAliasMaximum, v3_1_1, v5_0,
+    AssignedClientIdentifier, MaximumPacketSize, MaximumQos, Properties, Property, ReasonString, ReceiveMaximum,
+    ServerKeepAlive, SessionExpiryInterval, SharedSubscriptionAvailable, SubscriptionIdentifierAvailable,
+    TopicAliasMaximum, v3_1_1, v5_0,
 };
 use mqtt_protocol_core::mqtt::result_code::{
-    ConnectReasonCode, ConnectReturnCode, DisconnectReasonCode, SubackReasonCode, SubackReturnCode,
-    UnsubackReasonCode,
+    ConnectReasonCode, ConnectReturnCode, DisconnectReasonCode, SubackReasonCode, SubackReturnCode, UnsubackReasonCode,
 };
 
 use crate::outbound::Parcel;
@@ -129,12 +128,8 @@ pub(crate) fn connack_v5(welcome: Welcome) -> Vec<u8> {
         Property::ReceiveMaximum(ReceiveMaximum::new(welcome.receive_maximum).expect(BUILDS)),
         Property::MaximumQos(MaximumQos::new(1).expect(BUILDS)),
         Property::MaximumPacketSize(MaximumPacketSize::new(packet_limit).expect(BUILDS)),
-        Property::TopicAliasMaximum(
-            TopicAliasMaximum::new(welcome.topic_alias_maximum).expect(BUILDS),
-        ),
-        Property::SubscriptionIdentifierAvailable(
-            SubscriptionIdentifierAvailable::new(0).expect(BUILDS),
-        ),
+        Property::TopicAliasMaximum(TopicAliasMaximum::new(welcome.topic_alias_maximum).expect(BUILDS)),
+        Property::SubscriptionIdentifierAvailable(SubscriptionIdentifierAvailable::new(0).expect(BUILDS)),
         Property::SharedSubscriptionAvailable(SharedSubscriptionAvailable::new(0).expect(BUILDS)),
     ];
     if let Some(seconds) = welcome.session_expiry_s {
@@ -179,12 +174,7 @@ pub(crate) fn connack_refused(v5: bool, code: u8, what: &str) -> Vec<u8> {
         0x87 | 0x8A | 0x90 => ConnectReturnCode::NotAuthorized,
         _ => return Vec::new(),
     };
-    v3_1_1::Connack::builder()
-        .session_present(false)
-        .return_code(code)
-        .build()
-        .expect(BUILDS)
-        .to_continuous_buffer()
+    v3_1_1::Connack::builder().session_present(false).return_code(code).build().expect(BUILDS).to_continuous_buffer()
 }
 
 /// SUBACK; `codes` are MQTT 5 reason codes, of which v3.1.1 sees only success or failure.
@@ -227,8 +217,7 @@ pub(crate) fn unsuback(v5: bool, packet_id: u16, existed: &[bool]) -> Vec<u8> {
 
 /// DISCONNECT to a v5 client. With an empty property list, which some clients insist on.
 pub(crate) fn disconnect(code: u8) -> Vec<u8> {
-    let reason =
-        DisconnectReasonCode::try_from(code).unwrap_or(DisconnectReasonCode::UnspecifiedError);
+    let reason = DisconnectReasonCode::try_from(code).unwrap_or(DisconnectReasonCode::UnspecifiedError);
     vec![0xE0, 2, reason as u8, 0]
 }
 
@@ -247,11 +236,8 @@ mod tests {
         {
             let content_type: Option<Box<str>> =
                 content_type.map(|text: &str| text.repeat(if payload == 300 { 200 } else { 1 }).into());
-            let parcel = Parcel {
-                topic: "people/张三/inbox".into(),
-                payload: Bytes::from(vec![7; payload]),
-                content_type,
-            };
+            let parcel =
+                Parcel { topic: "people/张三/inbox".into(), payload: Bytes::from(vec![7; payload]), content_type };
             for (v5, qos) in [(true, 1), (true, 0), (false, 1), (false, 0)] {
                 let mut out = Vec::new();
                 super::publish(&mut out, &parcel, Sending { qos, packet_id: 77, dup: qos > 0, v5 });

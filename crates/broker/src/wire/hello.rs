@@ -161,8 +161,7 @@ fn from_v5(packet: &v5_0::Connect) -> Result<Hello, Rejection> {
 }
 
 fn will(v5: bool, topic: &str, payload: Option<&[u8]>, qos: u8) -> Result<Will, Rejection> {
-    let topic = Topic::new(topic)
-        .map_err(|_| Rejection::Connack { v5, code: 0x90, what: "will topic not valid" })?;
+    let topic = Topic::new(topic).map_err(|_| Rejection::Connack { v5, code: 0x90, what: "will topic not valid" })?;
     let payload = Bytes::copy_from_slice(payload.unwrap_or_default());
     Ok(Will { topic, payload, qos, retain: false, content_type: None, delay_s: 0 })
 }

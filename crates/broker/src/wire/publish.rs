@@ -108,8 +108,7 @@ impl<'a> Cursor<'a> {
 
     fn text(&mut self) -> Result<&'a str, Fault> {
         let (from, to) = self.block()?;
-        let text = std::str::from_utf8(&self.bytes[from..to])
-            .map_err(|_| Fault::malformed("text is not UTF-8"))?;
+        let text = std::str::from_utf8(&self.bytes[from..to]).map_err(|_| Fault::malformed("text is not UTF-8"))?;
         if text.contains('\0') {
             return Err(Fault::malformed("text contains NUL"));
         }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use broker::{Broker, Outcome};
 use bytes::Bytes;
-use rumqttc::{v5, AsyncClient, Event, MqttOptions, Packet, QoS};
+use rumqttc::{AsyncClient, Event, MqttOptions, Packet, QoS, v5};
 
 use crate::support::{PATIENCE, payloads, settings, start, start_accepting, within};
 
@@ -62,10 +62,8 @@ async fn rumqttc_v4_publishes_and_subscribes() {
 async fn rumqttc_v5_publishes_with_content_type_and_sees_reasons() {
     let (broker, mut inlets) = start(settings()).await;
     let (client, mut events) = v5::AsyncClient::new(options_v5(&broker, "v5", "dev"), 100);
-    let properties = v5::mqttbytes::v5::PublishProperties {
-        content_type: Some("application/json".into()),
-        ..Default::default()
-    };
+    let properties =
+        v5::mqttbytes::v5::PublishProperties { content_type: Some("application/json".into()), ..Default::default() };
     let qos = v5::mqttbytes::QoS::AtLeastOnce;
     client.publish_with_properties("up/dev/层", qos, false, "{}", properties).await.unwrap();
     client.publish("up/other/x", qos, false, "no").await.unwrap();

@@ -8,9 +8,7 @@ use broker::{Broker, Outcome, Settings};
 use bytes::Bytes;
 use tokio::net::TcpSocket;
 
-use crate::support::{
-    Connect, PATIENCE, Raw, packet, puback, settings, start_accepting, subscribe, until, within,
-};
+use crate::support::{Connect, PATIENCE, Raw, packet, puback, settings, start_accepting, subscribe, until, within};
 
 async fn subscriber(broker: &Broker, connect: &Connect, filter: &str, qos: u8) -> Raw {
     let mut raw = Raw::login(broker, &connect.bytes()).await;
@@ -112,12 +110,8 @@ async fn the_clients_window_and_packet_size_are_respected() {
 
 #[tokio::test]
 async fn a_slow_reader_is_cut_off_when_its_queue_is_full() {
-    let settings = Settings {
-        outbound_queue_messages: 50,
-        write_deadline_ms: 60_000,
-        packet_limit_bytes: 1 << 20,
-        ..settings()
-    };
+    let settings =
+        Settings { outbound_queue_messages: 50, write_deadline_ms: 60_000, packet_limit_bytes: 1 << 20, ..settings() };
     let broker = start_accepting(settings).await;
     let _slow = never_takes(&broker).await;
     let mut quick = subscriber(&broker, &Connect::v3("q", "a"), "down/a/x", 0).await;

@@ -5,8 +5,7 @@ use std::time::{Duration, Instant};
 use broker::{Broker, DownCause, Settings};
 
 use crate::support::{
-    Connect, Raw, is_puback, next_down, next_up, packet, publish, settings, start, start_accepting,
-    until, within,
+    Connect, Raw, is_puback, next_down, next_up, packet, publish, settings, start, start_accepting, until, within,
 };
 
 /// Another client is served as if nothing had happened.

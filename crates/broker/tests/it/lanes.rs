@@ -3,8 +3,7 @@
 use broker::{DownCause, Reason, Settings};
 
 use crate::support::{
-    ACCEPT, Connect, Raw, is_puback, next_down, next_up, packet, payloads, publish, settings, start,
-    until, within,
+    ACCEPT, Connect, Raw, is_puback, next_down, next_up, packet, payloads, publish, settings, start, until, within,
 };
 
 #[tokio::test]
@@ -21,12 +20,7 @@ async fn a_puback_waits_for_the_consumer_and_carries_its_reason() {
     let batch = within(inlets.normal.recv()).await.unwrap();
     assert_eq!(payloads(&batch), ["one", "two", "three", "four"], "one read, one batch");
     raw.ping().await; // answered although no PUBACK has left
-    batch.ack.complete(&[
-        Reason::Success,
-        Reason::Success,
-        Reason::PayloadFormatInvalid,
-        Reason::QuotaExceeded,
-    ]);
+    batch.ack.complete(&[Reason::Success, Reason::Success, Reason::PayloadFormatInvalid, Reason::QuotaExceeded]);
     assert_eq!(raw.packet().await.body[..], [0, 11]);
     assert_eq!(raw.packet().await.body[..], [0, 12, 0x99]);
     assert_eq!(raw.packet().await.body[..], [0, 13, 0x97]);
@@ -108,11 +102,8 @@ async fn packets_sent_along_with_connect_are_taken_in() {
     let (broker, mut inlets) = start(settings()).await;
     let mut raw = Raw::open(&broker).await;
     let last = publish(true, "up/dev/x", 2, b"second");
-    let bytes = [
-        Connect::v5("c", "dev").bytes(),
-        publish(true, "up/dev/x", 1, b"first"),
-        last[..last.len() - 3].to_vec(),
-    ];
+    let bytes =
+        [Connect::v5("c", "dev").bytes(), publish(true, "up/dev/x", 1, b"first"), last[..last.len() - 3].to_vec()];
     raw.send(&bytes.concat()).await;
     let batch = within(inlets.normal.recv()).await.unwrap();
     assert_eq!(payloads(&batch), ["first"]);

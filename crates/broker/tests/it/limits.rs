@@ -5,9 +5,7 @@ use std::process::Command;
 
 use broker::Settings;
 
-use crate::support::{
-    Connect, Raw, is_puback, publish, settings, start_accepting, until, within,
-};
+use crate::support::{Connect, Raw, is_puback, publish, settings, start_accepting, until, within};
 
 #[tokio::test]
 async fn one_connection_too_many_is_closed_at_once_and_room_is_used_again() {

@@ -73,10 +73,8 @@ async fn foreign_filters_are_refused_one_by_one() {
         ("down/dev/#/x", 1),
         ("", 1),
     ];
-    let expected = [
-        (true, vec![1u8, 1, 0x87, 0x87, 0x9E, 0x8F, 0x8F]),
-        (false, vec![1, 1, 0x80, 0x80, 0x80, 0x80, 0x80]),
-    ];
+    let expected =
+        [(true, vec![1u8, 1, 0x87, 0x87, 0x9E, 0x8F, 0x8F]), (false, vec![1, 1, 0x80, 0x80, 0x80, 0x80, 0x80])];
     for (v5, codes) in expected {
         let mut raw = Raw::login(&broker, &Connect { v5, ..Connect::v3("c", "dev") }.bytes()).await;
         raw.send(&subscribe(v5, 7, &filters)).await;

@@ -6,8 +6,8 @@ use broker::{DownCause, Outcome, SessionEvent, Settings};
 use bytes::Bytes;
 
 use crate::support::{
-    Connect, PATIENCE, Raw, next_down, next_up, packet, puback, settings, start, start_accepting,
-    subscribe, until, within,
+    Connect, PATIENCE, Raw, next_down, next_up, packet, puback, settings, start, start_accepting, subscribe, until,
+    within,
 };
 
 #[tokio::test]
@@ -79,8 +79,7 @@ async fn a_session_keeps_subscriptions_and_messages_while_its_client_is_away() {
     }
     raw.ping().await;
     // A clean start forgets it all.
-    let (mut raw, connack) =
-        Raw::login_with_connack(&broker, &Connect { clean: true, ..connect }.bytes()).await;
+    let (mut raw, connack) = Raw::login_with_connack(&broker, &Connect { clean: true, ..connect }.bytes()).await;
     assert_eq!(connack.body[0], 0);
     let outcome = broker.publish("down/a/x", Bytes::new(), 1, None, PATIENCE).await;
     assert_eq!(outcome, Outcome::NoSubscriber);

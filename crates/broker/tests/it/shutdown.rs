@@ -5,9 +5,7 @@ use std::time::Duration;
 use broker::{DownCause, SessionEvent, Settings};
 use tokio::net::TcpStream;
 
-use crate::support::{
-    Connect, Raw, is_puback, next_down, next_up, packet, publish, settings, start, until, within,
-};
+use crate::support::{Connect, Raw, is_puback, next_down, next_up, packet, publish, settings, start, until, within};
 
 #[tokio::test]
 async fn what_was_taken_in_is_acknowledged_before_the_end() {
@@ -16,8 +14,7 @@ async fn what_was_taken_in_is_acknowledged_before_the_end() {
     let mut v3 = Raw::login(&broker, &Connect::v3("3", "dev").bytes()).await;
     let mut idle = Raw::login(&broker, &Connect::v5("i", "dev").bytes()).await;
     let mut half_open = Raw::open(&broker).await;
-    v5.send(&[publish(true, "up/dev/a", 1, b"a"), publish(true, "up/dev/urgent", 2, b"b")].concat())
-        .await;
+    v5.send(&[publish(true, "up/dev/a", 1, b"a"), publish(true, "up/dev/urgent", 2, b"b")].concat()).await;
     v3.send(&publish(false, "up/dev/a", 3, b"c")).await;
     let batches = [
         within(inlets.normal.recv()).await.unwrap(),

@@ -6,10 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use broker::{
-    Access, Broker, Grant, Inbound, Inlets, Lane, Reason, Refusal, SessionEvent, Settings,
-    TopicFilter,
-};
+use broker::{Access, Broker, Grant, Inbound, Inlets, Lane, Reason, Refusal, SessionEvent, Settings, TopicFilter};
 use bytes::Bytes;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;

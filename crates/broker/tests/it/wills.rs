@@ -89,12 +89,9 @@ async fn a_will_with_a_delay_waits_and_is_taken_back_by_a_return() {
 #[tokio::test]
 async fn a_will_needs_the_permission_to_publish_it() {
     let (broker, _inlets) = start(settings()).await;
-    for (v5, topic, code) in [
-        (true, "up/other/state", 0x87),
-        (false, "up/other/state", 5),
-        (true, "$SYS/x", 0x87),
-        (true, "up/dev/#", 0x90),
-    ] {
+    for (v5, topic, code) in
+        [(true, "up/other/state", 0x87), (false, "up/other/state", 5), (true, "$SYS/x", 0x87), (true, "up/dev/#", 0x90)]
+    {
         let will = Some((topic, "x", Vec::new()));
         let mut raw = Raw::open(&broker).await;
         raw.send(&Connect { will, v5, ..Connect::v3("c", "dev") }.bytes()).await;

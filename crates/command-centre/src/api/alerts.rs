@@ -75,7 +75,8 @@ pub(crate) async fn list(
             // the cursor first: the list then holds everything up to it, perhaps more
             let (cursor, roster) = (view.cursor(), view.roster());
             let scan_max = settings.scan_max;
-            let (alerts, next) = shared.read(move |ledger| page_of_all(ledger, region, before, limit, scan_max)).await?;
+            let (alerts, next) =
+                shared.read(move |ledger| page_of_all(ledger, region, before, limit, scan_max)).await?;
             (cursor, roster, Heads::of(&alerts), next)
         }
     };

@@ -136,7 +136,8 @@ pub(crate) async fn feed(
     let permit = Arc::clone(&shared.consumers).try_acquire_owned().map_err(|error| match error {
         TryAcquireError::NoPermits | TryAcquireError::Closed => {
             tracing::warn!("a feed consumer was refused: feed_consumers_max follow already");
-            let detail = "this station has as many feed consumers as it is set to take; try again, or raise command_centre.feed_consumers_max";
+            let detail = "this station has as many feed consumers as it is set to take; try again, or raise \
+                          http.feed_consumers_max";
             Problem::new(Kind::Unavailable, detail).header(header::RETRY_AFTER, HeaderValue::from_static("5"))
         }
     })?;

@@ -22,7 +22,13 @@ use crate::view::Colours;
 /// Geometries of one roster, by scope.
 pub(crate) struct GeometryCache {
     limit: usize,
-    kept: Mutex<(Epoch, FxHashMap<Option<RegionCode>, Arc<Geometry>>)>,
+    kept: Mutex<Kept>,
+}
+
+#[derive(Default)]
+struct Kept {
+    roster: Epoch,
+    by_scope: FxHashMap<Option<RegionCode>, Arc<Geometry>>,
 }
 
 struct Geometry {
@@ -89,15 +95,18 @@ async fn find_or_make(shared: &Shared, caller: &Caller) -> Result<Arc<Geometry>,
     // held while one is made, so that a hundred screens that load after a restart have it made once
     let mut kept = shared.geometry.kept.lock().await;
     let roster = shared.parts.view.roster();
-    if kept.0 != roster.version() || kept.1.len() >= shared.geometry.limit && !kept.1.contains_key(&caller.scope) {
-        *kept = (roster.version(), FxHashMap::default());
+    if kept.roster != roster.version() {
+        *kept = Kept { roster: roster.version(), by_scope: FxHashMap::default() };
     }
-    if let Some(geometry) = kept.1.get(&caller.scope) {
+    if let Some(geometry) = kept.by_scope.get(&caller.scope) {
         return Ok(Arc::clone(geometry));
+    }
+    if kept.by_scope.len() >= shared.geometry.limit {
+        kept.by_scope.clear();
     }
     let asked_by = caller.clone();
     let geometry = shared.read(move |_| Ok(Arc::new(make(&roster, &asked_by)))).await?;
-    kept.1.insert(caller.scope, Arc::clone(&geometry));
+    kept.by_scope.insert(caller.scope, Arc::clone(&geometry));
     Ok(geometry)
 }
 
@@ -112,8 +121,11 @@ fn make(roster: &Roster, caller: &Caller) -> Geometry {
     let grids: Vec<RegionCode> = seen.clone().filter(|code| code.level() == Level::Grid).collect();
     let place: FxHashMap<RegionCode, i32> = grids.iter().copied().zip(0..).collect();
     let count = roster.units().len();
-    let mut units =
-        UnitColumns { code: Vec::with_capacity(count), name: Vec::with_capacity(count), grid: Vec::with_capacity(count) };
+    let mut units = UnitColumns {
+        code: Vec::with_capacity(count),
+        name: Vec::with_capacity(count),
+        grid: Vec::with_capacity(count),
+    };
     for slot in roster.units() {
         let grid = place.get(&slot.row.grid).filter(|_| slot.current);
         units.code.push(grid.map_or("", |_| &slot.row.code));

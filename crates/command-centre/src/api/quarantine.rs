@@ -58,10 +58,7 @@ impl Item {
 }
 
 /// `GET /api/v1/quarantine`, newest first.
-pub(crate) async fn list(
-    State(shared): State<Arc<Shared>>,
-    Params(asked): Params<Asked>,
-) -> Result<Response, Problem> {
+pub(crate) async fn list(State(shared): State<Arc<Shared>>, Params(asked): Params<Asked>) -> Result<Response, Problem> {
     let settings = &shared.parts.settings;
     let limit = page_limit(asked.limit, settings.page_default, settings.page_max)?;
     let scan_max = settings.scan_max;

@@ -133,7 +133,8 @@ fn bearer(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let Some(value) = headers.get(header::AUTHORIZATION) else { return Ok(None) };
     // a token's name may be Chinese, which a header carries as UTF-8 bytes
     let value = std::str::from_utf8(value.as_bytes()).ok();
-    let token = value.and_then(|value| value.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+    let token =
+        value.and_then(|value| value.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
     match token {
         Some((_, token)) => Ok(Some(token.trim().to_owned())),
         None => Err(Problem::new(Kind::Unauthenticated, "the Authorization header must be: Bearer <token>")),
@@ -161,7 +162,8 @@ fn origin(headers: &HeaderMap) -> Origin {
         return if site == "same-origin" { Origin::Own } else { Origin::Foreign };
     }
     let Some(origin) = headers.get(header::ORIGIN) else { return Origin::Untold };
-    let authority = origin.to_str().ok().and_then(|text| text.parse::<Uri>().ok()?.authority().map(ToString::to_string));
+    let authority =
+        origin.to_str().ok().and_then(|text| text.parse::<Uri>().ok()?.authority().map(ToString::to_string));
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
     if authority.is_some() && authority.as_deref() == host { Origin::Own } else { Origin::Foreign }
 }
@@ -171,7 +173,8 @@ fn guard_cookie(method: &Method, headers: &HeaderMap) -> Result<(), Problem> {
         return Ok(());
     }
     if origin(headers) != Origin::Own {
-        let detail = "what a session cookie changes must come from the station's own page; scripts use Authorization: Bearer <token>";
+        let detail = "what a session cookie changes must come from the station's own page; scripts use Authorization: \
+                      Bearer <token>";
         return Err(Problem::new(Kind::CrossSite, detail));
     }
     if !is_json(headers) {
@@ -185,9 +188,8 @@ mod tests {
     use super::*;
 
     fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
-        let pairs = pairs.iter().map(|(name, value)| {
-            (header::HeaderName::from_static(name), HeaderValue::from_static(value))
-        });
+        let pairs =
+            pairs.iter().map(|(name, value)| (header::HeaderName::from_static(name), HeaderValue::from_static(value)));
         pairs.collect()
     }
 

@@ -131,7 +131,8 @@ pub(crate) async fn one(
     };
     let (status, alerts) =
         shared.read(move |ledger| Ok((ledger.unit(id)?, ledger.alerts_of_unit(id, ALERTS_OF_UNIT)?))).await?;
-    Ok(Json(detail(&shared, &roster, id, unit, status.as_ref(), &Heads::of(alerts.iter().map(Borrowed)))).into_response())
+    Ok(Json(detail(&shared, &roster, id, unit, status.as_ref(), &Heads::of(alerts.iter().map(Borrowed))))
+        .into_response())
 }
 
 /// Lets a plain alert stand where a shared one may.

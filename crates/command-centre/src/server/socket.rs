@@ -32,7 +32,10 @@ impl Socket {
         ready!(self.waiting.get_or_insert_with(|| Box::pin(sleep(deadline))).as_mut().poll(context));
         self.waiting = None;
         metrics::counter!("fenghuo_command_centre_sockets_cut_total").increment(1);
-        tracing::warn!(deadline_ms = deadline.as_millis(), "a reader that took nothing was cut; it may resume at its cursor");
+        tracing::warn!(
+            deadline_ms = deadline.as_millis(),
+            "a reader that took nothing was cut; it may resume at its cursor"
+        );
         Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the reader took nothing within the write deadline")))
     }
 }

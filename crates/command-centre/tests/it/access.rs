@@ -30,7 +30,8 @@ async fn every_route_wants_a_token_with_its_role() {
         for (token, has) in [(VIEWER, Role::Viewer), (OPERATOR, Role::Operator)] {
             if has < role {
                 let bearer = format!("Bearer {token}");
-                let problem = station.ask(method.clone(), &path, &[("authorization", &bearer)], None).await.problem(403);
+                let problem =
+                    station.ask(method.clone(), &path, &[("authorization", &bearer)], None).await.problem(403);
                 assert!(problem["detail"].as_str().unwrap().contains(role.word()));
             }
         }
@@ -82,7 +83,9 @@ async fn a_scope_limits_every_answer() {
     assert_eq!(city["open_alerts"], 1);
     assert_eq!(city["children"].as_array().unwrap().len(), 1);
 
-    for path in ["regions/331083002", "bootstrap?region=331083002", "alerts?region=331083002001", "feed?region=331083002"] {
+    for path in
+        ["regions/331083002", "bootstrap?region=331083002", "alerts?region=331083002001", "feed?region=331083002"]
+    {
         let problem = station.get(LOCAL, &format!("/api/v1/{path}")).await.problem(403);
         assert!(problem["detail"].as_str().unwrap().contains(TOWNSHIP), "{path}");
     }

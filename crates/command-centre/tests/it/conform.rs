@@ -14,7 +14,8 @@ pub static DOCUMENT: LazyLock<Value> = LazyLock::new(|| serde_json::from_str(com
 pub fn template_of(path: &str) -> Option<&'static str> {
     let paths = DOCUMENT["paths"].as_object().unwrap();
     // a path without parameters wins over one with
-    let mut fitting: Vec<&str> = paths.keys().map(String::as_str).filter(|template| is_instance(template, path)).collect();
+    let mut fitting: Vec<&str> =
+        paths.keys().map(String::as_str).filter(|template| is_instance(template, path)).collect();
     fitting.sort_by_key(|template| template.matches('{').count());
     fitting.first().copied()
 }
@@ -85,7 +86,8 @@ fn judge(schema: &Value, value: &Value, at: &str, faults: &mut Vec<String>) {
                 faults.push(format!("{at}: {value} is below {rule}"));
             }
             "required" => {
-                let missing = rule.as_array().unwrap().iter().filter(|name| value.get(name.as_str().unwrap()).is_none());
+                let missing =
+                    rule.as_array().unwrap().iter().filter(|name| value.get(name.as_str().unwrap()).is_none());
                 faults.extend(missing.map(|name| format!("{at}: {name} is missing")));
             }
             "properties" => {
@@ -119,8 +121,16 @@ fn judge(schema: &Value, value: &Value, at: &str, faults: &mut Vec<String>) {
                     faults.push(format!("{at}: {value} is neither a code nor an id"));
                 }
             }
-            "type" | "enum" | "minimum" | "description" | "default" | "maximum" | "minLength" | "maxLength"
-            | "additionalProperties" | "example" => {}
+            "type"
+            | "enum"
+            | "minimum"
+            | "description"
+            | "default"
+            | "maximum"
+            | "minLength"
+            | "maxLength"
+            | "additionalProperties"
+            | "example" => {}
             unknown => panic!("the checker does not know {unknown}, used at {at}"),
         }
     }

@@ -119,8 +119,15 @@ impl Desk {
         let device = self.roster.devices_of(unit).first().copied();
         let at_ms = START_MS + epoch;
         let words = Words { zh: "烟雾浓度 0.18 dB/m".into(), en: "smoke 0.18 dB/m".into() };
-        let evidence =
-            Evidence { at_ms, epoch, rule: "smoke".into(), device, colour: Colour::Red, words, alarm: Some("a-1".into()) };
+        let evidence = Evidence {
+            at_ms,
+            epoch,
+            rule: "smoke".into(),
+            device,
+            colour: Colour::Red,
+            words,
+            alarm: Some("a-1".into()),
+        };
         Alert {
             id: AlertId { epoch, unit, family: Family::Fire },
             colour: Colour::Red,
@@ -161,7 +168,12 @@ impl Desk {
                 books.batch.regions.push(RegionStatus { region, counts });
             }
             let since_ms = START_MS + books.epoch;
-            books.batch.units.push(Arc::new(UnitStatus { unit, colour, since_ms, reasons: self.reasons(unit, colour) }));
+            books.batch.units.push(Arc::new(UnitStatus {
+                unit,
+                colour,
+                since_ms,
+                reasons: self.reasons(unit, colour),
+            }));
             if before != Some(colour) {
                 books.event(FeedKind::UnitColour, grid, None, Some(UnitColour { unit, colour, since_ms }));
             }

@@ -1,5 +1,7 @@
 //! The stream: resuming, old and future cursors, slow readers, limits, the end.
 
+use std::sync::Arc;
+
 use model::Colour;
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -38,7 +40,9 @@ async fn a_consumer_resumes_without_gap_or_doubling() {
     let station = Station::start_with(|settings| settings.feed_ring_events = 10).await;
     paint_many(&station, 100);
     // from the ledger over into the ring; the header wins over the parameter
-    for (query, last, expected) in [("?after=0", None, 1), ("?after=95", None, 96), ("?after=3", Some(50), 51), ("", Some(99), 100)] {
+    for (query, last, expected) in
+        [("?after=0", None, 1), ("?after=95", None, 96), ("?after=3", Some(50), 51), ("", Some(99), 100)]
+    {
         let mut follower = station.follow(VIEWER, query, last).await;
         for id in expected..=100 {
             assert_eq!(follower.event().await.id, id, "{query} {last:?}");
@@ -119,12 +123,14 @@ async fn a_quiet_feed_beats_with_its_cursor() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reader_that_takes_nothing_is_cut_and_holds_up_nobody() {
     const EVENTS: u64 = 20_000;
-    let station = Station::start_with(|settings| {
-        settings.send_buffer_bytes = 16 * 1024;
-        settings.feed_write_deadline_ms = 300;
-        settings.feed_consumers_max = 2;
-    })
-    .await;
+    let station = Arc::new(
+        Station::start_with(|settings| {
+            settings.send_buffer_bytes = 16 * 1024;
+            settings.feed_write_deadline_ms = 1000;
+            settings.feed_consumers_max = 2;
+        })
+        .await,
+    );
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(4096).unwrap();
     let mut slow = socket.connect(station.address).await.unwrap();
@@ -132,10 +138,14 @@ async fn a_reader_that_takes_nothing_is_cut_and_holds_up_nobody() {
     slow.write_all(request.as_bytes()).await.unwrap();
     let mut quick = station.follow(VIEWER, "?after=0", None).await;
 
-    paint_many(&station, EVENTS);
+    let painting = {
+        let station = Arc::clone(&station);
+        tokio::task::spawn_blocking(move || paint_many(&station, EVENTS))
+    };
     for id in 1..=EVENTS {
         assert_eq!(quick.event().await.id, id);
     }
+    painting.await.unwrap();
     // its place on the feed is free again once it was cut
     until_a_place_is_free(&station).await;
     // the cut shows as an end (or a reset) long before everything was sent
@@ -153,7 +163,8 @@ async fn a_reader_that_takes_nothing_is_cut_and_holds_up_nobody() {
     // it may come back where it stopped
     let reached = text.lines().filter_map(|line| line.strip_prefix("id: ")?.parse::<u64>().ok()).next_back().unwrap();
     assert_eq!(station.follow(VIEWER, "", Some(reached)).await.event().await.id, reached + 1);
-    station.stop().await;
+    drop(quick);
+    Arc::into_inner(station).unwrap().stop().await;
 }
 
 #[tokio::test]

@@ -64,7 +64,8 @@ async fn a_body_that_does_not_come_is_given_up() {
     })
     .await;
     let mut stream = TcpStream::connect(station.address).await.unwrap();
-    let head = "POST /api/v1/session HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: 10\r\n\r\n{";
+    let head = "POST /api/v1/session HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\
+                content-type: application/json\r\ncontent-length: 10\r\n\r\n{";
     stream.write_all(head.as_bytes()).await.unwrap();
     assert!(read_to_end(&mut stream).await.starts_with("HTTP/1.1 504"));
     station.stop().await;
@@ -76,6 +77,6 @@ async fn an_address_in_use_is_told_with_what_to_do() {
     let parts = station.parts_at(station.address);
     let error = CommandCentre::serve(parts, tokio_util::sync::CancellationToken::new()).await.unwrap_err();
     assert!(matches!(error, ServeError::Listen { .. }));
-    assert!(error.to_string().contains("command_centre.listen"));
+    assert!(error.to_string().contains("http.listen"));
     station.stop().await;
 }

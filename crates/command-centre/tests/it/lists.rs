@@ -133,7 +133,10 @@ async fn regions_count_and_lead_down() {
     station.desk.raise(0);
     let city = station.get(VIEWER, "/api/v1/regions/331083").await.ok();
     assert_eq!((&city["units"], &city["devices"], &city["level"]), (&json!(UNITS), &json!(UNITS), &json!("city")));
-    assert_eq!((&city["counts"]["red"], &city["counts"]["blind"], &city["parent"]), (&json!(1), &json!(1), &Value::Null));
+    assert_eq!(
+        (&city["counts"]["red"], &city["counts"]["blind"], &city["parent"]),
+        (&json!(1), &json!(1), &Value::Null)
+    );
     let mut region = city;
     for level in ["township", "village", "grid"] {
         let child = region["children"][0]["code"].as_str().unwrap().to_owned();
@@ -205,7 +208,9 @@ async fn a_view_loaded_from_the_ledger_is_the_view_that_was() {
 async fn a_local_admin_may_not_ask_beyond_the_page_limit() {
     let station = Station::start().await;
     station.tokens.put("a.s", "a", Role::Admin, Some(city::TOWNSHIP));
-    for path in ["alerts?limit=0", "alerts?limit=1001", "units?limit=1001", "quarantine?limit=1001", "events?limit=10001"] {
+    for path in
+        ["alerts?limit=0", "alerts?limit=1001", "units?limit=1001", "quarantine?limit=1001", "events?limit=10001"]
+    {
         let problem = station.get("a.s", &format!("/api/v1/{path}")).await.problem(400);
         assert_eq!(problem["field"], "limit", "{path}");
     }

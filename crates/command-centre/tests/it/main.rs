@@ -13,7 +13,6 @@ mod ledger;
 mod limits;
 mod lists;
 mod map;
-mod measure;
 mod openapi;
 mod problems;
 mod screen;

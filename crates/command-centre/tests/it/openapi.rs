@@ -65,11 +65,8 @@ async fn every_operation_answers() {
             _ => json!({}),
         };
         // closing would forbid what comes after it in the order of the paths
-        let path = if template.ends_with("/close") {
-            path.replace(&alert, &station.desk.raise(1).to_string())
-        } else {
-            path
-        };
+        let path =
+            if template.ends_with("/close") { path.replace(&alert, &station.desk.raise(1).to_string()) } else { path };
         let method: Method = method.parse().unwrap();
         let answer = if method == Method::POST {
             station.post(ADMIN, &path, &body).await

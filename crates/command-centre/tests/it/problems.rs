@@ -38,7 +38,8 @@ async fn bodies_that_cannot_be_read() {
     ask(format!("{{\"note\":\"{}\"}}", "x".repeat(70_000))).await.problem(413);
     // without a length told beforehand
     let chunks = futures::stream::iter((0..100).map(|_| Ok::<_, std::io::Error>(vec![b' '; 1000])));
-    let request = station.client.post(station.url(&path)).bearer_auth(OPERATOR).header("content-type", "application/json");
+    let request =
+        station.client.post(station.url(&path)).bearer_auth(OPERATOR).header("content-type", "application/json");
     let response = request.body(reqwest::Body::wrap_stream(chunks)).send().await.unwrap();
     assert_eq!(response.status(), 413);
     let text_type = [("authorization", &*bearer), ("content-type", "text/plain")];

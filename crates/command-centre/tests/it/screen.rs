@@ -49,7 +49,9 @@ async fn what_the_page_asks_for_is_there_and_kept_for_good() {
 async fn nothing_but_the_bundle_is_served() {
     let station = Station::start().await;
     // by hand: a client would tidy such paths up
-    for path in ["/../Cargo.toml", "/assets/../index.html", "/assets", "/assets/", "//index.html/", "/%2e%2e/Cargo.toml"] {
+    for path in
+        ["/../Cargo.toml", "/assets/../index.html", "/assets", "/assets/", "//index.html/", "/%2e%2e/Cargo.toml"]
+    {
         let mut stream = tokio::net::TcpStream::connect(station.address).await.unwrap();
         let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).await.unwrap();

@@ -11,10 +11,7 @@ use crate::settings::Settings;
 struct Console;
 
 /// The channel `console`.
-pub(crate) fn open(
-    _: &Settings,
-    _: &Arc<dyn MqttPublisher>,
-) -> Result<Vec<(String, Arc<dyn Channel>)>, StartError> {
+pub(crate) fn open(_: &Settings, _: &Arc<dyn MqttPublisher>) -> Result<Vec<(String, Arc<dyn Channel>)>, StartError> {
     Ok(vec![("console".into(), Arc::new(Console))])
 }
 

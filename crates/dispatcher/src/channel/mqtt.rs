@@ -35,10 +35,7 @@ pub enum MqttOutcome {
 struct Mqtt(Arc<dyn MqttPublisher>);
 
 /// The channel `mqtt`.
-pub(crate) fn open(
-    _: &Settings,
-    mqtt: &Arc<dyn MqttPublisher>,
-) -> Result<Vec<(String, Arc<dyn Channel>)>, StartError> {
+pub(crate) fn open(_: &Settings, mqtt: &Arc<dyn MqttPublisher>) -> Result<Vec<(String, Arc<dyn Channel>)>, StartError> {
     Ok(vec![("mqtt".into(), Arc::new(Mqtt(Arc::clone(mqtt))))])
 }
 
@@ -47,7 +44,9 @@ impl Channel for Mqtt {
     async fn send(&self, attempt: Try<'_>) -> Outcome {
         let person = &attempt.delivery.person_code;
         if person.is_empty() || person.contains(['/', '+', '#', '\0']) {
-            return Outcome::Failed { reason: format!("the code {person:?} cannot be a level of a topic: change it in the roster") };
+            return Outcome::Failed {
+                reason: format!("the code {person:?} cannot be a level of a topic: change it in the roster"),
+            };
         }
         let topic = format!("people/v1/{person}/alert");
         // a little less than the limit of the try, so that the publisher's word comes first
@@ -56,7 +55,9 @@ impl Channel for Mqtt {
             MqttOutcome::Acknowledged => Outcome::Delivered { reason: "confirmed by the person's client".into() },
             MqttOutcome::NoSubscriber => Outcome::retry(format!("nobody is subscribed to {topic}")),
             MqttOutcome::Queued => Outcome::retry("the person's client is away; the message is kept for it"),
-            MqttOutcome::SentUnconfirmed => Outcome::retry("the person's client subscribes at QoS 0 and confirms nothing: use QoS 1"),
+            MqttOutcome::SentUnconfirmed => {
+                Outcome::retry("the person's client subscribes at QoS 0 and confirms nothing: use QoS 1")
+            }
             MqttOutcome::TimedOut => {
                 Outcome::retry(format!("the person's client did not confirm within {} ms", deadline.as_millis()))
             }

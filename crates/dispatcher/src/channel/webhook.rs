@@ -140,7 +140,12 @@ fn seconds(value: &HeaderValue) -> Option<Duration> {
 
 fn excerpt(body: &[u8]) -> String {
     let text = String::from_utf8_lossy(body);
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(ANSWER_CHARS_MAX).collect::<String>().trim().to_owned()
+    text.chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .take(ANSWER_CHARS_MAX)
+        .collect::<String>()
+        .trim()
+        .to_owned()
 }
 
 /// An error with its causes.

@@ -60,7 +60,9 @@ fn whatever_the_length_head_and_tail_stay() {
         for evidence_len in [0, 3, 10, 200] {
             let (unit, evidence) = ("店".repeat(unit_len), "烟".repeat(evidence_len));
             let address = "路".repeat(unit_len / 2);
-            for (family, act) in [(Family::Fire, "请立即出动"), (Family::Warning, "请尽快排查"), (Family::Fault, "请安排检修")] {
+            for (family, act) in
+                [(Family::Fire, "请立即出动"), (Family::Warning, "请尽快排查"), (Family::Fault, "请安排检修")]
+            {
                 let facts = facts(&unit, &address, Some(Post::MicroStation));
                 let delivery = delivery(family, &evidence);
                 let line = chinese(&delivery, &facts);

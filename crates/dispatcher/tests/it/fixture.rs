@@ -122,7 +122,11 @@ impl Desk {
 
     pub fn last_reason(&self, id: &str) -> String {
         let journal = self.journal.lock().unwrap();
-        journal.iter().rfind(|receipt| receipt.delivery.as_str() == id).map(|receipt| receipt.reason.to_string()).unwrap_or_default()
+        journal
+            .iter()
+            .rfind(|receipt| receipt.delivery.as_str() == id)
+            .map(|receipt| receipt.reason.to_string())
+            .unwrap_or_default()
     }
 }
 
@@ -303,7 +307,8 @@ pub fn summary(alert: AlertId, colour: Colour) -> AlertSummary {
 
 /// One unit with its regions.
 pub fn roster() -> Roster {
-    let regions = [("331083", "玉环市"), ("331083001", "玉城街道"), ("331083001001", "南门社区"), ("331083001001003", "3网格")];
+    let regions =
+        [("331083", "玉环市"), ("331083001", "玉城街道"), ("331083001001", "南门社区"), ("331083001001003", "3网格")];
     let unit = roster::Unit {
         code: "U1".into(),
         name: "兴旺旅馆".into(),

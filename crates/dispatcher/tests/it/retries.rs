@@ -26,7 +26,8 @@ fn near(pauses: &[f64], expected: &[f64]) {
 #[tokio::test(start_paused = true)]
 async fn red_is_tried_steeply_and_every_try_has_a_receipt() {
     let rig = Rig::new();
-    rig.broker.script(|_, nth| Answer::Now(if nth < 7 { MqttOutcome::NoSubscriber } else { MqttOutcome::Acknowledged }));
+    rig.broker
+        .script(|_, nth| Answer::Now(if nth < 7 { MqttOutcome::NoSubscriber } else { MqttOutcome::Acknowledged }));
     let handle = rig.start();
     rig.owe(&handle, vec![rig.delivery("d1", "mqtt", Colour::Red)]);
     let begun = tokio::time::Instant::now();
@@ -94,6 +95,8 @@ async fn a_restart_goes_on_where_the_ladder_was() {
     rig.ledger.put(&[delivery.into()]);
     let begun = tokio::time::Instant::now();
     let handle = rig.start();
+    tokio::time::sleep(Duration::from_secs(90)).await;
+    assert!(rig.broker.topics().is_empty());
     until("it is tried", || !rig.broker.times(TOPIC).is_empty()).await;
     // 120 s after the third try
     assert_eq!((rig.broker.times(TOPIC)[0] - begun).as_secs_f64().round(), 100.0);
@@ -138,7 +141,10 @@ async fn a_channel_that_is_not_there_is_said_so() {
     let mut rig = Rig::new();
     rig.settings.give_up_red_s = 10;
     let handle = rig.start();
-    rig.owe(&handle, vec![rig.delivery("d1", "webhook:brigade", Colour::Red), rig.delivery("a/b", "mqtt", Colour::Red)]);
+    rig.owe(
+        &handle,
+        vec![rig.delivery("d1", "webhook:brigade", Colour::Red), rig.delivery("a/b", "mqtt", Colour::Red)],
+    );
     until("it is given up", || rig.ledger.count(DeliveryState::Failed) == 2).await;
     assert!(rig.desk.last_reason("d1").contains("there is no channel \"webhook:brigade\""));
     assert!(rig.desk.outcomes("d1").len() > 2);

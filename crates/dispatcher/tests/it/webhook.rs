@@ -14,7 +14,8 @@ use sha2::Sha256;
 use crate::fixture::*;
 use crate::server::*;
 
-const SECRETS: [&str; 2] = ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="];
+const SECRETS: [&str; 2] =
+    ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="];
 
 fn hook(url: String, allow_private: bool) -> Webhook {
     Webhook { name: "brigade".into(), url, secrets: SECRETS.map(|secret| Secret(secret.into())).into(), allow_private }
@@ -77,7 +78,10 @@ async fn retry_after_is_heeded_by_the_whole_channel() {
     rig.owe(&handle, vec![rig.delivery("d1", "webhook:brigade", Colour::Red)]);
     until("the first try is recorded", || rig.desk.outcomes("d1").len() == 1).await;
     // another one for the same receiver waits as well, one for the console does not
-    rig.owe(&handle, vec![rig.delivery("d2", "webhook:brigade", Colour::Red), rig.delivery("d3", "console", Colour::Red)]);
+    rig.owe(
+        &handle,
+        vec![rig.delivery("d2", "webhook:brigade", Colour::Red), rig.delivery("d3", "console", Colour::Red)],
+    );
     until("all are delivered", || rig.ledger.count(DeliveryState::Delivered) == 3).await;
     assert_eq!(server.count(), 3);
     for n in [1, 2] {
@@ -144,7 +148,9 @@ async fn a_receiver_that_never_answers_or_is_not_there_is_tried_again() {
     let mut rig = rig(server.url());
     rig.settings.try_limit_red_ms = 300;
     rig.settings.webhook.push(Webhook { name: "away".into(), ..hook(format!("http://{closed}/"), true) });
-    rig.settings.webhook.push(Webhook { name: "inner".into(), ..hook(format!("http://localhost:{}/", closed.port()), false) });
+    rig.settings
+        .webhook
+        .push(Webhook { name: "inner".into(), ..hook(format!("http://localhost:{}/", closed.port()), false) });
     let handle = rig.start();
     let away = rig.delivery("d2", "webhook:away", Colour::Red);
     let inner = rig.delivery("d3", "webhook:inner", Colour::Red);

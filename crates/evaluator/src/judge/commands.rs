@@ -26,6 +26,7 @@ impl Judge {
                 }
                 incident.verdicts.push(tag);
                 incident.verdict = Some(verdict);
+                incident.real = verdict == Verdict::Real;
                 incident.unjudged = false;
                 if id.family == Family::Fire && verdict != Verdict::Real {
                     mute(unit, id.family);

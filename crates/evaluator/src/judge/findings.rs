@@ -213,6 +213,7 @@ fn incident_hears(unit: &mut Unit, held: &Held, phase: Phase, epoch: u64, at_ms:
             opened_ms: at_ms,
             colour: held.colour,
             verdict: None,
+            real: false,
             unjudged: true,
             latched: held.colour,
             verdicts: Default::default(),
@@ -231,7 +232,7 @@ fn incident_hears(unit: &mut Unit, held: &Held, phase: Phase, epoch: u64, at_ms:
     } else if held.colour > incident.colour && incident.verdict != Some(Verdict::Real) {
         incident.verdict = None;
     }
-    if phase == Phase::Began && !incident.unjudged && incident.verdict != Some(Verdict::Real) {
+    if phase == Phase::Began && !incident.unjudged && !incident.real {
         // what was judged false is over: this is what nobody has judged
         (incident.unjudged, incident.latched) = (true, held.colour);
     }

@@ -107,7 +107,7 @@ mod tests {
             20   alarm:smoke:a-2         => continued alarm_smoke orange a-2
             25   alarm:gas:g-1           => began alarm_gas orange g-1
             30   !alarm:smoke:a-3        => ended alarm_smoke orange a-3
-            31   !alarm:smoke:a-4        => ended alarm_smoke orange a-4
+            31   !alarm:smoke:a-4        => ended alarm_smoke blue a-4
             40   alarm:smoke:a-5         => began alarm_smoke orange a-5
             50   event:restored          => ended alarm_smoke orange, ended alarm_gas orange
             60   alarm:water:w-1         => began alarm_water yellow w-1

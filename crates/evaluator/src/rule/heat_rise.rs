@@ -32,9 +32,9 @@ pub struct Settings {
     pub hold_s: f32,
     /// Samples of a device that was not heard of for so long stand alone, s.
     pub gap_s: u32,
-    /// So long after its first sample, s,
+    /// From what it was within this time after its first sample, s,
     pub settle_s: u32,
-    /// a device must be as hot as this for a rise to count, °C: a sensor that just got its power runs up to the room's.
+    /// a device must rise to this for that to count, °C: a sensor that just got its power runs up to the room's.
     pub settle_c: f32,
     /// Ends when the rise was not seen for so long, s, or the temperature is back.
     pub clear_s: u32,
@@ -47,7 +47,7 @@ impl Default for Settings {
             rise_k: 4.15,
             hold_s: 14.0,
             gap_s: 600,
-            settle_s: 30,
+            settle_s: 20,
             settle_c: 35.0,
             clear_s: 300,
         }
@@ -58,6 +58,8 @@ impl Default for Settings {
 const FINE_MS: u32 = 1000;
 /// Samples of this time make one mean, ms.
 const COARSE_MS: u32 = 6000;
+/// Of samples no further apart than this, ms, each is taken as the median of it and the two before.
+const DENSE_MS: u64 = 1500;
 /// Every rise must stay up for this time, ms: no single wrong sample does.
 const HOLD_LEAST_MS: u32 = 2000;
 /// Time that the calm looks back, ms.
@@ -69,6 +71,8 @@ const CALM_STEP_K: f32 = 1.0;
 pub struct Memory {
     first_ms: u64,
     last_ms: u64,
+    /// The two samples before, newest last.
+    before: [f32; 2],
     /// The lowest of each second.
     fine: Ring<12>,
     /// The mean of each 6 s, at the time of its first sample; the newest is in the making.
@@ -95,8 +99,11 @@ impl Memory {
         let gone_ms = at_ms.saturating_sub(self.last_ms);
         if self.first_ms == 0 || gone_ms > u64::from(settings.gap_s) * 1000 {
             let (base_c, seen_ms) = (self.base_c, self.seen_ms);
-            *self = Memory { first_ms: at_ms, base_c, seen_ms, ..Memory::default() };
+            *self = Memory { first_ms: at_ms, base_c, seen_ms, before: [value; 2], ..Memory::default() };
         }
+        let [older, newer] = self.before;
+        self.before = [newer, value];
+        let value = if gone_ms <= DENSE_MS { median(older, newer, value) } else { value };
         self.last_ms = at_ms;
         let at = stamp(at_ms);
         match self.fine.last_mut() {
@@ -139,38 +146,44 @@ impl Memory {
         if self.means == 0 || coarse.len() < 3 || newest.value - self.calm_c < settings.rise_k {
             return None;
         }
+        let now = stamp(self.last_ms);
         let mut level_c = f32::INFINITY;
         for (spot, samples) in fine.iter().rev().zip(1..) {
             level_c = level_c.min(spot.value);
             if level_c - self.calm_c < settings.rise_k {
                 return None;
             }
-            let held_ms = between(spot.at, newest.at);
+            let held_ms = between(spot.at, now);
             if samples < 2 || held_ms < HOLD_LEAST_MS {
                 continue;
             }
             let found = coarse.windows(3).rev().find_map(|means| {
                 let [before, base, next] = means else { return None };
-                if between(next.at, newest.at) < held_ms {
+                if between(next.at, now) < held_ms {
                     return None;
                 }
                 let base_c = before.value.max(base.value);
-                let over_ms = between(base.at, newest.at) - held_ms;
+                let over_ms = between(base.at, now) - held_ms;
                 let rose_k = level_c - base_c;
                 let counts_k = rose_k.min(level_c - self.calm_c);
                 let share = settings.rise_k / counts_k;
+                let settled = between(stamp(self.first_ms), base.at) >= settings.settle_s.saturating_mul(1000);
                 let is_rise = counts_k >= settings.rise_k
+                    && (settled || level_c >= settings.settle_c)
                     && rose_k * 60_000.0 >= settings.rate_k_min * over_ms as f32
                     && held_ms as f32 >= settings.hold_s * 1000.0 * share * share;
                 is_rise.then_some(Rise { base_c, level_c, over_ms })
             });
             if found.is_some() {
-                let settling = self.last_ms - self.first_ms < u64::from(settings.settle_s) * 1000;
-                return found.filter(|_| !settling || level_c >= settings.settle_c);
+                return found;
             }
         }
         None
     }
+}
+
+fn median(a: f32, b: f32, c: f32) -> f32 {
+    a.max(b).min(a.min(b).max(c))
 }
 
 impl Rule for HeatRise {

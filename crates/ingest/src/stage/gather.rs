@@ -120,9 +120,12 @@ fn drain_batches(inlet: &mut mpsc::Receiver<Inbound>, into: &mut Vec<Inbound>, s
 /// A session's gain or loss as the journal keeps it.
 pub(super) fn session_entry(event: SessionEvent) -> Entry {
     match event {
-        SessionEvent::Up { identity, client_id, .. } => {
-            Entry::Session { identity: (&*identity).into(), client_id: (&*client_id).into(), up: true, cause: "".into() }
-        }
+        SessionEvent::Up { identity, client_id, .. } => Entry::Session {
+            identity: (&*identity).into(),
+            client_id: (&*client_id).into(),
+            up: true,
+            cause: "".into(),
+        },
         SessionEvent::Down { identity, client_id, cause, .. } => Entry::Session {
             identity: (&*identity).into(),
             client_id: (&*client_id).into(),

@@ -180,8 +180,12 @@ fn sessions_come_and_go_in_the_journal() {
     let (store, result, _) = bench.close();
     result.unwrap();
     let entries = store.commits().split_off(before).into_iter().flat_map(|commit| commit.entries);
-    let expected =
-        Entry::Session { identity: "acme".into(), client_id: "c1".into(), up: false, cause: "keep_alive_timeout".into() };
+    let expected = Entry::Session {
+        identity: "acme".into(),
+        client_id: "c1".into(),
+        up: false,
+        cause: "keep_alive_timeout".into(),
+    };
     assert_eq!(entries.collect::<Vec<_>>(), [expected]);
 }
 

@@ -9,8 +9,13 @@ const ASYNCAPI: &str = include_str!("../../../../proto/asyncapi.yaml");
 fn the_document_names_every_word_of_the_contract() {
     for quantity in Quantity::ALL.iter().filter(|quantity| **quantity != Quantity::Presence) {
         let range = quantity.plausible();
-        let expected =
-            format!("{}: {{type: number, minimum: {}, maximum: {}, x-unit: \"{}\"}}", quantity.key(), range.start(), range.end(), quantity.unit());
+        let expected = format!(
+            "{}: {{type: number, minimum: {}, maximum: {}, x-unit: \"{}\"}}",
+            quantity.key(),
+            range.start(),
+            range.end(),
+            quantity.unit()
+        );
         assert!(ASYNCAPI.contains(&expected), "missing: {expected}");
     }
     for words in [AlarmKind::WORDS, EventKind::WORDS, DeviceState::WORDS] {
@@ -43,7 +48,10 @@ fn json_keys_are_the_protobuf_names_in_lower_case() {
     for (words, prefix) in [(AlarmKind::WORDS, "ALARM_KIND"), (EventKind::WORDS, "EVENT_KIND")] {
         for word in words {
             let name = format!("{prefix}_{}", word.to_ascii_uppercase());
-            assert!(v1::AlarmKind::from_str_name(&name).is_some() || v1::EventKind::from_str_name(&name).is_some(), "{name}");
+            assert!(
+                v1::AlarmKind::from_str_name(&name).is_some() || v1::EventKind::from_str_name(&name).is_some(),
+                "{name}"
+            );
         }
     }
 }

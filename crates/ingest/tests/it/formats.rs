@@ -61,7 +61,8 @@ fn telemetry_says_as_little_as_it_likes() {
 
 #[test]
 fn a_device_clock_is_recorded_however_wrong() {
-    for (ts, skew_ms) in [("0", i32::MIN), ("1763798399000", -1_000), ("1.7637984e12", 0), ("99999999999999", i32::MAX)] {
+    for (ts, skew_ms) in [("0", i32::MIN), ("1763798399000", -1_000), ("1.7637984e12", 0), ("99999999999999", i32::MAX)]
+    {
         let (_, draft) = take("telemetry", format!(r#"{{"ts":{ts},"values":{{"co_ppm":2}}}}"#));
         assert_eq!(draft.commit.readings[0].skew_ms, Some(skew_ms), "{ts}");
         assert_eq!(draft.commit.readings[0].at_ms, NOW_MS);
@@ -73,7 +74,11 @@ fn a_device_clock_is_recorded_however_wrong() {
 #[test]
 fn telemetry_that_cannot_be_meant_is_refused_and_says_why() {
     for (payload, word, told) in [
-        (r#"{"values":{"temperature_c":"24.1"}}"#, "wrong_shape", "a number for temperature_c, without quotation marks"),
+        (
+            r#"{"values":{"temperature_c":"24.1"}}"#,
+            "wrong_shape",
+            "a number for temperature_c, without quotation marks",
+        ),
         (r#"{"values":{"temperature_c":null}}"#, "wrong_shape", "a number for temperature_c"),
         (r#"{"values":{"temperature_c":NaN}}"#, "not_json", "no JSON text"),
         (r#"{"values":{"temperature_c":24.1}"#, "not_json", "EOF"),
@@ -117,13 +122,8 @@ fn good_values_are_taken_and_bad_ones_beside_them_noted() {
 fn an_alarm_in_json() {
     let (_, draft) =
         take("alarm", r#"{"id":"a-17","ts":1763798400123,"kind":"smoke","active":true,"value":0.18,"unit":"dB/m"}"#);
-    let expected = Body::Alarm {
-        id: "a-17".into(),
-        kind: AlarmKind::Smoke,
-        active: true,
-        value: Some(0.18),
-        unit: "dB/m".into(),
-    };
+    let expected =
+        Body::Alarm { id: "a-17".into(), kind: AlarmKind::Smoke, active: true, value: Some(0.18), unit: "dB/m".into() };
     assert_eq!(body(&draft), expected);
     assert!(draft.quarantined.is_empty());
     let (_, draft) = take("alarm", r#"{"id":"a-17","kind":"heat","active":false}"#);
@@ -139,14 +139,21 @@ fn an_alarm_is_taken_however_badly_it_is_spelt() {
         (r#"{"id":"1"}"#, AlarmKind::Fire, true, vec!["unknown_kind"]),
         (r#"{"id":"1","kind":"gas","active":"yes"}"#, AlarmKind::Gas, true, vec!["field_ignored"]),
         (r#"{"id":"1","kind":"gas","active":0}"#, AlarmKind::Gas, false, vec!["field_ignored"]),
-        (r#"{"id":"1","kind":"gas","ts":"today","value":"0_18","unit":5}"#, AlarmKind::Gas, true, vec!["field_ignored"; 2]),
+        (
+            r#"{"id":"1","kind":"gas","ts":"today","value":"0_18","unit":5}"#,
+            AlarmKind::Gas,
+            true,
+            vec!["field_ignored"; 2],
+        ),
         (r#"{"id":"1","id":"2","kind":"gas"}"#, AlarmKind::Gas, true, vec!["field_ignored"]),
         (r#"{"kind":"gas"}"#, AlarmKind::Gas, true, vec!["no_id"]),
         (r#"{"id":"","kind":"gas"}"#, AlarmKind::Gas, true, vec!["no_id"]),
         (r#"{}"#, AlarmKind::Fire, true, vec!["unknown_kind", "no_id"]),
     ] {
         assert_eq!(flaws("alarm", payload), noted, "{payload}");
-        let Body::Alarm { id, kind: taken, active: on, .. } = body(&take("alarm", payload).1) else { panic!("{payload}") };
+        let Body::Alarm { id, kind: taken, active: on, .. } = body(&take("alarm", payload).1) else {
+            panic!("{payload}")
+        };
         assert_eq!((taken, on), (kind, active), "{payload}");
         assert!(!id.is_empty(), "{payload}");
     }
@@ -254,7 +261,8 @@ fn protobuf_says_the_same() {
 #[test]
 fn the_content_type_decides_and_a_wrong_one_is_forgiven() {
     let json = r#"{"id":"1","kind":"gas"}"#;
-    for content_type in ["application/json", "application/json; charset=utf-8", "application/x-protobuf", "text/plain"] {
+    for content_type in ["application/json", "application/json; charset=utf-8", "application/x-protobuf", "text/plain"]
+    {
         let mut sent = message("fire/v1/acme/a1/alarm", json);
         sent.content_type = Some(content_type.into());
         let (reason, draft) = take_message(&sent);

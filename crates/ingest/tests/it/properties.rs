@@ -45,7 +45,8 @@ fn valid_payloads() -> Vec<Vec<u8>> {
         seq: Some(2),
         values: vec![v1::Value { quantity: 2, value: 0.1 }, v1::Value { quantity: 16, value: 40.0 }],
     };
-    let alarm = v1::Alarm { id: "a".into(), ts: Some(5), kind: 1, active: Some(true), value: Some(1.0), unit: "°C".into() };
+    let alarm =
+        v1::Alarm { id: "a".into(), ts: Some(5), kind: 1, active: Some(true), value: Some(1.0), unit: "°C".into() };
     vec![
         br#"{"ts":1763798400123,"seq":17,"values":{"temperature_c":24.1,"smoke_db_m":0.03,"co_ppm":2}}"#.to_vec(),
         br#"{"id":"a-17","ts":1763798400123,"kind":"smoke","active":true,"value":0.18,"unit":"dB/m"}"#.to_vec(),
@@ -145,7 +146,8 @@ fn chatter() -> impl Strategy<Value = (usize, u64, String, String)> {
     let garbage = Just(("event", "{".to_owned()));
     let said = prop_oneof![4 => telemetry, 4 => alarm, 1 => nameless, 1 => event, 1 => garbage];
     let pause_ms = prop_oneof![8 => 0..100_u64, 2 => 0..100_000_u64, 1 => 0..100_000_000_u64];
-    (0..3_usize, pause_ms, said).prop_map(|(device, pause_ms, (kind, payload))| (device, pause_ms, kind.into(), payload))
+    (0..3_usize, pause_ms, said)
+        .prop_map(|(device, pause_ms, (kind, payload))| (device, pause_ms, kind.into(), payload))
 }
 
 proptest! {

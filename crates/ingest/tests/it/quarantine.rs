@@ -99,7 +99,8 @@ fn a_flaw_is_told_once_for_each_device_and_the_values_go_on() {
     }
     assert_eq!(draft.commit.readings.len(), 100);
     assert!(draft.commit.readings.iter().all(|reading| reading.quantity == Quantity::CoPpm));
-    let mut told: Vec<_> = draft.quarantined.iter().map(|kept| (kept.topic.to_string(), kept.reason.to_string())).collect();
+    let mut told: Vec<_> =
+        draft.quarantined.iter().map(|kept| (kept.topic.to_string(), kept.reason.to_string())).collect();
     told.sort();
     told.dedup();
     assert_eq!((draft.quarantined.len(), told.len()), (4, 4), "{told:?}");

@@ -38,12 +38,17 @@ pub(super) fn permitted(address: IpAddr, allow_private: bool) -> Result<(), Stri
         IpAddr::V6(v6) => v6.is_unspecified() || v6.is_unicast_link_local() || v6.is_multicast(),
     };
     if never {
-        return Err(format!("the address {address} is link-local, unspecified, multicast or reserved: no webhook goes there"));
+        return Err(format!(
+            "the address {address} is link-local, unspecified, multicast or reserved: no webhook goes there"
+        ));
     }
     let private = match address {
         IpAddr::V4(v4) => {
             let [a, b, ..] = v4.octets();
-            v4.is_loopback() || v4.is_private() || (a == 100 && (64..128).contains(&b)) || (a == 198 && (b == 18 || b == 19))
+            v4.is_loopback()
+                || v4.is_private()
+                || (a == 100 && (64..128).contains(&b))
+                || (a == 198 && (b == 18 || b == 19))
         }
         IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local(),
     };
@@ -108,12 +113,31 @@ mod tests {
     #[test]
     fn addresses_are_told_apart() {
         let never = [
-            "0.0.0.0", "0.1.2.3", "169.254.169.254", "224.0.0.1", "255.255.255.255", "240.0.0.1", "::", "fe80::1", "ff02::1",
-            "::ffff:169.254.169.254", "64:ff9b::a9fe:a9fe", "2002:a9fe:a9fe::1", "::169.254.1.1",
+            "0.0.0.0",
+            "0.1.2.3",
+            "169.254.169.254",
+            "224.0.0.1",
+            "255.255.255.255",
+            "240.0.0.1",
+            "::",
+            "fe80::1",
+            "ff02::1",
+            "::ffff:169.254.169.254",
+            "64:ff9b::a9fe:a9fe",
+            "2002:a9fe:a9fe::1",
+            "::169.254.1.1",
         ];
         let private = [
-            "127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "100.64.0.1", "198.18.0.1", "::1", "fd00::1",
-            "::ffff:10.0.0.1", "64:ff9b::7f00:1",
+            "127.0.0.1",
+            "10.1.2.3",
+            "172.16.0.1",
+            "192.168.1.1",
+            "100.64.0.1",
+            "198.18.0.1",
+            "::1",
+            "fd00::1",
+            "::ffff:10.0.0.1",
+            "64:ff9b::7f00:1",
         ];
         let public = ["8.8.8.8", "100.128.0.1", "172.32.0.1", "2001:4860:4860::8888", "::ffff:8.8.8.8"];
         let check = |text: &str, allow_private| permitted(text.parse().unwrap(), allow_private).is_ok();
@@ -131,8 +155,15 @@ mod tests {
     #[test]
     fn urls_are_checked() {
         for bad in [
-            "ftp://x/", "x", "/path", "http://", "http://user:pass@example.com/", "http://169.254.169.254/latest", "http://[fe80::1]/",
-            "http://127.0.0.1/", "http://[::1]:80/",
+            "ftp://x/",
+            "x",
+            "/path",
+            "http://",
+            "http://user:pass@example.com/",
+            "http://169.254.169.254/latest",
+            "http://[fe80::1]/",
+            "http://127.0.0.1/",
+            "http://[::1]:80/",
         ] {
             assert!(check_url(bad, false).is_err(), "{bad}");
         }

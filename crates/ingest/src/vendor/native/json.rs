@@ -17,7 +17,9 @@ use crate::vendor::Decoded;
 
 pub(super) fn decode(kind: Kind, text: &[u8], out: &mut Decoded) -> Result<(), Reject> {
     match kind {
-        Kind::Telemetry if text.is_empty() => Err(Reject::new(Fault::Empty, "the payload is blank: send a JSON object")),
+        Kind::Telemetry if text.is_empty() => {
+            Err(Reject::new(Fault::Empty, "the payload is blank: send a JSON object"))
+        }
         Kind::Telemetry => telemetry(text, out),
         Kind::Alarm => alarm(text, out),
         Kind::Event => event(text, out),

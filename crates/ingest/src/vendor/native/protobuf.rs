@@ -22,7 +22,8 @@ pub(super) fn decode(kind: Kind, bytes: &[u8], out: &mut Decoded) -> Result<(), 
 fn telemetry(bytes: &[u8], out: &mut Decoded) -> Result<(), Reject> {
     let mut wire = std::mem::take(&mut out.wire);
     wire.clear();
-    let read = wire.merge(bytes).map_err(|error| not_protobuf("Telemetry", &error)).and_then(|()| take(&wire, bytes, out));
+    let read =
+        wire.merge(bytes).map_err(|error| not_protobuf("Telemetry", &error)).and_then(|()| take(&wire, bytes, out));
     out.wire = wire;
     read?;
     out.finish_telemetry()

@@ -1,0 +1,7 @@
+//! The evaluator through its one entry, threads and all.
+#![allow(clippy::unwrap_used)]
+
+mod fires;
+mod flow;
+mod kit;
+mod nuisance;
