@@ -91,7 +91,11 @@ fn commits<'s>(scope: Scope<'s, Epoch>, inbox: Receiver<Step>, ready: &SyncSende
         ready.send(from_outside).expect("whoever starts the worker waits for it");
         let again = scope.activator_for(info.address);
         let mut capability = Some(capability);
-        move |output: &mut timely::dataflow::operators::generic::OutputBuilderSession<'_, Epoch, timely::container::CapacityContainerBuilder<Vec<Local<Step>>>>| {
+        move |output: &mut timely::dataflow::operators::generic::OutputBuilderSession<
+            '_,
+            Epoch,
+            timely::container::CapacityContainerBuilder<Vec<Local<Step>>>,
+        >| {
             let Some(held) = capability.as_mut() else { return };
             match inbox.try_recv() {
                 Ok(step) => {

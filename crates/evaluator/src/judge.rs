@@ -8,9 +8,7 @@ use std::sync::Arc;
 
 use model::finding::DeviceChange;
 use model::report::{Body, DeviceState, EventKind};
-use model::{
-    Colour, Commit, DeviceId, Entry, Epoch, Finding, Reading, RegionCode, Report, Step, UnitId, UnitStatus,
-};
+use model::{Colour, Commit, DeviceId, Entry, Epoch, Finding, Reading, RegionCode, Report, Step, UnitId, UnitStatus};
 
 use crate::rule::{self, Memory, RuleSettings, Sample, Scene, Told};
 use crate::rules::Rules;
@@ -286,10 +284,8 @@ impl Judge {
             Body::State { .. } | Body::Event { .. } | Body::Alarm { .. } => {}
         }
         // what the broker says on a device's behalf is no sign of life
-        let sign_of_life = !matches!(
-            &report.body,
-            Body::State { state: DeviceState::Lost, .. } | Body::State { will: true, .. }
-        );
+        let sign_of_life =
+            !matches!(&report.body, Body::State { state: DeviceState::Lost, .. } | Body::State { will: true, .. });
         if sign_of_life {
             if facts.silent {
                 self.heard(id, at_ms);

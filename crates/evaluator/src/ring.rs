@@ -59,5 +59,4 @@ where
     pub fn as_slice(&self) -> &[Spot] {
         &self.spots
     }
-
 }

@@ -37,8 +37,9 @@ impl Rollup {
         let mut before: BTreeMap<RegionCode, ColourCounts> = BTreeMap::new();
         for delta in deltas {
             // the one that comes is counted before the one that goes: no count falls below zero on the way
-            for (grid, colour, comes) in
-                [(delta.to, true), (delta.from, false)].into_iter().filter_map(|(at, comes)| at.map(|(g, c)| (g, c, comes)))
+            for (grid, colour, comes) in [(delta.to, true), (delta.from, false)]
+                .into_iter()
+                .filter_map(|(at, comes)| at.map(|(g, c)| (g, c, comes)))
             {
                 for region in grid.ancestry() {
                     let counts = self.counts.entry(region).or_default();

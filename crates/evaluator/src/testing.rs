@@ -101,8 +101,9 @@ fn parse(device: DeviceId, at_ms: u64, what: &str) -> (Vec<Entry>, Vec<Reading>)
             value: None,
             unit: "".into(),
         })),
-        ["event", kind] => entries
-            .push(report(Body::Event { id: "e".into(), kind: EventKind::from_word(kind).expect("a kind") })),
+        ["event", kind] => {
+            entries.push(report(Body::Event { id: "e".into(), kind: EventKind::from_word(kind).expect("a kind") }))
+        }
         ["state", state, rest @ ..] => entries.push(report(Body::State {
             state: DeviceState::from_word(state).expect("a state"),
             next_report_s: rest.first().map(|text| text.parse().expect("seconds")),

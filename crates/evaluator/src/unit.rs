@@ -62,9 +62,10 @@ pub fn judge<'a, 'b>(unit: &'a Unit, devices: impl Iterator<Item = &'b Device>, 
     if let Some(incident) = unit.incident(Family::Fire)
         && let Some(colour) = kept(incident)
     {
-        let shown = unit.held.iter().any(|held| {
-            !held.muted && held.colour >= colour && rule::condition(held.condition).family == Family::Fire
-        });
+        let shown = unit
+            .held
+            .iter()
+            .any(|held| !held.muted && held.colour >= colour && rule::condition(held.condition).family == Family::Fire);
         if !shown || incident.real {
             whys.push(Why::Incident(incident, colour));
         }

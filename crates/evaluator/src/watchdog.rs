@@ -115,3 +115,32 @@ impl Drop for Guard {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::sync_channel;
+
+    use super::*;
+
+    #[test]
+    fn a_commit_that_stands_still_aborts_and_a_slow_consumer_does_not() {
+        let limit = Duration::from_millis(40);
+        for (downstream, expected) in [(false, true), (true, false)] {
+            let flow = Arc::new(Flow::new(4));
+            let (told, why) = sync_channel(1);
+            let told = Mutex::new(told);
+            let abort: Abort = Arc::new(move |why| told.lock().expect("one user").send(why.to_owned()).expect("heard"));
+            assert!(flow.enter());
+            if downstream {
+                flow.hand_over();
+            }
+            let watched = Arc::clone(&flow);
+            let watch = std::thread::spawn(move || watched.watch(limit, &abort));
+            let heard = why.recv_timeout(if expected { Duration::from_secs(30) } else { limit * 5 });
+            assert_eq!(heard.is_ok(), expected, "{heard:?}");
+            flow.stop();
+            watch.join().expect("the watchdog does not panic");
+            assert!(!flow.enter(), "nothing is taken in after the end");
+        }
+    }
+}

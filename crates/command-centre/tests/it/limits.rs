@@ -44,7 +44,7 @@ async fn one_connection_too_many_is_told_so() {
 
 #[tokio::test]
 async fn a_head_that_does_not_come_is_not_waited_for() {
-    let station = Station::start_with(|settings| settings.head_deadline_ms = 100).await;
+    let station = Station::start_with(|settings| settings.head_deadline_ms = 500).await;
     let mut silent = TcpStream::connect(station.address).await.unwrap();
     let mut halting = TcpStream::connect(station.address).await.unwrap();
     halting.write_all(b"GET /livez HTTP/1.1\r\nhost:").await.unwrap();

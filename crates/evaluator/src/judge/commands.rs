@@ -11,7 +11,8 @@ impl Judge {
     pub(super) fn command(&mut self, command: &Command) {
         let id = command.alert;
         let Some(unit) = self.state.units.get_mut(id.unit.index()) else { return };
-        let Some(incident) = unit.incident_mut(id.family).filter(|incident| names(incident, id.family, id.epoch)) else {
+        let Some(incident) = unit.incident_mut(id.family).filter(|incident| names(incident, id.family, id.epoch))
+        else {
             return;
         };
         match command.action {

@@ -32,9 +32,8 @@ const KINDS: [(AlarmKind, Colour, &str, &str); 9] = [
 ];
 
 /// Units that a message may name; a value in another unit is told without it.
-const UNITS: [&str; 16] = [
-    "", "dB/m", "%/m", "%/ft", "°C", "ppm", "%LEL", "mA", "A", "V", "MPa", "kPa", "m", "%", "kW", "℃",
-];
+const UNITS: [&str; 16] =
+    ["", "dB/m", "%/m", "%/ft", "°C", "ppm", "%LEL", "mA", "A", "V", "MPa", "kPa", "m", "%", "kW", "℃"];
 
 impl Rule for AlarmMessage {
     const CONDITIONS: &'static [Condition] = &[

@@ -137,10 +137,8 @@ impl Stages {
 }
 
 impl Rule for Electrical {
-    const CONDITIONS: &'static [Condition] = &[
-        Condition::new("residual_current", Family::Warning),
-        Condition::new("cable_temperature", Family::Warning),
-    ];
+    const CONDITIONS: &'static [Condition] =
+        &[Condition::new("residual_current", Family::Warning), Condition::new("cable_temperature", Family::Warning)];
     const READS: &'static [Quantity] = &[Quantity::ResidualCurrentMa, Quantity::CableTemperatureC];
     type Settings = Settings;
     type Memory = Memory;

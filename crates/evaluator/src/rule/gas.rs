@@ -142,8 +142,7 @@ impl Memory {
                 continue;
             }
             // one wrong sample each minute must be contradicted in time
-            let wait_ms =
-                if self.co_pace.speaks_soon(scene.device.report_every_s) { expected_ms * 3 / 2 } else { 0 };
+            let wait_ms = if self.co_pace.speaks_soon(scene.device.report_every_s) { expected_ms * 3 / 2 } else { 0 };
             let due_ms = since_ms + lasts_ms.max(wait_ms);
             if due_ms <= scene.now_ms {
                 let lasted_s = u32::try_from((scene.now_ms - since_ms) / 1000).unwrap_or(u32::MAX).max(1);

@@ -42,15 +42,7 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Settings {
-            rate_k_min: 8.3,
-            rise_k: 4.15,
-            hold_s: 14.0,
-            gap_s: 600,
-            settle_s: 20,
-            settle_c: 35.0,
-            clear_s: 300,
-        }
+        Settings { rate_k_min: 8.3, rise_k: 4.15, hold_s: 14.0, gap_s: 600, settle_s: 20, settle_c: 35.0, clear_s: 300 }
     }
 }
 

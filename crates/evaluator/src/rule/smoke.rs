@@ -30,14 +30,7 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Settings {
-            threshold_db_m: 0.15,
-            clear_db_m: 0.10,
-            confirm_samples: 3,
-            confirm_s: 10,
-            lone_s: 30,
-            clear_s: 60,
-        }
+        Settings { threshold_db_m: 0.15, clear_db_m: 0.10, confirm_samples: 3, confirm_s: 10, lone_s: 30, clear_s: 60 }
     }
 }
 

@@ -146,8 +146,10 @@ fn every_compartment_fire_is_found_and_none_before_ignition() {
         let columns = ceiling(&recording, "25 mm Below Ceiling");
         let found = play(&roster(columns.len(), 1, 60), &samples(&recording, &columns, AS_IT_IS));
         let first_s = detected_s(&recording.name, &found);
-        let fixed_s = found.iter().find(|(_, rule, _)| rule == "heat_fixed").map_or(f64::NAN, |fire| fire.0 as f64 / 1000.0);
-        let red_s = found.iter().find(|(_, rule, _)| rule == "coincidence").map_or(f64::NAN, |fire| fire.0 as f64 / 1000.0);
+        let fixed_s =
+            found.iter().find(|(_, rule, _)| rule == "heat_fixed").map_or(f64::NAN, |fire| fire.0 as f64 / 1000.0);
+        let red_s =
+            found.iter().find(|(_, rule, _)| rule == "coincidence").map_or(f64::NAN, |fire| fire.0 as f64 / 1000.0);
         eprintln!(
             "{:<24} found after {first_s:>5.0} s by {:<10} fixed {fixed_s:>5.0} s, red {red_s:>5.0} s",
             recording.name, found[0].1
@@ -212,7 +214,7 @@ fn home_fires_are_found_by_heat_and_smoke() {
             recording.columns.keys().filter(|name| name.starts_with(prefix)).cloned().collect()
         };
         let heat: Vec<String> = of("TC").into_iter().filter(|name| name.ends_with("_1")).collect();
-        let smoke: Vec<String> = of("SM").into_iter().filter(|name| name.as_bytes()[3] == b'_').collect();
+        let smoke: Vec<String> = of("SM").into_iter().filter(|name| name.as_bytes().get(3) == Some(&b'_')).collect();
         let mut all = samples(&recording, &heat, AS_IT_IS);
         let by_heat = play(&roster(heat.len(), 1, 60), &all);
         for (column, device) in smoke.iter().zip(heat.len() as u32..) {

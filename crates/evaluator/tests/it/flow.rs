@@ -1,7 +1,7 @@
 //! Threads: order, back-pressure, the end, panics and stand-still, checkpoints and restarts.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{channel, sync_channel};
+use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -28,7 +28,14 @@ fn steps(count: u64, seed: u64) -> Vec<Step> {
                         1 => (Quantity::SmokeDbM, 0.12 + 0.12 * dice.roll()),
                         _ => (Quantity::GasLelPct, 8.0 + 8.0 * dice.roll()),
                     };
-                    readings.push(Reading { device: DeviceId(device), quantity, value, at_ms, skew_ms: None, seq: None });
+                    readings.push(Reading {
+                        device: DeviceId(device),
+                        quantity,
+                        value,
+                        at_ms,
+                        skew_ms: None,
+                        seq: None,
+                    });
                 }
             }
             let entries = if epoch % 2 == 0 { vec![Entry::Tick] } else { Vec::new() };
@@ -97,8 +104,7 @@ fn a_slow_consumer_holds_the_producer_and_is_no_stand_still() {
     let aborted = Arc::new(AtomicBool::new(false));
     let noted = Arc::clone(&aborted);
     let abort: Abort = Arc::new(move |_| noted.store(true, Ordering::SeqCst));
-    let handle =
-        Evaluator::start_with(settings, Rules::default(), None, out, Arc::<Kept>::default(), abort).unwrap();
+    let handle = Evaluator::start_with(settings, Rules::default(), None, out, Arc::<Kept>::default(), abort).unwrap();
     let taken = Arc::new(AtomicU64::new(0));
     let counted = Arc::clone(&taken);
     let producer = std::thread::spawn(move || {
@@ -127,7 +133,7 @@ fn a_slow_consumer_holds_the_producer_and_is_no_stand_still() {
 
 #[test]
 fn a_panic_downstream_aborts() {
-    let (told, why) = channel();
+    let (told, why) = sync_channel(1);
     let told = Mutex::new(told);
     let abort: Abort = Arc::new(move |why| told.lock().unwrap().send(why.to_owned()).unwrap());
     let out = Box::new(|_| panic!("a test's panic"));

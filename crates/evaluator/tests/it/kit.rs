@@ -79,8 +79,8 @@ pub type Sample = (i64, u32, Quantity, f32);
 /// A fire finding that began: ms since the beginning, rule, device.
 pub type Fire = (i64, String, Option<u32>);
 
-/// Plays samples (in order of time) at virtual time, a commit for each moment with a tick each second; the fire findings
-/// that began. The beginning is at least an hour after [`T0`].
+/// Plays samples (in order of time) at virtual time, a commit for each moment, with a tick each second for 20 seconds after
+/// it and each ten seconds after that; the fire findings that began. The beginning is at least an hour after [`T0`].
 pub fn play(roster: &Arc<Roster>, samples: &[Sample]) -> Vec<Fire> {
     let (handle, outs) = start(Settings::default(), None, Arc::default());
     let origin_ms = T0 + 3_600_000;
@@ -93,7 +93,10 @@ pub fn play(roster: &Arc<Roster>, samples: &[Sample]) -> Vec<Fire> {
     let mut last_ms = None;
     for moment in samples.chunk_by(|a, b| a.0 == b.0) {
         let at_ms = origin_ms.checked_add_signed(moment[0].0).unwrap();
-        for tick_ms in (last_ms.unwrap_or(at_ms) + 1000..at_ms).step_by(1000) {
+        let from_ms = last_ms.unwrap_or(at_ms);
+        let quick = (from_ms + 1000..=from_ms + 20_000).step_by(1000);
+        let slow = (from_ms + 30_000..at_ms).step_by(10_000);
+        for tick_ms in quick.chain(slow).take_while(|tick_ms| *tick_ms < at_ms) {
             submit(tick_ms, Vec::new());
         }
         let reading = |(_, device, quantity, value): &Sample| Reading {
