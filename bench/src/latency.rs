@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use crate::Options;
 use crate::feed::Feed;
 use crate::mqtt::{self, put_publish, take_pubacks};
-use crate::report::{Section, latencies, thousands};
+use crate::report::{Section, histogram, latencies, thousands};
 use crate::rig::{Device, Rig};
 use crate::throughput::telemetry;
 
@@ -33,7 +33,7 @@ pub async fn run(rig: &Rig, options: &Options, duration: Duration) -> Result<Sec
         feed.collect(alarms, begin + duration + Duration::from_secs(30)),
     )?;
 
-    let mut to_feed = Histogram::<u64>::new(3)?;
+    let mut to_feed = histogram();
     let mut seen = HashMap::new();
     for (id, at) in &feed {
         *seen.entry(id.as_str()).or_insert(0) += 1;
@@ -45,9 +45,9 @@ pub async fn run(rig: &Rig, options: &Options, duration: Duration) -> Result<Sec
     if missing + doubled > 0 {
         bail!("of {alarms} acknowledged alarms {missing} never came on the feed and {doubled} came more than once");
     }
-    let mut readings = Histogram::<u64>::new(3)?;
-    for histogram in behind {
-        readings.add(histogram)?;
+    let mut readings = histogram();
+    for of_one in behind {
+        readings.add(of_one)?;
     }
     let mut section = Section::new("Alarm latency behind a steady background, open loop");
     section.line(format!("{} readings' messages/s behind {} alarms/s, {} s", thousands(options.background as f64), options.alarms, duration.as_secs()));
@@ -96,9 +96,9 @@ async fn raise(rig: &Rig, devices: &[&Device], begin: Instant, gap: Duration) ->
         });
         scheduled(stream, plan).await
     });
-    let mut all = Histogram::<u64>::new(3)?;
-    for histogram in try_join_all(each).await? {
-        all.add(histogram)?;
+    let mut all = histogram();
+    for of_one in try_join_all(each).await? {
+        all.add(of_one)?;
     }
     Ok(all)
 }
@@ -136,7 +136,7 @@ async fn scheduled(
     plan: impl Iterator<Item = (Instant, String, Vec<u8>)>,
 ) -> Result<Histogram<u64>> {
     let (mut from, mut to) = stream.into_split();
-    let mut histogram = Histogram::<u64>::new(3)?;
+    let mut times = histogram();
     let mut waiting: HashMap<u16, Instant> = HashMap::new();
     let mut plan = plan.peekable();
     let (mut out, mut taken) = (Vec::new(), Vec::new());
@@ -164,7 +164,7 @@ async fn scheduled(
                 if read? == 0 { bail!("the station closed the connection"); }
                 let now = Instant::now();
                 take_pubacks(&mut taken, |id| if let Some(planned) = waiting.remove(&id) {
-                    histogram.saturating_record((now - planned).as_micros() as u64);
+                    times.saturating_record((now - planned).as_micros() as u64);
                 })?;
             }
             () = tokio::time::sleep_until(next) => {
@@ -173,5 +173,5 @@ async fn scheduled(
         }
     }
     to.write_all(&[0xE0, 0]).await?;
-    Ok(histogram)
+    Ok(times)
 }

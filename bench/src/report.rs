@@ -93,3 +93,8 @@ pub fn thousands(number: f64) -> String {
     }
     text
 }
+
+/// For microseconds up to two minutes, three digits; longer ones count as two minutes.
+pub fn histogram() -> Histogram<u64> {
+    Histogram::new_with_max(120_000_000, 3).expect("the bounds are in order")
+}

@@ -9,7 +9,7 @@ use hdrhistogram::Histogram;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::mqtt::{self, Login, put_publish, take_pubacks};
-use crate::report::{Section, latencies, thousands};
+use crate::report::{Section, histogram, latencies, thousands};
 use crate::rig::Rig;
 
 /// Runs it and checks acknowledged = journalled = evaluated.
@@ -24,11 +24,11 @@ pub async fn run(rig: &Rig, connections: usize, in_flight: usize, duration: Dura
     let elapsed = begun.elapsed();
     let cpu = rig.cpu_seconds() - cpu_before;
 
-    let mut histogram = Histogram::<u64>::new(3)?;
+    let mut times = histogram();
     let mut acknowledged = 0;
-    for (count, times) in done {
+    for (count, of_one) in done {
         acknowledged += count;
-        histogram.add(times)?;
+        times.add(of_one)?;
     }
     // three values in each message
     let readings = acknowledged * 3;
@@ -48,7 +48,7 @@ pub async fn run(rig: &Rig, connections: usize, in_flight: usize, duration: Dura
     section.line(format!("{connections} connections, {in_flight} in flight each, telemetry of 3 values, about 100 bytes"));
     section.line(format!("**{} publishes/s** acknowledged ({} in {:.1} s)", thousands(rate), thousands(acknowledged as f64), elapsed.as_secs_f64()));
     section.line(format!("all {} readings journalled and evaluated {:.0} ms after the last acknowledgement", thousands(readings as f64), (complete - elapsed).as_secs_f64() * 1e3));
-    section.line(format!("publish → PUBACK: {}", latencies(&histogram)));
+    section.line(format!("publish → PUBACK: {}", latencies(&times)));
     section.line(format!("station: {:.2} cores, {} MiB resident", cpu / elapsed.as_secs_f64(), rig.resident_bytes() >> 20));
     Ok(section)
 }
@@ -89,7 +89,7 @@ async fn pump(
     duration: Duration,
 ) -> Result<(u64, Histogram<u64>)> {
     let mut stream = mqtt::connect(to, 1, &format!("load-{number}"), login, 60).await?;
-    let mut histogram = Histogram::<u64>::new(3)?;
+    let mut times = histogram();
     let (mut out, mut taken) = (Vec::with_capacity(4096), Vec::with_capacity(4096));
     let mut sent_at = vec![Instant::now(); in_flight + 1];
     let mut free: Vec<u16> = (1..=u16::try_from(in_flight)?).collect();
@@ -118,12 +118,12 @@ async fn pump(
         let now = Instant::now();
         take_pubacks(&mut taken, |id| {
             acknowledged += 1;
-            histogram.saturating_record((now - sent_at[usize::from(id)]).as_micros() as u64);
+            times.saturating_record((now - sent_at[usize::from(id)]).as_micros() as u64);
             free.push(id);
         })?;
     }
     stream.write_all(&[0xE0, 0]).await?;
-    Ok((acknowledged, histogram))
+    Ok((acknowledged, times))
 }
 
 /// A quiet room: no rule finds anything in it. Device sequence numbers go up, values wander.

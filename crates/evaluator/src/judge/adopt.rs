@@ -4,7 +4,7 @@ use model::roster::{self, Roster};
 use model::{DeviceId, Entry, Step, UnitId};
 
 use super::{Delta, Judge};
-use crate::rule::{Memory, Note, Told};
+use crate::rule::{Memory, Note, Told, words};
 use crate::rules::Rules;
 use crate::state::{Device, Facts, NEVER, Unit};
 
@@ -145,10 +145,16 @@ impl Judge {
 
     /// Ends all conditions of a device that leaves its unit.
     fn leave(&mut self, id: DeviceId) {
+        let before = self.draft.findings.len();
         let holding = self.state.devices.get(id.index()).map_or(0, |device| device.holding);
         for condition in (0..64_u8).filter(|place| holding >> place & 1 == 1) {
             let told = Told { condition, holds: None, note: Note::default(), alarm: None, again: false };
             self.found(id, told);
+        }
+        let of_device = |finding: &&mut (u32, model::Finding)| finding.1.device == Some(id);
+        for (_, finding) in self.draft.findings[before..].iter_mut().filter(of_device) {
+            finding.evidence =
+                words("设备已从名册撤下或移装到别处", "the device was taken off the roster, or moved elsewhere");
         }
     }
 }

@@ -38,6 +38,9 @@ impl Judge {
             Action::Close => {
                 unit.set_incident(id.family, None);
                 mute(unit, id.family);
+                if id.family == Family::Fire {
+                    unit.fire_ended.clear();
+                }
                 for held in unit.held.iter_mut().filter(|held| rule::condition(held.condition).family == id.family) {
                     held.in_incident = false;
                 }

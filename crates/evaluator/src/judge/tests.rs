@@ -148,6 +148,7 @@ fn warnings_and_faults_are_mute_after_close() {
 #[test]
 fn an_alarm_of_a_device_that_is_gone_is_told_and_latched() {
     let mut bench = bench();
+    bench.word(0, "c event:fault");
     let mut rows = town(3, &[("b", DeviceClass::Combined, 0, PROMISE_S)]);
     // the same people write a new table: a and c are off it
     let change = {
@@ -163,6 +164,8 @@ fn an_alarm_of_a_device_that_is_gone_is_told_and_latched() {
     let out = bench.commit(1, vec![], vec![]);
     assert_eq!(told(&out, 1), "blind: no_device");
     assert_eq!(out.devices.len(), 2);
+    assert_eq!(out.findings.iter().map(line).collect::<Vec<_>>(), ["ended fault yellow"]);
+    assert!(out.findings[0].evidence.en.contains("taken off the roster"));
     let report = Report {
         device: DeviceId(2),
         at_ms: T0 + 2000,

@@ -62,13 +62,13 @@ impl Rule for AlarmMessage {
                 if *active {
                     scene.begin_by_alarm(condition, KINDS[condition].1, note, id);
                 } else {
-                    scene.end_by_alarm(condition, note, id);
+                    scene.end_by_alarm(condition, Note { c: 1.0, ..note }, id);
                 }
             }
             Body::Event { kind: EventKind::Restored, .. } => {
                 for condition in 0..KINDS.len() {
                     if scene.holds(condition) {
-                        scene.end(condition, Note::default());
+                        scene.end(condition, Note { c: 1.0, ..Note::default() });
                     }
                 }
             }
@@ -78,6 +78,10 @@ impl Rule for AlarmMessage {
 
     fn words(condition: usize, note: &Note) -> (Words, Words) {
         let (_, _, zh, en) = KINDS[condition];
+        if note.c == 1.0 {
+            let over = words(format!("设备报告{zh}解除"), format!("the device reports that its {en} is over"));
+            return (over, words("设备再次报警", "another alarm of the device"));
+        }
         let unit = UNITS.get(note.n as usize).copied().unwrap_or("");
         let evidence = if note.b == 0.0 {
             words(format!("设备自身{zh}"), format!("the device's own {en}"))

@@ -75,7 +75,7 @@ impl Rule for DeviceEvent {
             EventKind::Restored => {
                 for condition in [FAULT, LOW_BATTERY, POWER_LOST, TAMPER] {
                     if scene.holds(condition) {
-                        scene.end(condition, Note::default());
+                        scene.end(condition, Note { c: 1.0, ..Note::default() });
                     }
                 }
                 return;
@@ -88,6 +88,10 @@ impl Rule for DeviceEvent {
     }
 
     fn words(condition: usize, note: &Note) -> (Words, Words) {
+        if note.c == 1.0 {
+            let restored = words("设备报告恢复", "the device reports that it is restored");
+            return (restored, words("设备再次报告", "the device reports it again"));
+        }
         let evidence = match condition {
             FAULT => words("设备报告故障", "the device reports a fault"),
             LOW_BATTERY if note.b == 1.0 => {
