@@ -22,11 +22,11 @@ pub async fn run(rig: &Rig, connections: usize) -> Result<Section> {
     let opening = stream::iter(0..connections).map(|number| {
         let login = rig.logins[&vendors[number % vendors.len()]].clone();
         async move {
-            let host = 1 + u8::try_from(number / 15_000).unwrap_or(u8::MAX);
+            let host = 1 + u8::try_from(number / 3_000).unwrap_or(u8::MAX);
             mqtt::connect(rig.mqtt, host, &format!("held-{number}"), &login, 600).await.with_context(|| format!("connection {number}"))
         }
     });
-    let held: Vec<_> = opening.buffer_unordered(AT_ONCE).collect().await;
+    let held: Vec<_> = opening.buffered(AT_ONCE).collect().await;
     let mut held = held.into_iter().collect::<Result<Vec<_>>>()?;
     let opened = begun.elapsed();
     let counted = rig.counter("fenghuo_broker_connections").await?;

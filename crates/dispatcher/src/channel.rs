@@ -55,8 +55,11 @@ pub(crate) trait Channel: Send + Sync + 'static {
 /// Channels by the names that the roster uses.
 pub(crate) type Channels = HashMap<Box<str>, Arc<dyn Channel>>;
 
+/// Channels of one kind, with their names.
+pub(crate) type Opened = Result<Vec<(String, Arc<dyn Channel>)>, StartError>;
+
 /// Makes the channels of one kind, as the settings ask for.
-type Open = fn(&Settings, &Arc<dyn MqttPublisher>) -> Result<Vec<(String, Arc<dyn Channel>)>, StartError>;
+type Open = fn(&Settings, &Arc<dyn MqttPublisher>) -> Opened;
 
 /// Every kind of channel.
 const CHANNELS: &[Open] = &[console::open, mqtt::open, webhook::open];

@@ -20,6 +20,11 @@ pub(crate) const META: &str = "meta";
 pub(crate) const FIXED: [&str; 10] =
     [ALERTS, OPEN, ALERTS_BY_UNIT, DELIVERIES, OWED, UNITS, REGIONS, FEED, QUARANTINE, META];
 
+/// Tables that may wait to be merged, in one family, before its writes are held up.
+const LEVEL_ZERO_FILES_MAX: i32 = 48;
+/// Bytes that may wait to be merged, in one family, before its writes are held up.
+const COMPACTION_DEBT_BYTES_MAX: usize = 256 << 30;
+
 /// Makes options, all of them with one cache.
 pub(crate) struct Tuning {
     settings: Settings,
@@ -57,6 +62,12 @@ impl Tuning {
         table.set_block_cache(&self.cache);
         table.set_cache_index_and_filter_blocks(true);
         table.set_pin_l0_filter_and_index_blocks_in_cache(true);
+        // writes go on at full speed until they have to stop: a write that is merely slowed down would be refused too
+        options.set_max_write_buffer_number(3);
+        options.set_level_zero_slowdown_writes_trigger(LEVEL_ZERO_FILES_MAX);
+        options.set_level_zero_stop_writes_trigger(LEVEL_ZERO_FILES_MAX);
+        options.set_soft_pending_compaction_bytes_limit(COMPACTION_DEBT_BYTES_MAX);
+        options.set_hard_pending_compaction_bytes_limit(COMPACTION_DEBT_BYTES_MAX);
         options.set_compression_type(match self.settings.compression {
             Compression::None => DBCompressionType::None,
             Compression::Lz4 => DBCompressionType::Lz4,
@@ -65,7 +76,6 @@ impl Tuning {
             // rows come in order and are read in order: large blocks pack well, and few large files are kept
             table.set_block_size(64 * 1024);
             options.set_write_buffer_size(self.settings.journal_write_buffer_bytes);
-            options.set_max_write_buffer_number(4);
             options.set_target_file_size_base(256 * 1024 * 1024);
         } else {
             table.set_block_size(16 * 1024);

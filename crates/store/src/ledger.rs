@@ -64,12 +64,11 @@ impl Ledger for Store {
         let from = key::unit(unit);
         self.with(DOING, |base| {
             let range = (&from[..], key::after_prefix(&from));
-            let alerts = scan_back(&base.rocks, family::ALERTS_BY_UNIT, range, limit, DOING, |index, _| {
+            scan_back(&base.rocks, family::ALERTS_BY_UNIT, range, limit, DOING, |index, _| {
                 let alert =
                     key::alert_of_unit_key(index).ok_or_else(|| damaged(DOING, "an index key of a wrong length"))?;
                 present(get(&base.rocks, family::ALERTS, &alert, DOING)?, DOING)
-            });
-            alerts
+            })
         })
     }
 

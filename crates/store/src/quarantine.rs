@@ -11,7 +11,7 @@ use crate::error::{damaged, from_rocks, from_wire};
 use crate::family;
 use crate::key::{self, meta};
 use crate::rocks::{Base, Rocks, end_number, fixed, lock, scan_back};
-use crate::store::{JournalEnd, Store};
+use crate::store::{JournalEnd, Store, unsynced};
 
 const TRIMMING: &str = "trim the quarantine";
 
@@ -103,7 +103,9 @@ impl Store {
         self.write(TRIMMING, |base| {
             let family = fixed(&base.rocks, family::QUARANTINE);
             base.rocks.delete_file_in_range_cf(&family, 0u64.to_be_bytes(), keep_from.to_be_bytes())?;
-            base.rocks.delete_range_cf(&family, 0u64.to_be_bytes(), keep_from.to_be_bytes())
+            let mut batch = WriteBatch::default();
+            batch.delete_range_cf(&family, 0u64.to_be_bytes(), keep_from.to_be_bytes());
+            base.rocks.write_opt(batch, &unsynced())
         })?;
         Ok(keep_from - oldest)
     }

@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use model::{Epoch, StoreError};
-use rocksdb::{BoundColumnFamily, FlushOptions, IteratorMode};
+use rocksdb::{BoundColumnFamily, FlushOptions, IteratorMode, WriteBatch};
 
 use crate::error::from_rocks;
 use crate::family;
 use crate::key::Day;
 use crate::rocks::{self, Base, day_end, fixed, lock};
-use crate::store::Store;
+use crate::store::{Store, unsynced};
 
 const DROPPING: &str = "drop old days of the journal";
 const TRIMMING: &str = "trim the feed";
@@ -93,7 +93,9 @@ impl Store {
         self.write(TRIMMING, |base| {
             let feed = fixed(&base.rocks, family::FEED);
             base.rocks.delete_file_in_range_cf(&feed, 0u64.to_be_bytes(), keep_from.to_be_bytes())?;
-            base.rocks.delete_range_cf(&feed, 0u64.to_be_bytes(), keep_from.to_be_bytes())
+            let mut batch = WriteBatch::default();
+            batch.delete_range_cf(&feed, 0u64.to_be_bytes(), keep_from.to_be_bytes());
+            base.rocks.write_opt(batch, &unsynced())
         })?;
         Ok(keep_from - oldest)
     }

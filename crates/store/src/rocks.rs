@@ -33,6 +33,12 @@ impl Base {
         lock(&self.days).iter().copied().collect()
     }
 
+    /// Whether RocksDB failed to write a table since it was opened.
+    pub(crate) fn has_failed(&self) -> bool {
+        let errors = self.rocks.property_int_value(rocksdb::properties::BACKGROUND_ERRORS);
+        errors.is_ok_and(|errors| errors.is_some_and(|errors| errors > 0))
+    }
+
     /// Makes the family of a day, where it is not there yet. RocksDB writes down the options of all families each time: with
     /// a year of days it takes a good part of a second, in which other writes go on.
     pub(crate) fn make_day(&self, day: Day, tuning: &Tuning) -> Result<(), rocksdb::Error> {

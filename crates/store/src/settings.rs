@@ -41,6 +41,8 @@ pub struct Settings {
     pub quarantine_items_max: u64,
     /// Bytes of quarantined messages that are kept, bytes.
     pub quarantine_bytes_max: u64,
+    /// How long a write waits where tables cannot be written or merged as fast as new ones come, before it fails, ms.
+    pub stall_limit_ms: u64,
     /// Least time between two attempts to get going again after a failed write, ms.
     pub recovery_pause_ms: u64,
     /// Free space that must be there before the store tries to get going again, bytes.
@@ -62,6 +64,7 @@ impl Default for Settings {
             feed_events_max: 1_000_000,
             quarantine_items_max: 100_000,
             quarantine_bytes_max: 256 * MIB as u64,
+            stall_limit_ms: 5_000,
             recovery_pause_ms: 1_000,
             recovery_space_bytes: 16 * MIB,
         }

@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use model::{Cursor, Epoch, StoreError};
-use rocksdb::{WriteBatch, WriteOptions};
+use rocksdb::{ErrorKind, WriteBatch, WriteOptions};
 
 use crate::error::{OpenError, damaged, from_io, from_rocks};
 use crate::family::{self, Tuning};
@@ -18,6 +18,9 @@ use crate::settings::Settings;
 
 /// Layout of keys and families that this build writes.
 const LAYOUT: u64 = 1;
+
+/// Pause between two attempts while RocksDB holds writes up.
+const STALL_PAUSE: Duration = Duration::from_millis(2);
 
 /// Journal, ledger and checkpoints in one folder. Share it in an `Arc`.
 pub struct Store {
@@ -146,23 +149,41 @@ impl Store {
         }
     }
 
-    /// Runs `write` on the open database; whatever RocksDB refuses closes the way for further writes until
-    /// [`Store::ready_to_write`] finds the disk well again.
+    /// Runs `write` on the open database. What RocksDB refuses closes the way for further writes until
+    /// [`Store::ready_to_write`] finds the disk well again. `write` runs more than once where RocksDB holds writes up.
     pub(crate) fn write<T>(
         &self,
         doing: &'static str,
-        write: impl FnOnce(&Base) -> Result<T, rocksdb::Error>,
+        mut write: impl FnMut(&Base) -> Result<T, rocksdb::Error>,
     ) -> Result<T, StoreError> {
-        self.with(doing, |base| {
-            write(base).map_err(|error| {
-                let mut failure = lock(&self.failure);
-                tracing::error!(doing, %error, "the store failed to write; it tries again with the next write");
-                metrics::counter!("fenghuo_store_write_failures_total").increment(1);
-                *failure = Some(Failure { reason: error.to_string(), tried: Instant::now() });
-                self.failed.store(true, Ordering::Release);
-                from_rocks(doing, &error)
-            })
-        })
+        let stalled_until = Instant::now() + Duration::from_millis(self.settings.stall_limit_ms);
+        loop {
+            let tried = self.with(doing, |base| match write(base) {
+                Ok(written) => Ok(Some(written)),
+                Err(error) if error.kind() == ErrorKind::Incomplete && !base.has_failed() => {
+                    if Instant::now() < stalled_until {
+                        return Ok(None);
+                    }
+                    metrics::counter!("fenghuo_store_stalls_total").increment(1);
+                    Err(from_rocks(doing, &error))
+                }
+                Err(error) => {
+                    self.note_failure(doing, &error);
+                    Err(from_rocks(doing, &error))
+                }
+            })?;
+            match tried {
+                Some(written) => return Ok(written),
+                None => std::thread::park_timeout(STALL_PAUSE),
+            }
+        }
+    }
+
+    fn note_failure(&self, doing: &'static str, error: &rocksdb::Error) {
+        tracing::error!(doing, %error, "the store failed to write; it tries again with the next write");
+        metrics::counter!("fenghuo_store_write_failures_total").increment(1);
+        *lock(&self.failure) = Some(Failure { reason: error.to_string(), tried: Instant::now() });
+        self.failed.store(true, Ordering::Release);
     }
 
     /// Call it before a write and before any lock that a write needs: after a failed write it opens RocksDB anew.
@@ -275,8 +296,16 @@ fn remove_unconfirmed(base: &Base, ends: &Ends, confirmed: Epoch, journal: &Jour
 
 /// Write options of what must be on the disk when the write returns.
 pub(crate) fn synced() -> WriteOptions {
-    let mut options = WriteOptions::default();
+    let mut options = unsynced();
     options.set_sync(true);
+    options
+}
+
+/// Write options of what the next synced write takes along. RocksDB would wait without end where tables cannot be written,
+/// as on a full disk: told not to, it says so, and [`Store::write`] decides how long to wait.
+pub(crate) fn unsynced() -> WriteOptions {
+    let mut options = WriteOptions::default();
+    options.set_no_slowdown(true);
     options
 }
 

@@ -4,14 +4,13 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::{Channel, MqttPublisher, Outcome, Try};
-use crate::dispatcher::StartError;
+use super::{Channel, MqttPublisher, Opened, Outcome, Try};
 use crate::settings::Settings;
 
 struct Console;
 
 /// The channel `console`.
-pub(crate) fn open(_: &Settings, _: &Arc<dyn MqttPublisher>) -> Result<Vec<(String, Arc<dyn Channel>)>, StartError> {
+pub(crate) fn open(_: &Settings, _: &Arc<dyn MqttPublisher>) -> Opened {
     Ok(vec![("console".into(), Arc::new(Console))])
 }
 

@@ -6,8 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use super::{Channel, Outcome, Try};
-use crate::dispatcher::StartError;
+use super::{Channel, Opened, Outcome, Try};
 use crate::settings::Settings;
 
 /// Publishes at QoS 1 to whoever is subscribed.
@@ -35,7 +34,7 @@ pub enum MqttOutcome {
 struct Mqtt(Arc<dyn MqttPublisher>);
 
 /// The channel `mqtt`.
-pub(crate) fn open(_: &Settings, mqtt: &Arc<dyn MqttPublisher>) -> Result<Vec<(String, Arc<dyn Channel>)>, StartError> {
+pub(crate) fn open(_: &Settings, mqtt: &Arc<dyn MqttPublisher>) -> Opened {
     Ok(vec![("mqtt".into(), Arc::new(Mqtt(Arc::clone(mqtt))))])
 }
 

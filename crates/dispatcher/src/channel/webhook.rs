@@ -19,7 +19,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::{Client, Error};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
-use super::{Channel, MqttPublisher, Outcome, Try};
+use super::{Channel, MqttPublisher, Opened, Outcome, Try};
 use crate::dispatcher::StartError;
 use crate::settings::{Settings, Webhook};
 use guard::Guarded;
@@ -46,10 +46,7 @@ struct Hook {
 }
 
 /// A channel `webhook:<name>` for each webhook of the settings.
-pub(crate) fn open(
-    settings: &Settings,
-    _: &Arc<dyn MqttPublisher>,
-) -> Result<Vec<(String, Arc<dyn Channel>)>, StartError> {
+pub(crate) fn open(settings: &Settings, _: &Arc<dyn MqttPublisher>) -> Opened {
     let open = |webhook: &Webhook| {
         let hook = Hook::open(webhook).map_err(|reason| StartError::Webhook { name: webhook.name.clone(), reason })?;
         Ok((format!("webhook:{}", webhook.name), Arc::new(hook) as Arc<dyn Channel>))

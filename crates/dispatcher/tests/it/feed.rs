@@ -58,10 +58,9 @@ async fn alert_events_are_published_from_now_on_in_order() {
     reach(&rig, 2000);
     let expected: Vec<_> = (11..=2000).filter(|cursor| cursor % 3 != 0).collect();
     until("the rest", || rig.broker.topics().len() == expected.len()).await;
-    let published = rig.broker.published.lock().unwrap();
-    let cursors: Vec<_> = published.iter().map(|(_, _, body)| body["cursor"].as_u64().unwrap()).collect();
+    let cursor = |body: &serde_json::Value| body["cursor"].as_u64().unwrap();
+    let cursors: Vec<_> = rig.broker.published.lock().unwrap().iter().map(|(_, _, body)| cursor(body)).collect();
     assert_eq!(cursors, expected);
-    drop(published);
     handle.shutdown().await;
 }
 

@@ -4,14 +4,14 @@ use std::sync::atomic::Ordering;
 
 use model::wire;
 use model::{DeliveryState, LedgerBatch, StoreError};
-use rocksdb::{WriteBatch, WriteOptions};
+use rocksdb::WriteBatch;
 use serde::Serialize;
 
 use crate::error::damaged;
 use crate::family;
 use crate::key::{self, meta};
 use crate::rocks::{Rocks, fixed, lock};
-use crate::store::Store;
+use crate::store::{Store, unsynced};
 
 const DOING: &str = "commit to the ledger";
 
@@ -40,7 +40,7 @@ impl Store {
         }
         self.write(DOING, |base| {
             let rows = rows(&base.rocks, batch, newest, &mut buffer);
-            base.rocks.write_opt(rows, &WriteOptions::default())
+            base.rocks.write_opt(rows, &unsynced())
         })?;
         if buffer.capacity() > BUFFER_KEPT_BYTES {
             *buffer = Vec::new();

@@ -15,9 +15,12 @@ pub trait Place {
     fn open(&self) -> Self::Store;
 }
 
+/// A check, and what it is about.
+type Check<P> = (&'static str, fn(&P));
+
 /// Runs every check, each in a new place.
 pub fn suite<P: Place>(new_place: impl Fn() -> P) {
-    let checks: [(&str, fn(&P)); 14] = [
+    let checks: [Check<P>; 14] = [
         ("an empty store", empty),
         ("commits are read back", reads_back),
         ("commits are read from the middle", reads_from_the_middle),
@@ -34,7 +37,7 @@ pub fn suite<P: Place>(new_place: impl Fn() -> P) {
         ("checkpoints", checkpoints),
     ];
     for (name, check) in checks {
-        println!("{name}");
+        eprintln!("{name}");
         check(&new_place());
     }
 }

@@ -27,7 +27,7 @@ fn child() {
         store.append(&commit(epoch, at_ms), &[quarantined(epoch, 50)]).unwrap();
         write!(out, "\nacked {epoch}\n").unwrap();
         out.flush().unwrap();
-        if epoch % 50 == 0 {
+        if epoch.is_multiple_of(50) {
             store.put("desk", epoch, &vec![epoch as u8; 200_000]).unwrap();
             store.retain(at_ms, epoch).unwrap();
         }

@@ -23,6 +23,7 @@ pub fn small() -> Settings {
         block_cache_bytes: 1024 * 1024,
         wal_bytes_max: 512 * 1024,
         open_files_max: 64,
+        stall_limit_ms: 1_000,
         recovery_pause_ms: 0,
         recovery_space_bytes: 1024 * 1024,
         ..Settings::default()
@@ -60,8 +61,8 @@ pub fn commit(epoch: Epoch, at_ms: u64) -> Commit {
         quantity: Quantity::ALL[n as usize % Quantity::ALL.len()],
         value: n as f32 / 7.0,
         at_ms,
-        skew_ms: (n % 3 == 0).then_some(n as i32 - 50),
-        seq: (n % 2 == 0).then_some(n),
+        skew_ms: n.is_multiple_of(3).then_some(n as i32 - 50),
+        seq: n.is_multiple_of(2).then_some(n),
     };
     let count = 1 + (epoch % 97) as u32;
     let report = Report {
