@@ -7,41 +7,13 @@ use broker::{Message, Topic};
 use bytes::Bytes;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use ingest::{Admission, Draft, Intake, Settings};
-use model::Roster;
-use model::roster::{DeviceClass, DeviceRow, RosterRows, UnitRow};
 
-const DEVICES: usize = 81_400;
+#[path = "common/city.rs"]
+mod city;
+
+use city::{DEVICES, roster};
+
 const BATCH: usize = 1_000;
-
-fn roster() -> Arc<Roster> {
-    let code = |text: &str| text.parse().expect("a region code");
-    let regions = ["331083", "331083001", "331083001001", "331083001001001"];
-    let unit = |number: usize| UnitRow {
-        code: format!("U{number}").into(),
-        name: "店".into(),
-        category: "沿街商铺".into(),
-        address: "".into(),
-        grid: code("331083001001001"),
-        owner: "".into(),
-        position_m: None,
-    };
-    let device = |number: usize| DeviceRow {
-        vendor: "acme".into(),
-        name: format!("d{number}").into(),
-        unit: format!("U{}", number % 76_000).into(),
-        class: DeviceClass::Combined,
-        location: "".into(),
-        report_every_s: 60,
-    };
-    let rows = RosterRows {
-        regions: regions.iter().map(|text| (0, code(text), (*text).into())).collect(),
-        units: (0..76_000).map(|number| (0, unit(number))).collect(),
-        devices: (0..DEVICES).map(|number| (0, device(number))).collect(),
-        ..RosterRows::default()
-    };
-    let empty = Roster::default();
-    Arc::new(empty.after(&empty.change_to(&rows).expect("no faults"), 1))
-}
 
 fn message(topic: String, payload: String, received_ms: u64) -> Message {
     Message {

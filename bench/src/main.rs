@@ -65,6 +65,7 @@ pub struct Options {
 
 fn main() -> Result<()> {
     let options = Options::parse();
+    rlimit::increase_nofile_limit(u64::MAX).context("raising the limit of open files")?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(run(options))
 }

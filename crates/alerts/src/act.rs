@@ -65,7 +65,7 @@ pub(crate) fn apply(alert: &mut Alert, command: &Command, policy: &Policy, draft
             FeedKind::AlertClosed
         }
     };
-    draft.record(alert, kind, person, Some(note_of(command)));
+    draft.record_act(alert, kind, command, note_of(command));
     draft.tell(kind, alert, Some(person.into()));
     let family_policy = policy.of(alert.family());
     if command.action == Action::Verify(Verdict::Real) && family_policy.real_tells_all {
@@ -87,15 +87,13 @@ fn acknowledge(alert: &mut Alert, mark: Mark) {
 
 /// Whether the command already made one of these changes.
 pub(crate) fn is_done(history: &[HistoryItem], command: &Command) -> bool {
-    let tag = tag_of(command);
-    let made =
-        |item: &HistoryItem| *item.by == *command.person && item.note.as_ref().is_some_and(|note| note.ends_with(&tag));
-    history.iter().rev().any(made)
+    let tag = Some(command.tag());
+    history.iter().rev().any(|item| item.command == tag && *item.by == *command.person)
 }
 
-/// What stands in the history: verdict, who entered it, the person's words, the tag of the command.
-fn note_of(command: &Command) -> Box<str> {
-    let mut parts: Vec<String> = Vec::with_capacity(4);
+/// What stands in the history: verdict, who entered it, the person's words.
+fn note_of(command: &Command) -> Option<Box<str>> {
+    let mut parts: Vec<String> = Vec::with_capacity(3);
     if let Action::Verify(verdict) = command.action {
         parts.push(verdict.word().into());
     }
@@ -103,24 +101,5 @@ fn note_of(command: &Command) -> Box<str> {
         parts.push(format!("entered by {entered_by}"));
     }
     parts.extend(command.note.as_deref().map(str::to_owned));
-    let mut note = parts.join("; ");
-    if !note.is_empty() {
-        note.push(' ');
-    }
-    note.push_str(&tag_of(command));
-    note.into()
-}
-
-/// `#` and 12 hexadecimal digits, made of the command's id and action (FNV-1a, 48 bits of it).
-fn tag_of(command: &Command) -> String {
-    let action = match command.action {
-        Action::Acknowledge => "acknowledge",
-        Action::Arrive => "arrive",
-        Action::Verify(verdict) => verdict.word(),
-        Action::Close => "close",
-    };
-    let bytes = command.id.as_str().bytes().chain([0xff]).chain(action.bytes());
-    let hash =
-        bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3));
-    format!("#{:012x}", (hash ^ (hash >> 48)) & 0xffff_ffff_ffff)
+    (!parts.is_empty()).then(|| parts.join("; ").into())
 }

@@ -42,8 +42,8 @@
 //!
 //! # Commands given twice
 //!
-//! A command changes an alert once: its id, with person and action, is kept as a short tag (`#` and 12 hexadecimal
-//! digits) at the end of the note of the history item that it made. A repeated one is answered with the alert as it is
+//! A command changes an alert once: the history item that it made keeps its tag ([`model::Command::tag`], of its id and
+//! action) beside its person. A repeated one is answered with the alert as it is
 //! now. The memory is thus the alert's history: stored, the same after a restart, bounded by
 //! [`model::Alert::HISTORY_MAX`], where items made by people are the last to go.
 //!

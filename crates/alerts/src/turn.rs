@@ -6,7 +6,7 @@ use std::sync::Arc;
 use model::alert::HistoryItem;
 use model::ledger::UnitColour;
 use model::{
-    Alert, AlertId, CommandOutcome, Commit, Cursor, Delivery, DeliveryId, Epoch, Evaluated, FeedEvent, FeedKind,
+    Alert, AlertId, Command, CommandOutcome, Commit, Cursor, Delivery, DeliveryId, Epoch, Evaluated, FeedEvent, FeedKind,
     LedgerBatch, RegionCode, Roster,
 };
 
@@ -88,12 +88,21 @@ impl<'a> Draft<'a> {
     /// those the oldest of all: a detector that chatters does not wash away who acknowledged and what was verified. The
     /// first item, the raising, stays.
     pub fn record(&self, alert: &mut Alert, kind: FeedKind, by: &str, note: Option<Box<str>>) {
+        self.add(alert, kind, by.into(), note, None);
+    }
+
+    /// As [`Draft::record`], for what a person's command did.
+    pub fn record_act(&self, alert: &mut Alert, kind: FeedKind, command: &Command, note: Option<Box<str>>) {
+        self.add(alert, kind, command.person.clone(), note, Some(command.tag()));
+    }
+
+    fn add(&self, alert: &mut Alert, kind: FeedKind, by: Box<str>, note: Option<Box<str>>, command: Option<u64>) {
         if alert.history.len() >= Alert::HISTORY_MAX {
-            let of_no_person = alert.history[1..].iter().position(|item| !by_person(&item.what));
+            let of_no_person = alert.history[1..].iter().position(|item| item.command.is_none());
             alert.history.remove(1 + of_no_person.unwrap_or(0));
         }
         let what = kind.word().into();
-        alert.history.push(HistoryItem { at_ms: self.now_ms, epoch: self.epoch, what, by: by.into(), note });
+        alert.history.push(HistoryItem { at_ms: self.now_ms, epoch: self.epoch, what, by, note, command });
         alert.updated_ms = self.now_ms;
     }
 
@@ -127,11 +136,4 @@ impl<'a> Draft<'a> {
         };
         Turn { batch, outcomes: self.outcomes }
     }
-}
-
-/// Whether a history item tells of a person's act.
-fn by_person(what: &str) -> bool {
-    [FeedKind::AlertAcknowledged, FeedKind::AlertArrived, FeedKind::AlertVerified]
-        .iter()
-        .any(|kind| kind.word() == what)
 }

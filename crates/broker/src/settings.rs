@@ -12,7 +12,7 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// Connections the kernel keeps while we accept others. Default 4,096.
     pub listen_backlog: u32,
-    /// Open sockets, logged in or not. One more is closed at once. Default 18,000.
+    /// Open sockets, logged in or not. One more is closed at once. A process needs about 900 files beside.
     pub max_connections: usize,
     /// From accept to a complete CONNECT, milliseconds. Default 5,000.
     pub connect_deadline_ms: u64,
@@ -69,7 +69,7 @@ impl Default for Settings {
         Settings {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 1883)),
             listen_backlog: 4_096,
-            max_connections: 18_000,
+            max_connections: 19_000,
             connect_deadline_ms: 5_000,
             connect_limit_bytes: 16 * 1024,
             packet_limit_bytes: 64 * 1024,

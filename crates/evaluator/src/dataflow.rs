@@ -24,6 +24,7 @@ use timely::scheduling::activate::SyncActivator;
 
 use crate::checkpoint::Writer;
 use crate::judge::{Judge, Judged};
+use crate::liveness::Liveness;
 use crate::rollup::Rollup;
 use crate::watchdog::Flow;
 
@@ -34,6 +35,7 @@ pub struct Worker {
     pub inbox: Receiver<Step>,
     pub out: Box<dyn FnMut(Evaluated) + Send>,
     pub flow: Arc<Flow>,
+    pub liveness: Arc<Liveness>,
     pub ready: SyncSender<SyncActivator>,
 }
 
@@ -60,18 +62,18 @@ type Parts<'s, T> = Stream<'s, Epoch, Vec<Local<T>>>;
 
 /// Runs the worker until its inbox is closed and everything is out.
 pub fn run(worker: Worker) {
-    let Worker { judge, writer, inbox, out, flow, ready } = worker;
+    let Worker { judge, writer, inbox, out, flow, liveness, ready } = worker;
     // timely takes what is sent between threads, though here nothing is
-    let given = std::sync::Mutex::new(Some((judge, writer, inbox, out, flow, ready)));
+    let given = std::sync::Mutex::new(Some((judge, writer, inbox, out, flow, liveness, ready)));
     timely::execute::execute_directly(move |worker| {
         let mut given = given.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let (judge, writer, inbox, out, flow, ready) = given.take().expect("the worker runs once");
+        let (judge, writer, inbox, out, flow, liveness, ready) = given.take().expect("the worker runs once");
         drop(given);
         let rollup = Rollup::of(judge.colours());
         let state = Rc::new(RefCell::new((judge, writer)));
         worker.dataflow::<Epoch, _, _>(|scope| {
             let commits = commits(scope, inbox, &ready);
-            let judged = units(commits, Rc::clone(&state));
+            let judged = units(commits, Rc::clone(&state), liveness);
             let evaluated = roll_up(judged, rollup);
             hand_over(evaluated, out, flow);
         });
@@ -113,7 +115,11 @@ fn commits<'s>(scope: Scope<'s, Epoch>, inbox: Receiver<Step>, ready: &SyncSende
 }
 
 /// Judges each commit; the exchange takes each part to the worker whose villages it is for.
-fn units<'s>(commits: Parts<'s, Step>, state: Rc<RefCell<(Judge, Writer)>>) -> Parts<'s, Judged> {
+fn units<'s>(
+    commits: Parts<'s, Step>,
+    state: Rc<RefCell<(Judge, Writer)>>,
+    liveness: Arc<Liveness>,
+) -> Parts<'s, Judged> {
     let route = Exchange::new(|part: &Local<Step>| part.worker as u64);
     commits.unary(route, "Units", |_, _| {
         move |input, output| {
@@ -122,7 +128,13 @@ fn units<'s>(commits: Parts<'s, Step>, state: Rc<RefCell<(Judge, Writer)>>) -> P
                 for part in parts.flat_map(|parts| parts.drain(..)) {
                     let (judge, writer) = &mut *state.borrow_mut();
                     let readings = part.item.commit.readings.len() as u64;
+                    let roster = judge.state().roster;
                     let judged = judge.apply(part.item);
+                    if judge.state().roster == roster {
+                        liveness.take(&judged, judge.state());
+                    } else {
+                        liveness.take_all(judge.state());
+                    }
                     metrics::counter!("fenghuo_evaluator_readings_total").increment(readings);
                     writer.consider(judge.state());
                     session.give(Local { worker: 0, item: judged });

@@ -11,6 +11,7 @@ use timely::scheduling::activate::SyncActivator;
 use crate::checkpoint::Writer;
 use crate::dataflow::{self, Worker};
 use crate::judge::{Judge, RestoreError, Share};
+use crate::liveness::Liveness;
 use crate::rules::Rules;
 use crate::settings::Settings;
 use crate::watchdog::{Abort, Flow, Guard, abort_process};
@@ -80,13 +81,23 @@ impl Evaluator {
                 judge
             }
         };
+        let liveness = Arc::<Liveness>::default();
+        liveness.take_all(judge.state());
         let flow = Arc::new(Flow::new(settings.epochs_in_flight_max));
         let writer = Writer::start(checkpoints, settings.checkpoint_every_s.saturating_mul(1000))?;
         // as many as may be in flight: sending never waits, entering does
         let (steps, inbox) = sync_channel::<Step>(settings.epochs_in_flight_max.max(1));
         let (ready, activator) = sync_channel(1);
         let guard = Guard { flow: Arc::clone(&flow), abort: Arc::clone(&abort) };
-        let worker = Worker { judge, writer, inbox, out, flow: Arc::clone(&flow), ready };
+        let worker = Worker {
+            judge,
+            writer,
+            inbox,
+            out,
+            flow: Arc::clone(&flow),
+            liveness: Arc::clone(&liveness),
+            ready,
+        };
         let thread = std::thread::Builder::new().name("evaluator".into()).spawn(move || {
             let _guard = guard;
             dataflow::run(worker);
@@ -97,7 +108,7 @@ impl Evaluator {
         let watchdog = std::thread::Builder::new()
             .name("evaluator-watchdog".into())
             .spawn(move || watched.watch(limit, &abort))?;
-        Ok(Handle { steps: Some(steps), activator, flow, threads: vec![thread, watchdog] })
+        Ok(Handle { steps: Some(steps), activator, flow, liveness, threads: vec![thread, watchdog] })
     }
 }
 
@@ -106,6 +117,7 @@ pub struct Handle {
     steps: Option<SyncSender<Step>>,
     activator: SyncActivator,
     flow: Arc<Flow>,
+    liveness: Arc<Liveness>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -127,6 +139,11 @@ impl Handle {
     /// Commits that are in and not yet out.
     pub fn in_flight(&self) -> usize {
         self.flow.in_flight()
+    }
+
+    /// When each device was last heard of; may be read while the worker runs, and after.
+    pub fn liveness(&self) -> Arc<Liveness> {
+        Arc::clone(&self.liveness)
     }
 
     /// Waits until every commit that was taken in is out and a last checkpoint is written.

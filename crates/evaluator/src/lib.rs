@@ -37,6 +37,8 @@
 //! - A panic on the worker, or a commit that is not done within its limit, ends the process: a stage that stands still
 //!   silently is worse than a restart.
 //!
+//! Beside the outputs, [`Liveness`] shows when each device was last heard of; nothing depends on it.
+//!
 //! Never here: a wall clock that decides anything, knowledge of who is told, a socket, a file.
 
 pub mod checkpoint;
@@ -44,6 +46,7 @@ mod confirm;
 mod dataflow;
 mod handle;
 pub mod judge;
+mod liveness;
 mod ring;
 mod rollup;
 pub mod rule;
@@ -58,6 +61,7 @@ mod unit;
 mod watchdog;
 
 pub use handle::{Evaluator, EvaluatorError, Handle, Stopped};
+pub use liveness::Liveness;
 pub use rules::{Rules, RulesError};
 pub use settings::Settings;
 pub use watchdog::Abort;

@@ -9,7 +9,7 @@ use model::{
     Step,
 };
 
-use crate::judge::{Judge, Share};
+use crate::judge::{Judge, Judged, Share};
 use crate::rollup::Rollup;
 use crate::rules::Rules;
 
@@ -71,19 +71,32 @@ impl Bench {
     }
 
     pub fn commit(&mut self, at_s: u64, entries: Vec<Entry>, readings: Vec<Reading>) -> Evaluated {
+        let judged = self.judge_commit(at_s, entries, readings);
+        self.rollup.join(vec![judged]).expect("one part")
+    }
+
+    fn judge_commit(&mut self, at_s: u64, entries: Vec<Entry>, readings: Vec<Reading>) -> Judged {
         self.epoch += 1;
         let commit = Commit { epoch: self.epoch, at_ms: T0 + at_s * 1000, entries, readings };
-        let step = Step { commit: Arc::new(commit), roster: Arc::clone(&self.roster) };
-        let judged = self.judge.apply(step);
-        self.rollup.join(vec![judged]).expect("one part")
+        self.judge.apply(Step { commit: Arc::new(commit), roster: Arc::clone(&self.roster) })
+    }
+
+    /// As [`Bench::word`], before the roll-up.
+    pub fn judged(&mut self, at_s: u64, word: &str) -> Judged {
+        let (entries, readings) = self.parse(at_s, word);
+        self.judge_commit(at_s, entries, readings)
     }
 
     /// A commit of one word (see [`scenario`]) with a tick.
     pub fn word(&mut self, at_s: u64, word: &str) -> Evaluated {
+        let (entries, readings) = self.parse(at_s, word);
+        self.commit(at_s, entries, readings)
+    }
+
+    fn parse(&self, at_s: u64, word: &str) -> (Vec<Entry>, Vec<Reading>) {
         let (device, what) = word.split_once(' ').unwrap_or(("a", word));
         let device = self.roster.device_by_key(&format!("v/{device}")).expect("the device is in the town");
-        let (entries, readings) = parse(device, T0 + at_s * 1000, what.trim());
-        self.commit(at_s, entries, readings)
+        parse(device, T0 + at_s * 1000, what.trim())
     }
 }
 

@@ -139,7 +139,11 @@ pub struct HistoryItem {
     pub what: Box<str>,
     /// Person or rule that caused it.
     pub by: Box<str>,
+    /// In words for people.
     pub note: Option<Box<str>>,
+    /// The command that caused it, as [`Command::tag`]: by this, one that comes twice is known. `None` where no command
+    /// did. Of no use to people.
+    pub command: Option<u64>,
 }
 
 /// The head of an alert, as lists and feeds show it.
@@ -204,6 +208,15 @@ pub struct Command {
     pub note: Option<Box<str>>,
 }
 
+impl Command {
+    /// Names the command among those of its person: 64-bit FNV-1a of its id, a byte 0xff, and the word of its action.
+    /// Stored in [`HistoryItem::command`], so it must never change.
+    pub fn tag(&self) -> u64 {
+        let bytes = self.id.as_str().bytes().chain([0xff]).chain(self.action.word().bytes());
+        bytes.fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3))
+    }
+}
+
 /// What can be done with an alert.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -212,6 +225,18 @@ pub enum Action {
     Arrive,
     Verify(Verdict),
     Close,
+}
+
+impl Action {
+    /// `acknowledge`, `arrive`, `close`, or the verdict's word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Action::Acknowledge => "acknowledge",
+            Action::Arrive => "arrive",
+            Action::Verify(verdict) => verdict.word(),
+            Action::Close => "close",
+        }
+    }
 }
 
 /// What became of a command. Not stored: it follows from the journal.

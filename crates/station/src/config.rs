@@ -137,6 +137,18 @@ mod tests {
         assert!(faults.is_empty(), "deploy/fenghuo.toml:\n{}", faults.join("\n"));
     }
 
+    #[test]
+    fn the_annotated_rules_and_policy_are_the_defaults() {
+        let deploy = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy");
+        let read = |name: &str| std::fs::read_to_string(deploy.join(name)).expect("readable");
+        let shown: toml::Table = read("rules.toml").parse().expect("TOML");
+        let defaults: toml::Table = evaluator::Rules::default().to_toml().parse().expect("TOML");
+        let mut faults = Vec::new();
+        compare("", &toml::Value::Table(defaults), &toml::Value::Table(shown), &mut faults);
+        assert!(faults.is_empty(), "deploy/rules.toml:\n{}", faults.join("\n"));
+        assert!(read("policy.toml") == alerts::DEFAULT_POLICY, "deploy/policy.toml: `fenghuo defaults policy` writes it anew");
+    }
+
     fn compare(at: &str, default: &toml::Value, shown: &toml::Value, faults: &mut Vec<String>) {
         match (default, shown) {
             (toml::Value::Table(default), toml::Value::Table(shown)) => {

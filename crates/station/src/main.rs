@@ -18,6 +18,7 @@ mod clock;
 mod config;
 mod credentials;
 mod desk;
+mod devices;
 mod outlets;
 mod roster_files;
 mod serve;
@@ -47,10 +48,23 @@ enum Command {
     Serve(Where),
     /// Checks configuration, rules, policy, roster and credentials, and starts nothing.
     CheckConfig(Where),
+    /// Prints every setting with its default, as TOML; `rules` and `policy` print those files.
+    Defaults {
+        #[arg(value_enum, default_value = "config")]
+        of: Defaults,
+    },
     /// Replays the whole journal into a fresh ledger and compares it with the station's; the station must not run.
     Audit(Where),
     /// Prints the stored form of a secret read from standard input.
     HashSecret,
+}
+
+/// What has defaults.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Defaults {
+    Config,
+    Rules,
+    Policy,
 }
 
 /// The configuration, and what the command line puts over it.
@@ -109,6 +123,14 @@ fn run(cli: Cli) -> Result<()> {
             serve::run(config)
         }
         Command::CheckConfig(at) => check(&at.config()?),
+        Command::Defaults { of } => {
+            match of {
+                Defaults::Config => print!("{}", toml::to_string(&Config::default())?),
+                Defaults::Rules => print!("{}", evaluator::Rules::default().to_toml()),
+                Defaults::Policy => print!("{}", alerts::DEFAULT_POLICY),
+            }
+            Ok(())
+        }
         Command::Audit(at) => audit::run(&at.config()?),
         Command::HashSecret => {
             let mut secret = String::new();

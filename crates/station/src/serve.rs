@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow, bail};
 use broker::Broker;
 use command_centre::{CommandCentre, View};
-use evaluator::Evaluator;
+use evaluator::{Evaluator, Liveness};
 use ingest::{Ingest, IngestHandle, Submission};
 use model::roster::{RosterFault, RosterRows};
 use model::{Checkpoints, Clock, Epoch, Journal, Ledger, Roster, Step};
@@ -25,6 +25,7 @@ use crate::clock::WallClock;
 use crate::config::{Config, Station};
 use crate::credentials::Credentials;
 use crate::desk::{self, Listeners, Waiting};
+use crate::devices::Heard;
 use crate::outlets::{BrokerOutlet, Receipts};
 use crate::roster_files;
 
@@ -101,6 +102,7 @@ async fn serve(config: Config) -> Result<()> {
     let rows = read_roster(&config.station.roster)?;
     let clock: Arc<dyn Clock> = Arc::new(WallClock);
 
+    files_for(config.mqtt.max_connections);
     let mut core = Core::start(&config)?;
     let view = Arc::clone(&core.view);
     let roster_now: RosterNow = Arc::new(move || view.roster());
@@ -149,7 +151,7 @@ async fn serve(config: Config) -> Result<()> {
                 gate,
                 folder: config.station.roster.clone(),
             }),
-            devices: Arc::clone(&core.view) as _,
+            devices: Arc::new(Heard(Arc::clone(&core.liveness))),
             metrics: Arc::new(move || metrics.render()),
             ready,
         },
@@ -164,6 +166,18 @@ async fn serve(config: Config) -> Result<()> {
     let limit = Duration::from_millis(config.station.shutdown_limit_ms);
     let drained = tokio::time::timeout(limit, drain(broker, dispatcher, shutdown, http, upkeep, handle, ingest, core)).await;
     drained.map_err(|_| anyhow!("the stages did not drain within {} ms", limit.as_millis()))?
+}
+
+/// Takes as many open files as the system allows, and says when they are too few for the connections that may come.
+fn files_for(connections: usize) {
+    /// Store, HTTP and the rest, with room.
+    const OTHERS: u64 = 900;
+    let wanted = connections as u64 + OTHERS;
+    match rlimit::increase_nofile_limit(u64::MAX) {
+        Ok(files) if files < wanted => tracing::warn!(files, wanted, "fewer open files than mqtt.max_connections needs: raise LimitNOFILE or lower it"),
+        Ok(files) => tracing::info!(files, "open files"),
+        Err(error) => tracing::warn!(%error, "the limit of open files cannot be read"),
+    }
 }
 
 /// The end: no new connections, what was received is committed and answered, judged, and told.
@@ -279,6 +293,7 @@ pub struct Core {
     pub waiting: Arc<Waiting>,
     pub done: Arc<AtomicU64>,
     pub dispatcher: Arc<OnceLock<dispatcher::Handle>>,
+    liveness: Arc<Liveness>,
     restored: Option<ingest::Restored>,
     steps: Option<std::sync::mpsc::SyncSender<Step>>,
     evaluation: JoinHandle<Result<()>>,
@@ -319,6 +334,7 @@ impl Core {
         while done.load(Ordering::Acquire) < store.last_epoch() {
             std::thread::park_timeout(Duration::from_millis(1));
         }
+        let liveness = evaluator.liveness();
         let (steps, inlet) = sync_channel(STEPS);
         let evaluation = std::thread::Builder::new().name("to-evaluator".to_owned()).spawn(move || forward(&inlet, evaluator))?;
         Ok(Core {
@@ -327,6 +343,7 @@ impl Core {
             waiting,
             done,
             dispatcher,
+            liveness,
             restored: Some(restored),
             steps: Some(steps),
             evaluation,

@@ -203,7 +203,7 @@ fn check_alert(alert: &Alert, before: Option<&Alert>, entries: &[Entry]) {
     );
     assert!(alert.history.len() >= before.history.len(), "{id}: history shrank");
     let of_people = |alert: &Alert| {
-        let people = alert.history.iter().filter(|item| item.note.as_ref().is_some_and(|note| note.contains('#')));
+        let people = alert.history.iter().filter(|item| item.command.is_some());
         people.cloned().collect::<Vec<_>>()
     };
     assert!(of_people(alert).starts_with(&of_people(before)), "{id}: what people did is lost");

@@ -30,7 +30,7 @@ function newest(): FakeSource {
 describe('feed', () => {
   let probe: ReturnType<typeof vi.fn<(after: number) => Promise<number>>>;
   let links: Link[];
-  let tooOld: number;
+  let lostPlace: number;
   let signedOut: number;
   let events: number[];
   let feed: Feed;
@@ -39,14 +39,14 @@ describe('feed', () => {
     vi.useFakeTimers();
     vi.stubGlobal('EventSource', FakeSource);
     FakeSource.all = [];
-    [links, events, tooOld, signedOut] = [[], [], 0, 0];
+    [links, events, lostPlace, signedOut] = [[], [], 0, 0];
     probe = vi.fn(async () => 0);
     const hooks: FeedHooks = {
       url: (after) => `/feed?after=${after}`,
       probe: (after) => probe(after),
       onEvent: (event) => events.push(event.cursor),
       onLink: (link) => links.push(link),
-      onTooOld: () => (tooOld += 1),
+      onLostPlace: () => (lostPlace += 1),
       onSignedOut: () => (signedOut += 1),
     };
     feed = new Feed(hooks);
@@ -86,11 +86,14 @@ describe('feed', () => {
     expect(FakeSource.all).toHaveLength(2);
   });
 
-  it('starts anew when its cursor is too old', async () => {
-    probe.mockRejectedValue(new Problem(410, 'Gone', ''));
+  it.each([
+    ['too old', 410],
+    ['ahead of the feed', 409],
+  ])('starts anew when its cursor is %s', async (_, status) => {
+    probe.mockRejectedValue(new Problem(status, 'of no use', ''));
     newest().onerror?.();
     await vi.advanceTimersByTimeAsync(10_000);
-    expect(tooOld).toBe(1);
+    expect(lostPlace).toBe(1);
     expect(probe).toHaveBeenCalledTimes(1);
   });
 

@@ -1,15 +1,19 @@
 //! Messages that could not be decoded or admitted, for whoever helps a vendor.
+//!
+//! Of whom a message is, only its topic can say, and that only where it names a device of the roster: a caller whose scope
+//! is less than a city sees those of the devices in its scope, and none that nobody can place.
 
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Extension, State};
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use model::Quarantined;
+use model::{Level, Quarantined, RegionCode, Roster};
 use serde::{Deserialize, Serialize};
 
+use crate::access::Caller;
 use crate::extract::{Params, page_limit};
 use crate::problem::Problem;
 use crate::shared::Shared;
@@ -58,10 +62,16 @@ impl Item {
 }
 
 /// `GET /api/v1/quarantine`, newest first.
-pub(crate) async fn list(State(shared): State<Arc<Shared>>, Params(asked): Params<Asked>) -> Result<Response, Problem> {
+pub(crate) async fn list(
+    State(shared): State<Arc<Shared>>,
+    Extension(caller): Extension<Caller>,
+    Params(asked): Params<Asked>,
+) -> Result<Response, Problem> {
     let settings = &shared.parts.settings;
     let limit = page_limit(asked.limit, settings.page_default, settings.page_max)?;
     let scan_max = settings.scan_max;
+    let within = caller.scope.filter(|scope| scope.level() != Level::City);
+    let roster = shared.parts.view.roster();
     let page = shared
         .read(move |ledger| {
             let mut page = Page { items: Vec::new(), next: asked.after };
@@ -72,7 +82,9 @@ pub(crate) async fn list(State(shared): State<Arc<Shared>>, Params(asked): Param
                 scanned += rows.len();
                 for (id, message) in rows {
                     page.next = Some(id);
-                    if asked.vendor.as_deref().is_none_or(|vendor| is_of_vendor(&message, vendor)) {
+                    let fits = asked.vendor.as_deref().is_none_or(|vendor| is_of_vendor(&message, vendor))
+                        && within.is_none_or(|scope| place_of(&message, &roster).is_some_and(|at| scope.contains(at)));
+                    if fits {
                         page.items.push(Item::new(id, message));
                         if page.items.len() == limit {
                             return Ok(page);
@@ -99,6 +111,14 @@ fn is_of_vendor(message: &Quarantined, vendor: &str) -> bool {
         (Some("fire"), Some(_), Some(named)) => named == vendor,
         _ => message.sender.split('/').next() == Some(vendor),
     }
+}
+
+/// Grid of the device that the topic names, where that is on the roster.
+fn place_of(message: &Quarantined, roster: &Roster) -> Option<RegionCode> {
+    let mut levels = message.topic.strip_prefix("fire/v1/")?.split('/');
+    let key = format!("{}/{}", levels.next()?, levels.next()?);
+    let device = roster.device(roster.device_by_key(&key)?)?;
+    roster.unit(device.unit).map(|unit| unit.grid)
 }
 
 #[cfg(test)]

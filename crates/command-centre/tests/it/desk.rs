@@ -58,6 +58,7 @@ impl Books {
             what: kind.word().into(),
             by: "P2".into(),
             note: None,
+            command: Some(1),
         });
         self.event(kind, alert.grid, Some(&alert), None);
         self.alerts.insert(alert.id, alert);

@@ -185,6 +185,40 @@ async fn the_quarantine_shows_what_came() {
 }
 
 #[tokio::test]
+async fn a_scope_limits_the_quarantine_to_its_devices() {
+    let station = Station::start().await;
+    let outside = city::UNITS - 1;
+    let topics = [
+        "fire/v1/acme/烟感0/alarm".to_owned(),
+        format!("fire/v1/acme/烟感{outside}/alarm"),
+        "fire/v1/acme/nobody/alarm".to_owned(),
+        "fire/v1/acme".to_owned(),
+        "elsewhere/acme/烟感0/alarm".to_owned(),
+        "fire/v1/acme/烟感1".to_owned(),
+    ];
+    for topic in &topics {
+        station.desk.ledger.put_in_quarantine(Quarantined {
+            at_ms: 1,
+            sender: "acme".into(),
+            topic: topic.as_str().into(),
+            reason: "not_json".into(),
+            detail: "the payload is no JSON".into(),
+            payload: Box::default(),
+        });
+    }
+    station.tokens.put("local.a", "a", Role::Admin, Some(city::TOWNSHIP));
+    station.tokens.put("city.a", "a", Role::Admin, Some(city::CITY));
+    for (token, expected) in [("local.a", vec![5, 0]), ("city.a", vec![5, 4, 3, 2, 1, 0]), (ADMIN, vec![5, 4, 3, 2, 1, 0])] {
+        let page = station.get(token, "/api/v1/quarantine").await.ok();
+        let told: Vec<&str> = page["items"].as_array().unwrap().iter().map(|item| item["topic"].as_str().unwrap()).collect();
+        let expected: Vec<&str> = expected.iter().map(|at: &usize| topics[*at].as_str()).collect();
+        assert_eq!(told, expected, "{token}");
+        assert_eq!(page["next"], json!(null));
+    }
+    station.stop().await;
+}
+
+#[tokio::test]
 async fn a_view_loaded_from_the_ledger_is_the_view_that_was() {
     let station = Station::start().await;
     for unit in 0..5 {

@@ -14,10 +14,11 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER, USER_AGENT};
 use hyper::{Request, StatusCode, Uri};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::{Client, Error};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use rustls::{ClientConfig, RootCertStore};
 
 use super::{Channel, MqttPublisher, Opened, Outcome, Try};
 use crate::dispatcher::StartError;
@@ -64,9 +65,7 @@ impl Hook {
         http.enforce_http(false);
         http.set_nodelay(true);
         http.set_connect_timeout(Some(CONNECT_LIMIT));
-        let tls = HttpsConnectorBuilder::new()
-            .with_native_roots()
-            .map_err(|error| format!("the machine's certificates cannot be read ({error}): install ca-certificates"))?;
+        let tls = HttpsConnectorBuilder::new().with_tls_config(tls(url.scheme_str() == Some("https"))?);
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE_LIMIT)
@@ -92,6 +91,21 @@ impl Hook {
         headers.insert(USER_AGENT, HeaderValue::from_static(concat!("fenghuo/", env!("CARGO_PKG_VERSION"))));
         Ok(request)
     }
+}
+
+/// TLS 1.2 and 1.3, with the certificates that this machine trusts; they are not asked for where no TLS is spoken.
+fn tls(wanted: bool) -> Result<ClientConfig, String> {
+    let builder = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| error.to_string())?;
+    let builder = if wanted {
+        builder
+            .with_native_roots()
+            .map_err(|error| format!("no certificates that this machine trusts ({error}): install ca-certificates"))?
+    } else {
+        builder.with_root_certificates(RootCertStore::empty())
+    };
+    Ok(builder.with_no_client_auth())
 }
 
 #[async_trait]

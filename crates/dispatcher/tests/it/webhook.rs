@@ -162,3 +162,17 @@ async fn a_receiver_that_never_answers_or_is_not_there_is_tried_again() {
     assert!(rig.desk.last_reason("d3").contains("is private"), "{}", rig.desk.last_reason("d3"));
     handle.shutdown().await;
 }
+
+/// The other side of an `https` address must speak TLS, with a certificate that this machine trusts.
+#[tokio::test]
+async fn https_is_spoken_where_it_is_asked_for() {
+    let server = Server::start(|_| Some(status("200 OK"))).await;
+    let mut rig = rig(server.url().replace("http:", "https:"));
+    rig.settings.give_up_red_s = 0;
+    let handle = rig.start();
+    rig.owe(&handle, vec![rig.delivery("d1", "webhook:brigade", Colour::Red)]);
+    // the server takes the beginning of the handshake for a line and says what TLS is not
+    until("it failed", || rig.ledger.count(DeliveryState::Failed) == 1).await;
+    assert_eq!(server.count(), 0);
+    handle.shutdown().await;
+}

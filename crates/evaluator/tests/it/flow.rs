@@ -160,3 +160,36 @@ fn a_checkpoint_that_cannot_be_used_is_refused() {
     let result = Evaluator::start(Settings::default(), Rules::default(), Some((9, bytes)), Box::new(|_| ()), kept);
     assert!(result.err().unwrap().to_string().contains("said to be of commit 9 and is of 10"));
 }
+
+#[test]
+fn liveness_is_known_while_it_runs_and_after_a_restart() {
+    let steps = steps(40, 7);
+    let kept = Arc::<Kept>::default();
+    let (handle, outs) = start(Settings::default(), None, Arc::clone(&kept));
+    let liveness = handle.liveness();
+    for step in &steps {
+        handle.submit(step.clone()).unwrap();
+    }
+    let begun = Instant::now();
+    while outs.lock().unwrap().len() < steps.len() {
+        assert!(begun.elapsed() < DEADLINE, "the commits come out");
+        std::thread::yield_now();
+    }
+    let last_ms = |device| {
+        let readings = steps.iter().flat_map(|step| &step.commit.readings);
+        readings.filter(|reading| reading.device == device).map(|reading| reading.at_ms).max()
+    };
+    let known = |liveness: &evaluator::Liveness| {
+        (0..9).map(|id| (liveness.last_seen_ms(DeviceId(id)), liveness.alive(DeviceId(id)))).collect::<Vec<_>>()
+    };
+    let running = known(&liveness);
+    for (id, (seen_ms, alive)) in (0..8).zip(&running) {
+        assert_eq!((*seen_ms, alive.is_some()), (last_ms(DeviceId(id)), true), "device {id}");
+    }
+    assert_eq!(running[8], (None, None), "there is no such device");
+    handle.finish().unwrap();
+    let (epoch, bytes) = kept.0.lock().unwrap().last_key_value().map(|(epoch, bytes)| (*epoch, bytes.clone())).unwrap();
+    assert_eq!(epoch, 40);
+    let (again, _) = start(Settings::default(), Some((epoch, bytes)), kept);
+    assert_eq!(known(&again.liveness()), running);
+}

@@ -1,6 +1,6 @@
 // The live line to the station. It is open, or it says loudly that it is not; it never looks open while
 // nothing comes. Reconnecting is done here and not left to EventSource, because only an own request tells
-// a broken line (try again) from a cursor too old (start anew) and an ended session (sign in).
+// a broken line (try again) from a cursor of no use (start anew) and an ended session (sign in).
 
 import { Problem } from './api';
 import type { FeedEvent } from './types';
@@ -33,8 +33,8 @@ export interface FeedHooks {
   probe(after: number): Promise<number>;
   onEvent(event: FeedEvent): void;
   onLink(link: Link): void;
-  /** The cursor is too old: bootstrap again, then `start` again. */
-  onTooOld(): void;
+  /** The station cannot go on from this cursor: bootstrap again, then `start` again. */
+  onLostPlace(): void;
   onSignedOut(): void;
 }
 
@@ -140,9 +140,10 @@ export class Feed {
 
   private judge(problem: unknown): void {
     const status = problem instanceof Problem ? problem.status : 0;
-    if (status === 410) {
+    // 410: older than what is kept; 409: ahead of the feed, as after the data folder was replaced
+    if (status === 410 || status === 409) {
       this.stop();
-      this.hooks.onTooOld();
+      this.hooks.onLostPlace();
     } else if (status === 401 || status === 403) {
       this.stop();
       this.hooks.onLink('lost');

@@ -66,7 +66,7 @@ export class Centre {
     probe: async (after) => (await api.events(after, 1)).events.length,
     onEvent: (event) => this.take(event),
     onLink: (link) => this.setLink(link),
-    onTooOld: () => void this.start(),
+    onLostPlace: () => void this.start(),
     onSignedOut: () => this.signOut(WORDS.signedOut.join(' ')),
   });
 
