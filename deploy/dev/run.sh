@@ -13,7 +13,7 @@ mkdir -p "$data"
 
 if [ ! -f "$data/roster/credentials.csv" ]; then
     echo "making the city (once): $data/roster"
-    "$bin/simulator" city --out "$data/roster.making"
+    "$bin/simulator" city --random-secrets --out "$data/roster.making"
     mv "$data/roster.making" "$data/roster"
 fi
 

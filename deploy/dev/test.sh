@@ -11,9 +11,6 @@ cargo fmt --all --check
 step "lints"
 cargo clippy --release --workspace --all-targets --quiet -- -D warnings
 
-step "build"
-cargo build --release --workspace --bins --quiet
-
 step "tests"
 cargo test --release --workspace --quiet
 

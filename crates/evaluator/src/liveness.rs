@@ -128,7 +128,11 @@ mod tests {
         play(20, "b event:test");
         assert_eq!(both(&live, b), (Some(true), Some(20_000)));
         play(30, "b state:lost");
-        assert_eq!(both(&live, b), (Some(false), Some(20_000)), "its will is no sign of life");
+        assert_eq!(both(&live, b).1, Some(20_000), "its will is no sign of life");
+        for at_s in (40..400).step_by(10) {
+            play(at_s, "b tick");
+        }
+        assert_eq!(both(&live, b), (Some(false), Some(20_000)));
         let again = Liveness::default();
         again.take_all(bench.judge.state());
         assert_eq!([both(&again, a), both(&again, b)], [both(&live, a), both(&live, b)]);

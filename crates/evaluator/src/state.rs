@@ -110,7 +110,7 @@ pub struct Incident {
     pub real: bool,
     /// Nobody has judged what it shows now: the colour stays.
     pub unjudged: bool,
-    /// The most urgent colour of what nobody has judged.
+    /// The most urgent colour of what nobody has judged; after quiet, that of the whole incident.
     pub latched: Colour,
     /// Tags of the verdicts taken in, newest last: a command given twice counts once.
     pub verdicts: SmallVec<[u32; 2]>,
@@ -118,7 +118,8 @@ pub struct Incident {
 
 impl Incident {
     pub const OPENINGS_MAX: usize = 8;
-    pub const VERDICTS_MAX: usize = 16;
+    /// Verdicts remembered, as many as the items of an alert's history.
+    pub const VERDICTS_MAX: usize = model::Alert::HISTORY_MAX;
 }
 
 /// A unit.

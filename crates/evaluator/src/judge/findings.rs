@@ -222,7 +222,10 @@ fn incident_hears(unit: &mut Unit, held: &Held, phase: Phase, epoch: u64, at_ms:
         return;
     };
     if was_quiet {
+        // the desk's alert rings again, in the most urgent colour that it ever had
         incident.verdict = None;
+        incident.latched = incident.colour;
+        incident.unjudged |= !incident.real;
         if incident.openings.len() == Incident::OPENINGS_MAX {
             incident.openings.remove(1);
         }

@@ -6,4 +6,5 @@ mod feed;
 mod house;
 mod journey;
 mod kill;
+mod mirror;
 mod rig;

@@ -1,0 +1,342 @@
+//! Evaluator and desk know the same fires: each repeats the other's rule for verdicts and closings, and here they live
+//! through the same towns. The desk is the authority.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use alerts::{Desk, Policy, Turn};
+use evaluator::Rules;
+use evaluator::judge::{Judge, Share};
+use model::report::{Body, DeviceState, EventKind};
+use model::roster::{DeviceClass, DeviceRow, RosterRows, UnitRow};
+use model::{
+    Action, AlarmKind, Alert, AlertId, Colour, Command, Commit, DeviceId, Entry, Evaluated, Family, Journal, Ledger, Quantity,
+    Reading, Report, Roster, Step, UnitId, UnitStatus, Verdict,
+};
+use store::Store;
+
+const T0: u64 = 1_763_798_400_000;
+const UNITS: u32 = 4;
+const DEVICES: u32 = 12;
+
+/// Numbers that follow from a seed (an MMIX linear congruential generator).
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) as usize % bound
+    }
+
+    fn one_in(&mut self, bound: usize) -> bool {
+        self.below(bound) == 0
+    }
+
+    fn of<T: Copy>(&mut self, table: &[T]) -> T {
+        table[self.below(table.len())]
+    }
+}
+
+/// Four units of three devices; `moved` devices are in the next unit.
+fn rows(moved: u32) -> RosterRows {
+    let mut rows = RosterRows::default();
+    let grid = "331083001001001";
+    for code in ["331083", "331083001", "331083001001", grid] {
+        rows.regions.push((2, code.parse().unwrap(), code.into()));
+    }
+    for unit in 0..UNITS {
+        let code = format!("u{unit}").into();
+        let (name, category, address, owner) = ("店".into(), "沿街商铺".into(), "".into(), "".into());
+        let row = UnitRow { code, name, category, address, grid: grid.parse().unwrap(), owner, position_m: None };
+        rows.units.push((2, row));
+    }
+    for device in 0..DEVICES {
+        let unit = (device + u32::from(device < moved)) % UNITS;
+        let row = DeviceRow {
+            vendor: "v".into(),
+            name: format!("d{device}").into(),
+            unit: format!("u{unit}").into(),
+            class: DeviceClass::Combined,
+            location: "".into(),
+            // some break their promise now and then
+            report_every_s: if device % 3 == 0 { 60 } else { 1_000_000 },
+        };
+        rows.devices.push((2, row));
+    }
+    rows
+}
+
+/// Evaluator and desk, fed with the same commits, and what they said.
+struct Town {
+    dice: Dice,
+    judge: Judge,
+    desk: Desk,
+    store: Store,
+    _folder: tempfile::TempDir,
+    roster: Arc<Roster>,
+    epoch: u64,
+    at_ms: u64,
+    units: BTreeMap<UnitId, UnitStatus>,
+    alerts: BTreeMap<AlertId, Alert>,
+    commands: Vec<Command>,
+    tally: Tally,
+}
+
+/// What has been met, so that the test cannot pass by meeting nothing.
+#[derive(Debug, Default)]
+struct Tally {
+    fires: usize,
+    real: usize,
+    no_fire: usize,
+    closed: usize,
+    refused: usize,
+    repeated: usize,
+    unverified: usize,
+}
+
+impl Town {
+    fn new(seed: u64) -> Town {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path(), store::Settings::default()).unwrap();
+        let mut town = Town {
+            dice: Dice(seed),
+            judge: Judge::new(Rules::default(), Share::ALL),
+            desk: Desk::restore(Policy::default(), &store).unwrap(),
+            store,
+            _folder: folder,
+            roster: Arc::default(),
+            epoch: 0,
+            at_ms: T0,
+            units: BTreeMap::new(),
+            alerts: BTreeMap::new(),
+            commands: Vec::new(),
+            tally: Tally::default(),
+        };
+        town.roster = town.moved(0);
+        town
+    }
+
+    fn moved(&self, moved: u32) -> Arc<Roster> {
+        let change = self.roster.change_to(&rows(moved)).unwrap();
+        Arc::new(self.roster.after(&change, self.epoch + 1))
+    }
+
+    /// One commit through both; the units that the evaluator told of, and the desk's turn.
+    fn commit(&mut self, entries: Vec<Entry>, readings: Vec<Reading>) -> (Vec<UnitStatus>, Turn) {
+        self.epoch += 1;
+        let commit = Arc::new(Commit { epoch: self.epoch, at_ms: self.at_ms, entries, readings });
+        self.store.append(&commit, &[]).unwrap();
+        let mut judged = self.judge.apply(Step { commit, roster: Arc::clone(&self.roster) });
+        judged.findings.sort_by_key(|(place, finding)| (*place, finding.unit));
+        let evaluated = Evaluated {
+            step: judged.step,
+            findings: judged.findings.into_iter().map(|(_, finding)| finding).collect(),
+            units: judged.units,
+            regions: Vec::new(),
+            devices: Arc::from(judged.devices),
+        };
+        let turn = self.desk.step(&evaluated);
+        self.store.commit(&turn.batch).unwrap();
+        for status in &evaluated.units {
+            self.units.insert(status.unit, status.clone());
+        }
+        for alert in &turn.batch.alerts {
+            self.alerts.insert(alert.id, Alert::clone(alert));
+        }
+        (evaluated.units, turn)
+    }
+
+    fn live(&mut self) {
+        self.at_ms += self.dice.of(&[0, 500, 2_000, 2_000, 10_000, 61_000, 400_000]);
+        match self.dice.below(40) {
+            0 => self.restart(),
+            1 => {
+                let moved = self.dice.of(&[0, 1, 3]);
+                self.roster = self.moved(moved);
+                self.commit(vec![Entry::Tick], Vec::new());
+            }
+            2..12 => self.one_command(),
+            _ => {
+                let (entries, readings) = self.anything();
+                self.commit(entries, readings);
+            }
+        }
+        self.compare();
+    }
+
+    fn restart(&mut self) {
+        self.judge = Judge::restore(&self.judge.encode(), Share::ALL).unwrap();
+        self.desk = Desk::restore(Policy::default(), &self.store).unwrap();
+    }
+
+    fn anything(&mut self) -> (Vec<Entry>, Vec<Reading>) {
+        let mut entries = Vec::new();
+        if self.dice.one_in(2) {
+            entries.push(Entry::Tick);
+        }
+        for _ in 0..self.dice.of(&[0, 0, 1, 1, 3]) {
+            entries.push(Entry::Report(self.report()));
+        }
+        for _ in 0..self.dice.of(&[0, 0, 0, 1, 2]) {
+            entries.extend(self.command().map(Entry::Command));
+        }
+        let readings = (0..self.dice.below(4)).map(|_| self.reading()).collect();
+        (entries, readings)
+    }
+
+    fn report(&mut self) -> Report {
+        let kinds = [AlarmKind::Smoke, AlarmKind::Heat, AlarmKind::Manual, AlarmKind::Gas, AlarmKind::Water];
+        let events = [EventKind::Test, EventKind::Muted, EventKind::Fault, EventKind::Restored, EventKind::Tamper];
+        let body = match self.dice.below(10) {
+            0..7 => Body::Alarm {
+                id: format!("a{}", self.dice.below(3)).into(),
+                kind: self.dice.of(&kinds),
+                active: !self.dice.one_in(2),
+                value: None,
+                unit: "".into(),
+            },
+            7..9 => Body::Event { id: "e".into(), kind: self.dice.of(&events) },
+            _ => {
+                let state = self.dice.of(&[DeviceState::Online, DeviceState::Lost]);
+                Body::State { state, next_report_s: None, will: state == DeviceState::Lost }
+            }
+        };
+        Report { device: self.device(), at_ms: self.at_ms, skew_ms: None, body }
+    }
+
+    fn reading(&mut self) -> Reading {
+        let (quantity, value) = self.dice.of(&[
+            (Quantity::SmokeDbM, 0.3),
+            (Quantity::SmokeDbM, 0.0),
+            (Quantity::TemperatureC, 80.0),
+            (Quantity::TemperatureC, 20.0),
+            (Quantity::GasLelPct, 30.0),
+            (Quantity::GasLelPct, 0.0),
+        ]);
+        Reading { device: self.device(), quantity, value, at_ms: self.at_ms, skew_ms: None, seq: None }
+    }
+
+    fn device(&mut self) -> DeviceId {
+        DeviceId(self.dice.below(DEVICES as usize) as u32)
+    }
+
+    /// A command on a fire, mostly one that is open: perhaps one that was given before, perhaps one that names none.
+    fn command(&mut self) -> Option<Command> {
+        if !self.commands.is_empty() && self.dice.one_in(6) {
+            let back = self.dice.below(self.commands.len().min(12));
+            return Some(self.commands[self.commands.len() - 1 - back].clone());
+        }
+        let fires = self.alerts.values().filter(|alert| alert.family() == Family::Fire);
+        let is_late = self.dice.0 >> 60 == 0;
+        let ids: Vec<AlertId> = fires.filter(|alert| is_late || alert.state.is_open()).map(|alert| alert.id).collect();
+        if ids.is_empty() {
+            return None;
+        }
+        let mut alert = self.dice.of(&ids);
+        if self.dice.one_in(20) {
+            alert.epoch += 1;
+        }
+        let action = self.dice.of(&[
+            Action::Acknowledge,
+            Action::Arrive,
+            Action::Verify(Verdict::Real),
+            Action::Verify(Verdict::False),
+            Action::Verify(Verdict::Test),
+            Action::Close,
+            Action::Close,
+        ]);
+        let id = format!("k{}", self.commands.len()).as_str().into();
+        let person = self.dice.of(&["P1", "P2"]).into();
+        let command = Command { id, person, entered_by: None, alert, action, note: None };
+        self.commands.push(command.clone());
+        Some(command)
+    }
+
+    /// A commit of one command and nothing else: what it does at the desk, it does to the colour.
+    fn one_command(&mut self) {
+        let Some(command) = self.command() else { return };
+        let unit = command.alert.unit;
+        let (told, turn) = self.commit(vec![Entry::Command(command.clone())], Vec::new());
+        let result = &turn.outcomes[0].result;
+        let is_done = result.is_ok() && !turn.batch.alerts.is_empty();
+        self.tally.refused += usize::from(result.is_err());
+        self.tally.repeated += usize::from(result.is_ok() && !is_done);
+        match command.action {
+            Action::Verify(Verdict::Real) if is_done => {
+                self.tally.real += 1;
+                assert_eq!(self.units[&unit].colour, Colour::Red, "{command:?}: found real");
+            }
+            Action::Verify(Verdict::False | Verdict::Test) if is_done => {
+                self.tally.no_fire += 1;
+                assert!(!self.shows_fire(unit), "{command:?}: found to be none, but {:?}", self.units[&unit]);
+            }
+            Action::Close if is_done => {
+                self.tally.closed += 1;
+                assert!(!self.shows_fire(unit), "{command:?}: closed, but {:?}", self.units[&unit]);
+            }
+            Action::Acknowledge | Action::Arrive | Action::Verify(_) | Action::Close => {
+                assert!(told.is_empty(), "{command:?} was answered with {result:?} and changed {told:?}");
+            }
+        }
+    }
+
+    fn shows_fire(&self, unit: UnitId) -> bool {
+        self.units.get(&unit).is_some_and(|status| status.reasons.iter().any(|reason| reason.family == Family::Fire))
+    }
+
+    /// What must hold between open fires and colours after every commit.
+    fn compare(&mut self) {
+        for unit in (0..UNITS).map(UnitId) {
+            let mut open = self.alerts.values().filter(|alert| alert.id.unit == unit && alert.state.is_open());
+            let Some(fire) = open.find(|alert| alert.family() == Family::Fire) else {
+                assert!(!self.shows_fire(unit), "no fire is open, but {:?}", self.units.get(&unit));
+                continue;
+            };
+            let status = &self.units[&unit];
+            self.tally.fires += 1;
+            match fire.verdict.as_ref().map(|(verdict, _)| *verdict) {
+                None => {
+                    self.tally.unverified += 1;
+                    let least = urgency(fire.colour).max(urgency(Colour::Orange));
+                    let found = urgency(status.colour);
+                    assert!(found >= least, "{} is {:?} and unverified, but {status:?}", fire.id, fire.colour);
+                    assert!(self.shows_fire(unit), "{} is unverified, but {status:?}", fire.id);
+                }
+                Some(Verdict::Real) => assert_eq!(status.colour, Colour::Red, "{} is real, but {status:?}", fire.id),
+                Some(Verdict::False | Verdict::Test) => {}
+            }
+        }
+    }
+}
+
+/// Rank of a unit's colour: blind is more than yellow, for it is not safe, and less than a fire.
+fn urgency(colour: Colour) -> u8 {
+    match colour {
+        Colour::Blue => 0,
+        Colour::Yellow => 1,
+        Colour::Blind => 2,
+        Colour::Orange => 3,
+        Colour::Red => 4,
+    }
+}
+
+#[test]
+fn evaluator_and_desk_know_the_same_fires() {
+    let mut met = Vec::new();
+    for seed in 0..6_u64 {
+        let mut town = Town::new(seed * 7919 + 1);
+        for step in 0..1_500 {
+            let lived = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| town.live()));
+            if let Err(panic) = lived {
+                eprintln!("seed {seed}, step {step}, commit {}", town.epoch);
+                std::panic::resume_unwind(panic);
+            }
+        }
+        let Tally { fires, real, no_fire, closed, refused, repeated, unverified } = town.tally;
+        met.push([fires, unverified, real, no_fire, closed, refused, repeated]);
+    }
+    for what in 0..7 {
+        let total: usize = met.iter().map(|tally| tally[what]).sum();
+        assert!(total > 50, "too little was met: {met:?}");
+    }
+}
