@@ -45,8 +45,8 @@ fn evaluate(criterion: &mut Criterion) {
     let roster = city::roster();
     let mut group = criterion.benchmark_group("evaluator");
     for count in [70, 1_000, 4_096] {
-        let handle =
-            Evaluator::start(Settings::default(), Rules::default(), None, Box::new(|_| ()), Arc::new(Nowhere)).expect("starts");
+        let handle = Evaluator::start(Settings::default(), Rules::default(), None, Box::new(|_| ()), Arc::new(Nowhere))
+            .expect("starts");
         let mut epoch = 0;
         let mut step = |count| {
             epoch += 1;

@@ -14,7 +14,12 @@ fn commit(epoch: u64, readings: usize) -> Commit {
         skew_ms: Some(-12),
         seq: Some(epoch as u32),
     };
-    Commit { epoch, at_ms: 1_763_798_400_000 + epoch, entries: Vec::new(), readings: (0..readings).map(reading).collect() }
+    Commit {
+        epoch,
+        at_ms: 1_763_798_400_000 + epoch,
+        entries: Vec::new(),
+        readings: (0..readings).map(reading).collect(),
+    }
 }
 
 fn append(criterion: &mut Criterion) {

@@ -23,7 +23,9 @@ pub async fn run(rig: &Rig, connections: usize) -> Result<Section> {
         let login = rig.logins[&vendors[number % vendors.len()]].clone();
         async move {
             let host = 1 + u8::try_from(number / 3_000).unwrap_or(u8::MAX);
-            mqtt::connect(rig.mqtt, host, &format!("held-{number}"), &login, 600).await.with_context(|| format!("connection {number}"))
+            mqtt::connect(rig.mqtt, host, &format!("held-{number}"), &login, 600)
+                .await
+                .with_context(|| format!("connection {number}"))
         }
     });
     let held: Vec<_> = opening.buffered(AT_ONCE).collect().await;
@@ -56,7 +58,15 @@ pub async fn run(rig: &Rig, connections: usize) -> Result<Section> {
     }
     drop(held);
     let mut section = Section::new("Connections held by one process");
-    section.line(format!("**{} connections**, opened and logged in within {:.1} s ({}/s)", thousands(connections as f64), opened.as_secs_f64(), thousands(connections as f64 / opened.as_secs_f64())));
-    section.line(format!("{:.1} KiB of resident memory each; {answered} of them published and were acknowledged", memory as f64 / 1024.0 / connections as f64));
+    section.line(format!(
+        "**{} connections**, opened and logged in within {:.1} s ({}/s)",
+        thousands(connections as f64),
+        opened.as_secs_f64(),
+        thousands(connections as f64 / opened.as_secs_f64())
+    ));
+    section.line(format!(
+        "{:.1} KiB of resident memory each; {answered} of them published and were acknowledged",
+        memory as f64 / 1024.0 / connections as f64
+    ));
     Ok(section)
 }

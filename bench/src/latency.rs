@@ -50,11 +50,19 @@ pub async fn run(rig: &Rig, options: &Options, duration: Duration) -> Result<Sec
         readings.add(of_one)?;
     }
     let mut section = Section::new("Alarm latency behind a steady background, open loop");
-    section.line(format!("{} readings' messages/s behind {} alarms/s, {} s", thousands(options.background as f64), options.alarms, duration.as_secs()));
+    section.line(format!(
+        "{} readings' messages/s behind {} alarms/s, {} s",
+        thousands(options.background as f64),
+        options.alarms,
+        duration.as_secs()
+    ));
     section.line(format!("alarm planned → PUBACK: {}", latencies(&acknowledged)));
     section.line(format!("**alarm planned → feed event received**: {}", latencies(&to_feed)));
     section.line(format!("telemetry planned → PUBACK: {}", latencies(&readings)));
-    section.line(format!("{alarms} alarms sent = acknowledged = on the feed, each once; {} telemetry messages acknowledged", thousands(readings.len() as f64)));
+    section.line(format!(
+        "{alarms} alarms sent = acknowledged = on the feed, each once; {} telemetry messages acknowledged",
+        thousands(readings.len() as f64)
+    ));
     Ok(section)
 }
 

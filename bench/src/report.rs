@@ -45,7 +45,11 @@ impl Report {
             output.map_or_else(|_| "unknown".to_owned(), |out| String::from_utf8_lossy(&out.stdout).trim().to_owned())
         };
         let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-        let cpu = cpu.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or(": unknown").trim_start_matches([' ', '\t', ':']);
+        let cpu = cpu
+            .lines()
+            .find_map(|line| line.strip_prefix("model name"))
+            .unwrap_or(": unknown")
+            .trim_start_matches([' ', '\t', ':']);
         let cores = std::thread::available_parallelism().map_or(0, usize::from);
         let mut text = String::new();
         let _ = write!(
@@ -58,7 +62,13 @@ impl Report {
             ask("date", &["-u", "+%Y-%m-%d"]),
             ask("git", &["rev-parse", "--short", "HEAD"]),
             ask("uname", &["-r"]),
-            options.scale, options.seconds, options.publishers, options.in_flight, options.background, options.alarms, options.connections,
+            options.scale,
+            options.seconds,
+            options.publishers,
+            options.in_flight,
+            options.background,
+            options.alarms,
+            options.connections,
         );
         Report { text }
     }
@@ -77,7 +87,12 @@ pub fn latencies(histogram: &Histogram<u64>) -> String {
     let at = |quantile: f64| histogram.value_at_quantile(quantile) as f64 / 1e3;
     format!(
         "p50 {:.2} ms, p90 {:.2} ms, p99 {:.2} ms, p99.9 {:.2} ms, max {:.2} ms ({} samples)",
-        at(0.5), at(0.9), at(0.99), at(0.999), histogram.max() as f64 / 1e3, histogram.len()
+        at(0.5),
+        at(0.9),
+        at(0.99),
+        at(0.999),
+        histogram.max() as f64 / 1e3,
+        histogram.len()
     )
 }
 

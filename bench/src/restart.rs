@@ -15,7 +15,15 @@ pub async fn run(rig: &mut Rig) -> Result<Section> {
     }
     times.sort_by(f64::total_cmp);
     let mut section = Section::new("Restart after kill -9");
-    section.line(format!("{} devices on the roster; first start on an empty folder, roster import included: {:.2} s", rig.devices.len(), rig.first_start.as_secs_f64()));
-    section.line(format!("**ready again after {:.2} s** (median of {TIMES}, longest {:.2} s)", times[TIMES / 2], times[TIMES - 1]));
+    section.line(format!(
+        "{} devices on the roster; first start on an empty folder, roster import included: {:.2} s",
+        rig.devices.len(),
+        rig.first_start.as_secs_f64()
+    ));
+    section.line(format!(
+        "**ready again after {:.2} s** (median of {TIMES}, longest {:.2} s)",
+        times[TIMES / 2],
+        times[TIMES - 1]
+    ));
     Ok(section)
 }

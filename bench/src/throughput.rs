@@ -15,9 +15,8 @@ use crate::rig::Rig;
 /// Runs it and checks acknowledged = journalled = evaluated.
 pub async fn run(rig: &Rig, connections: usize, in_flight: usize, duration: Duration) -> Result<Section> {
     let before = rig.metrics().await?;
-    let count = |metrics: &std::collections::HashMap<String, f64>, name: &str| {
-        metrics.get(name).copied().unwrap_or(0.0) as u64
-    };
+    let count =
+        |metrics: &std::collections::HashMap<String, f64>, name: &str| metrics.get(name).copied().unwrap_or(0.0) as u64;
     let (cpu_before, begun) = (rig.cpu_seconds(), Instant::now());
     let publishers = (0..connections).map(|number| publisher(rig, number, connections, in_flight, duration));
     let done = try_join_all(publishers).await?;
@@ -41,15 +40,31 @@ pub async fn run(rig: &Rig, connections: usize, in_flight: usize, duration: Dura
         rig.wait_for("fenghuo_evaluator_readings_total", evaluated_before + readings, limit).await? - evaluated_before;
     let complete = begun.elapsed();
     if journalled != readings || evaluated != readings {
-        bail!("acknowledged {acknowledged} messages = {readings} readings, journalled {journalled}, evaluated {evaluated}");
+        bail!(
+            "acknowledged {acknowledged} messages = {readings} readings, journalled {journalled}, evaluated {evaluated}"
+        );
     }
     let rate = acknowledged as f64 / elapsed.as_secs_f64();
     let mut section = Section::new("Throughput: QoS 1, acknowledged after fsync, evaluated");
-    section.line(format!("{connections} connections, {in_flight} in flight each, telemetry of 3 values, about 100 bytes"));
-    section.line(format!("**{} publishes/s** acknowledged ({} in {:.1} s)", thousands(rate), thousands(acknowledged as f64), elapsed.as_secs_f64()));
-    section.line(format!("all {} readings journalled and evaluated {:.0} ms after the last acknowledgement", thousands(readings as f64), (complete - elapsed).as_secs_f64() * 1e3));
+    section
+        .line(format!("{connections} connections, {in_flight} in flight each, telemetry of 3 values, about 100 bytes"));
+    section.line(format!(
+        "**{} publishes/s** acknowledged ({} in {:.1} s)",
+        thousands(rate),
+        thousands(acknowledged as f64),
+        elapsed.as_secs_f64()
+    ));
+    section.line(format!(
+        "all {} readings journalled and evaluated {:.0} ms after the last acknowledgement",
+        thousands(readings as f64),
+        (complete - elapsed).as_secs_f64() * 1e3
+    ));
     section.line(format!("publish → PUBACK: {}", latencies(&times)));
-    section.line(format!("station: {:.2} cores, {} MiB resident", cpu / elapsed.as_secs_f64(), rig.resident_bytes() >> 20));
+    section.line(format!(
+        "station: {:.2} cores, {} MiB resident",
+        cpu / elapsed.as_secs_f64(),
+        rig.resident_bytes() >> 20
+    ));
     Ok(section)
 }
 
@@ -61,7 +76,11 @@ async fn publisher(
     in_flight: usize,
     duration: Duration,
 ) -> Result<(u64, Histogram<u64>)> {
-    let vendors: Vec<_> = { let mut names: Vec<_> = rig.logins.keys().collect(); names.sort(); names };
+    let vendors: Vec<_> = {
+        let mut names: Vec<_> = rig.logins.keys().collect();
+        names.sort();
+        names
+    };
     let vendor = vendors[number % vendors.len()];
     // this connection's share of the vendor's devices
     let (turn, sharing) = (number / vendors.len(), of.div_ceil(vendors.len()));

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use model::alert::HistoryItem;
 use model::ledger::UnitColour;
 use model::{
-    Alert, AlertId, Command, CommandOutcome, Commit, Cursor, Delivery, DeliveryId, Epoch, Evaluated, FeedEvent, FeedKind,
-    LedgerBatch, RegionCode, Roster,
+    Alert, AlertId, Command, CommandOutcome, Commit, Cursor, Delivery, DeliveryId, Epoch, Evaluated, FeedEvent,
+    FeedKind, LedgerBatch, RegionCode, Roster,
 };
 
 /// What one commit changes in the ledger, and what became of its commands, in their order.

@@ -89,15 +89,8 @@ impl Evaluator {
         let (steps, inbox) = sync_channel::<Step>(settings.epochs_in_flight_max.max(1));
         let (ready, activator) = sync_channel(1);
         let guard = Guard { flow: Arc::clone(&flow), abort: Arc::clone(&abort) };
-        let worker = Worker {
-            judge,
-            writer,
-            inbox,
-            out,
-            flow: Arc::clone(&flow),
-            liveness: Arc::clone(&liveness),
-            ready,
-        };
+        let worker =
+            Worker { judge, writer, inbox, out, flow: Arc::clone(&flow), liveness: Arc::clone(&liveness), ready };
         let thread = std::thread::Builder::new().name("evaluator".into()).spawn(move || {
             let _guard = guard;
             dataflow::run(worker);

@@ -183,10 +183,8 @@ impl Alert {
             raised_ms: self.raised_ms,
             updated_ms: self.updated_ms,
             ring: self.ring,
-            words: newest_worst.map_or_else(
-                || Words { zh: "".into(), en: "".into() },
-                |evidence| evidence.words.clone(),
-            ),
+            words: newest_worst
+                .map_or_else(|| Words { zh: "".into(), en: "".into() }, |evidence| evidence.words.clone()),
             acknowledged_by: self.acknowledged.iter().map(|mark| mark.person.clone()).collect(),
             verdict: self.verdict.as_ref().map(|(verdict, _)| *verdict),
             evidence_count: self.evidence_count,

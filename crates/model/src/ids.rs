@@ -112,9 +112,8 @@ impl FromStr for RegionCode {
 
     fn from_str(text: &str) -> Result<Self, IdError> {
         let error = || IdError::Region(text.chars().take(32).collect());
-        let fits = matches!(text.len(), 6 | 9 | 12 | 15)
-            && text.bytes().all(|b| b.is_ascii_digit())
-            && !text.starts_with('0');
+        let fits =
+            matches!(text.len(), 6 | 9 | 12 | 15) && text.bytes().all(|b| b.is_ascii_digit()) && !text.starts_with('0');
         if !fits {
             return Err(error());
         }
@@ -182,12 +181,9 @@ impl FromStr for AlertId {
     }
 }
 
-text_or_compact!(
-    AlertId,
-    (Epoch, UnitId, Family),
-    |id| (id.epoch, id.unit, id.family),
-    |(epoch, unit, family)| AlertId { epoch, unit, family }
-);
+text_or_compact!(AlertId, (Epoch, UnitId, Family), |id| (id.epoch, id.unit, id.family), |(epoch, unit, family)| {
+    AlertId { epoch, unit, family }
+});
 
 macro_rules! text_id {
     ($(#[$doc:meta])* $name:ident) => {

@@ -14,7 +14,9 @@ pub type Cursor = u64;
 /// Something failed in the store.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    #[error("the store failed to {doing}: {reason}. Look at the free space and health of the disk with the data folder")]
+    #[error(
+        "the store failed to {doing}: {reason}. Look at the free space and health of the disk with the data folder"
+    )]
     Disk { doing: &'static str, reason: String },
     #[error("the store holds something that cannot be read while {doing}: {reason}")]
     Damaged { doing: &'static str, reason: String },

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
-pub use diff::{RosterFault, RosterRows, UnitRow, DeviceRow, PersonRow, StationRow, CameraRow};
+pub use diff::{CameraRow, DeviceRow, PersonRow, RosterFault, RosterRows, StationRow, UnitRow};
 pub use index::Index;
 
 use crate::ids::{DeviceId, Epoch, PersonId, RegionCode, UnitId};

@@ -12,7 +12,9 @@ pub const VERSION: u8 = 1;
 /// A stored value that cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum WireError {
-    #[error("stored value has layout version {0}, this build reads version {VERSION}: it was written by a newer build, upgrade to it")]
+    #[error(
+        "stored value has layout version {0}, this build reads version {VERSION}: it was written by a newer build, upgrade to it"
+    )]
     Version(u8),
     #[error("stored value is empty: the store is damaged, restore it from a backup")]
     Empty,

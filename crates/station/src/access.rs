@@ -63,7 +63,8 @@ fn grant(credential: &Credential) -> Option<Grant> {
         Kind::Service => (Vec::new(), vec![feed_topic(credential.scope)]),
         Kind::Token(_) => return None,
     };
-    let parse = |topics: Vec<String>| topics.iter().map(|topic| TopicFilter::parse(topic)).collect::<Result<Vec<_>, _>>();
+    let parse =
+        |topics: Vec<String>| topics.iter().map(|topic| TopicFilter::parse(topic)).collect::<Result<Vec<_>, _>>();
     match (parse(publish), parse(subscribe)) {
         (Ok(publish), Ok(subscribe)) => Some(Grant { identity: Arc::clone(&credential.name), publish, subscribe }),
         (Err(error), _) | (_, Err(error)) => {

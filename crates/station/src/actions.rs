@@ -62,7 +62,9 @@ impl Actions for Acts {
             Outcome::Acked { .. } | Outcome::Sent => (true, None),
             Outcome::Queued => (false, Some("the device is away; it gets the command when it comes back")),
             Outcome::TimedOut => (false, Some("the device is connected and did not acknowledge in time")),
-            Outcome::NoSubscriber => (false, Some("the device is not connected or not subscribed to its command topic")),
+            Outcome::NoSubscriber => {
+                (false, Some("the device is not connected or not subscribed to its command topic"))
+            }
         };
         Ok(DeviceSent { sent, reason: reason.map(str::to_owned) })
     }
@@ -93,7 +95,14 @@ impl Actions for Acts {
             })?;
         }
         self.gate.exchange(credentials);
-        tracing::info!(by, version = told.version, added = told.added, changed = told.changed, retired = told.retired, "roster reloaded");
+        tracing::info!(
+            by,
+            version = told.version,
+            added = told.added,
+            changed = told.changed,
+            retired = told.retired,
+            "roster reloaded"
+        );
         Ok(told)
     }
 }

@@ -20,7 +20,10 @@ const PAGE: usize = 4096;
 pub fn run(config: &Config) -> Result<()> {
     let kept = Arc::new(Store::open(&config.station.data, config.store.clone())?);
     if kept.first_epoch() > 1 {
-        bail!("the journal begins with commit {}: what followed from the commits before cannot be replayed", kept.first_epoch());
+        bail!(
+            "the journal begins with commit {}: what followed from the commits before cannot be replayed",
+            kept.first_epoch()
+        );
     }
     let folder = config.station.data.with_extension("audit");
     let _ = std::fs::remove_dir_all(&folder);

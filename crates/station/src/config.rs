@@ -77,12 +77,10 @@ impl Config {
     /// Unknown keys (with the nearest known one), wrong types, values out of range.
     pub fn read(path: &Path) -> Result<Config, ConfigError> {
         let shown = path.display().to_string();
-        let text = std::fs::read_to_string(path)
-            .map_err(|reason| ConfigError::Unreadable { path: shown.clone(), reason })?;
+        let text =
+            std::fs::read_to_string(path).map_err(|reason| ConfigError::Unreadable { path: shown.clone(), reason })?;
         Config::parse(&text).map_err(|error| match error {
-            ConfigError::Invalid { reason, suggestion, .. } => {
-                ConfigError::Invalid { path: shown, reason, suggestion }
-            }
+            ConfigError::Invalid { reason, suggestion, .. } => ConfigError::Invalid { path: shown, reason, suggestion },
             other => other,
         })
     }
@@ -107,7 +105,11 @@ pub fn nearest_key(message: &str) -> Option<&str> {
     let message = &message[message.find("unknown field")?..];
     let mut quoted = message.split('`').skip(1).step_by(2);
     let unknown = quoted.next()?;
-    quoted.map(|known| (strsim::damerau_levenshtein(unknown, known), known)).min().filter(|(far, _)| *far <= 4).map(|(_, key)| key)
+    quoted
+        .map(|known| (strsim::damerau_levenshtein(unknown, known), known))
+        .min()
+        .filter(|(far, _)| *far <= 4)
+        .map(|(_, key)| key)
 }
 
 #[cfg(test)]
@@ -146,7 +148,10 @@ mod tests {
         let mut faults = Vec::new();
         compare("", &toml::Value::Table(defaults), &toml::Value::Table(shown), &mut faults);
         assert!(faults.is_empty(), "deploy/rules.toml:\n{}", faults.join("\n"));
-        assert!(read("policy.toml") == alerts::DEFAULT_POLICY, "deploy/policy.toml: `fenghuo defaults policy` writes it anew");
+        assert!(
+            read("policy.toml") == alerts::DEFAULT_POLICY,
+            "deploy/policy.toml: `fenghuo defaults policy` writes it anew"
+        );
     }
 
     fn compare(at: &str, default: &toml::Value, shown: &toml::Value, faults: &mut Vec<String>) {

@@ -164,7 +164,8 @@ fn secret(text: &str) -> Result<(Box<[u8]>, [u8; 32]), String> {
         Some((unhex(salt)?.into_boxed_slice(), hash))
     };
     parse().ok_or_else(|| {
-        "secret must be sha256:<salt hex>:<64 hex digits>; `fenghuo hash-secret` makes one from standard input".to_owned()
+        "secret must be sha256:<salt hex>:<64 hex digits>; `fenghuo hash-secret` makes one from standard input"
+            .to_owned()
     })
 }
 
@@ -206,7 +207,8 @@ mod tests {
     #[test]
     fn only_the_right_secret_opens() {
         let stored = hash_secret(b"salt", b"s3cret");
-        let credentials = read(&format!("acme,vendor,acme,,,{stored}\nroom,token,centre,331083001,operator,{stored}\n"));
+        let credentials =
+            read(&format!("acme,vendor,acme,,,{stored}\nroom,token,centre,331083001,operator,{stored}\n"));
         let credentials = credentials.expect("valid");
         assert_eq!(credentials.check("acme", b"s3cret").expect("right").kind, Kind::Vendor);
         assert!(credentials.check("acme", b"s3cres").is_none());

@@ -141,7 +141,8 @@ impl Row<'_> {
     fn field(&self, column: &str) -> Result<&str, String> {
         // files exported by spreadsheets begin with a byte order mark
         let at = self.header.iter().position(|name| name.trim_start_matches('\u{feff}') == column);
-        at.and_then(|at| self.record.get(at)).ok_or_else(|| format!("the file has no column {column:?}: add it to the header"))
+        at.and_then(|at| self.record.get(at))
+            .ok_or_else(|| format!("the file has no column {column:?}: add it to the header"))
     }
 
     fn text(&self, column: &str) -> Result<Box<str>, String> {

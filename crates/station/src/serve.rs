@@ -74,7 +74,9 @@ impl Laws {
 /// # Errors
 /// Its first faults, with their lines.
 pub fn read_roster(folder: &Path) -> Result<RosterRows> {
-    roster_files::read(folder).map_err(|faults| told(&faults)).with_context(|| format!("the roster in {}", folder.display()))
+    roster_files::read(folder)
+        .map_err(|faults| told(&faults))
+        .with_context(|| format!("the roster in {}", folder.display()))
 }
 
 /// Faults as one error for the person at the terminal.
@@ -158,13 +160,15 @@ async fn serve(config: Config) -> Result<()> {
         shutdown.clone(),
     )
     .await?;
-    let upkeep = tokio::spawn(upkeep(Arc::clone(&core.store), clock, config.station.retention_every_s, shutdown.clone()));
+    let upkeep =
+        tokio::spawn(upkeep(Arc::clone(&core.store), clock, config.station.retention_every_s, shutdown.clone()));
     tracing::info!(mqtt = %broker.local_addr(), http = %address, "the station is open");
 
     stop.wait().await;
     tracing::info!("stopping: draining what was received");
     let limit = Duration::from_millis(config.station.shutdown_limit_ms);
-    let drained = tokio::time::timeout(limit, drain(broker, dispatcher, shutdown, http, upkeep, handle, ingest, core)).await;
+    let drained =
+        tokio::time::timeout(limit, drain(broker, dispatcher, shutdown, http, upkeep, handle, ingest, core)).await;
     drained.map_err(|_| anyhow!("the stages did not drain within {} ms", limit.as_millis()))?
 }
 
@@ -174,7 +178,11 @@ fn files_for(connections: usize) {
     const OTHERS: u64 = 900;
     let wanted = connections as u64 + OTHERS;
     match rlimit::increase_nofile_limit(u64::MAX) {
-        Ok(files) if files < wanted => tracing::warn!(files, wanted, "fewer open files than mqtt.max_connections needs: raise LimitNOFILE or lower it"),
+        Ok(files) if files < wanted => tracing::warn!(
+            files,
+            wanted,
+            "fewer open files than mqtt.max_connections needs: raise LimitNOFILE or lower it"
+        ),
         Ok(files) => tracing::info!(files, "open files"),
         Err(error) => tracing::warn!(%error, "the limit of open files cannot be read"),
     }
@@ -224,11 +232,17 @@ async fn enact(ingest: &IngestHandle, core: &Core, laws: &Laws, rows: &RosterRow
     Ok(())
 }
 
-fn readiness(core: &Core, ingest: &Ingest) -> Arc<dyn Fn() -> Vec<(&'static str, Result<(), String>)> + Send + Sync> {
+/// Checks of readiness, by name.
+type Checks = Arc<dyn Fn() -> Vec<(&'static str, Result<(), String>)> + Send + Sync>;
+
+fn readiness(core: &Core, ingest: &Ingest) -> Checks {
     let (progress, done) = (Arc::clone(ingest.progress()), Arc::clone(&core.done));
     Arc::new(move || {
         let behind = progress.committed().saturating_sub(done.load(Ordering::Acquire));
-        let writable = progress.writable().then_some(()).ok_or_else(|| "the journal cannot be written: look at the disk".to_owned());
+        let writable = progress
+            .writable()
+            .then_some(())
+            .ok_or_else(|| "the journal cannot be written: look at the disk".to_owned());
         let following = if behind > (STEPS + desk::QUEUE) as u64 * 2 {
             Err(format!("judging is {behind} commits behind the journal"))
         } else {
@@ -247,7 +261,7 @@ async fn upkeep(store: Arc<Store>, clock: Arc<dyn Clock>, every_s: u64, shutdown
         }
         let (store, now_ms) = (Arc::clone(&store), clock.now_ms());
         let retained = tokio::task::spawn_blocking(move || {
-            let oldest = oldest_needed(&*store)?;
+            let oldest = oldest_needed(&store)?;
             store.retain(now_ms, oldest)
         });
         match retained.await {
@@ -309,7 +323,10 @@ impl Core {
         let checkpoint = store.newest(evaluator::STAGE, store.applied())?;
         let from = checkpoint.as_ref().map_or(0, |(epoch, _)| *epoch);
         if from == 0 && store.first_epoch() > 1 {
-            bail!("the journal begins with commit {} and there is no checkpoint to begin with: restore a backup", store.first_epoch());
+            bail!(
+                "the journal begins with commit {} and there is no checkpoint to begin with: restore a backup",
+                store.first_epoch()
+            );
         }
         let roster = ingest::roster_at(&*store, &*store, from)?;
         let view = Arc::new(View::load(&*store, Arc::clone(&restored.roster), &config.http)?);
@@ -336,7 +353,8 @@ impl Core {
         }
         let liveness = evaluator.liveness();
         let (steps, inlet) = sync_channel(STEPS);
-        let evaluation = std::thread::Builder::new().name("to-evaluator".to_owned()).spawn(move || forward(&inlet, evaluator))?;
+        let evaluation =
+            std::thread::Builder::new().name("to-evaluator".to_owned()).spawn(move || forward(&inlet, evaluator))?;
         Ok(Core {
             store,
             view,
@@ -356,7 +374,11 @@ impl Core {
         drop(self.steps);
         self.evaluation.join().map_err(|_| anyhow!("the way to the evaluator broke"))??;
         self.desk.join().map_err(|_| anyhow!("the desk broke"))?;
-        tracing::info!(epoch = self.store.last_epoch(), applied = self.store.applied(), "stopped: everything received is judged and kept");
+        tracing::info!(
+            epoch = self.store.last_epoch(),
+            applied = self.store.applied(),
+            "stopped: everything received is judged and kept"
+        );
         Ok(())
     }
 }

@@ -208,9 +208,12 @@ async fn a_scope_limits_the_quarantine_to_its_devices() {
     }
     station.tokens.put("local.a", "a", Role::Admin, Some(city::TOWNSHIP));
     station.tokens.put("city.a", "a", Role::Admin, Some(city::CITY));
-    for (token, expected) in [("local.a", vec![5, 0]), ("city.a", vec![5, 4, 3, 2, 1, 0]), (ADMIN, vec![5, 4, 3, 2, 1, 0])] {
+    for (token, expected) in
+        [("local.a", vec![5, 0]), ("city.a", vec![5, 4, 3, 2, 1, 0]), (ADMIN, vec![5, 4, 3, 2, 1, 0])]
+    {
         let page = station.get(token, "/api/v1/quarantine").await.ok();
-        let told: Vec<&str> = page["items"].as_array().unwrap().iter().map(|item| item["topic"].as_str().unwrap()).collect();
+        let told: Vec<&str> =
+            page["items"].as_array().unwrap().iter().map(|item| item["topic"].as_str().unwrap()).collect();
         let expected: Vec<&str> = expected.iter().map(|at: &usize| topics[*at].as_str()).collect();
         assert_eq!(told, expected, "{token}");
         assert_eq!(page["next"], json!(null));

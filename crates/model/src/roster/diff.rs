@@ -292,9 +292,8 @@ fn devices_of<'a>(
 fn topic_level_fault(level: &str) -> Option<String> {
     let length = level.chars().count();
     let fits = (1..=64).contains(&length) && !level.starts_with('$') && !level.contains(['/', '+', '#', '\0']);
-    (!fits).then(|| {
-        format!("{level:?} cannot be a topic level: 1 to 64 characters, none of / + # and NUL, no $ in front")
-    })
+    (!fits)
+        .then(|| format!("{level:?} cannot be a topic level: 1 to 64 characters, none of / + # and NUL, no $ in front"))
 }
 
 fn stations_of(

@@ -61,8 +61,7 @@ fn table_keys(manifest: &toml::Table, section: &str) -> Vec<String> {
 fn every_room_is_in_the_table() {
     let workspace: toml::Table = fs::read_to_string(root().join("Cargo.toml")).unwrap().parse().unwrap();
     let members = workspace["workspace"]["members"].as_array().unwrap();
-    let members: Vec<_> =
-        members.iter().map(|m| m.as_str().unwrap().rsplit('/').next().unwrap().to_owned()).collect();
+    let members: Vec<_> = members.iter().map(|m| m.as_str().unwrap().rsplit('/').next().unwrap().to_owned()).collect();
     let mut listed: Vec<_> = MAY_IMPORT.iter().map(|(name, _)| (*name).to_owned()).collect();
     let mut sorted = members.clone();
     sorted.sort();
@@ -155,13 +154,16 @@ fn functions_fit_a_screen() {
         for (number, line) in text.lines().enumerate() {
             let indent = line.len() - line.trim_start().len();
             let words = line.trim_start();
-            let starts = ["fn ", "pub fn ", "async fn ", "pub async fn ", "pub(crate) fn ", "pub(super) fn ", "const fn "];
+            let starts =
+                ["fn ", "pub fn ", "async fn ", "pub async fn ", "pub(crate) fn ", "pub(super) fn ", "const fn "];
             if open.is_none() && starts.iter().any(|start| words.starts_with(start)) && !words.ends_with(';') {
                 open = Some((number, indent, words.chars().take(60).collect()));
             }
             if let Some((from, level, name)) = &open
                 && indent == *level
-                && (words == "}" || (number > *from && words.ends_with(';')) || (words.ends_with('}') && number == *from))
+                && (words == "}"
+                    || (number > *from && words.ends_with(';'))
+                    || (words.ends_with('}') && number == *from))
             {
                 if number - from + 1 > FUNCTION_LINES_MAX {
                     long.insert(format!("{}:{} {name}", shown(&path), from + 1), number - from + 1);
@@ -194,7 +196,9 @@ fn the_broker_does_not_know_what_it_carries() {
         for (number, line) in text.lines().enumerate() {
             let words = line.to_lowercase();
             let mut words = words.split(|c: char| !c.is_alphanumeric());
-            if words.any(|word| matches!(word, "fire" | "alert" | "alerts" | "reading" | "readings")) && !line.contains("while reading") {
+            if words.any(|word| matches!(word, "fire" | "alert" | "alerts" | "reading" | "readings"))
+                && !line.contains("while reading")
+            {
                 faults.push(format!("{}:{}", shown(&path), number + 1));
             }
         }

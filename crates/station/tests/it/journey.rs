@@ -115,9 +115,11 @@ async fn every_wrong_thing_gets_a_clear_refusal() {
             (quarantine["items"].as_array()?.len() == 2).then_some(quarantine)
         })
         .await;
-    let reasons: Vec<&str> = quarantine["items"].as_array().unwrap().iter().map(|item| item["reason"].as_str().unwrap()).collect();
+    let reasons: Vec<&str> =
+        quarantine["items"].as_array().unwrap().iter().map(|item| item["reason"].as_str().unwrap()).collect();
     assert!(reasons.contains(&"unknown_device"), "{quarantine}");
-    let broken = quarantine["items"].as_array().unwrap().iter().find(|item| item["payload_text"] == r#"{"id":"a-9","kind":"#);
+    let broken =
+        quarantine["items"].as_array().unwrap().iter().find(|item| item["payload_text"] == r#"{"id":"a-9","kind":"#);
     assert_eq!(broken.unwrap()["sender"], "acme");
 
     let (status, _) = rig.get_as("nobody.guess", "/api/v1/alerts").await;
@@ -209,7 +211,8 @@ async fn a_command_goes_down_to_its_device() {
     device.mqtt.subscribe("fire/v1/acme/s1a/command", QoS::AtLeastOnce).await.unwrap();
     let path = "/api/v1/devices/acme/s1a/command";
     rig.until("the device is subscribed", async |rig| {
-        let answer = rig.client.post(rig.url(path)).bearer_auth(OPERATOR).json(&json!({"command": "mute"})).send().await;
+        let answer =
+            rig.client.post(rig.url(path)).bearer_auth(OPERATOR).json(&json!({"command": "mute"})).send().await;
         let answer: serde_json::Value = answer.unwrap().json().await.unwrap();
         (answer["sent"] == true).then_some(())
     })

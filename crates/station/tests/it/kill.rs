@@ -54,7 +54,11 @@ async fn killed_at_random_under_load_nothing_acknowledged_is_lost() {
                 let detector = ["a", "b"][serial / UNITS % 2];
                 let id = format!("k-{serial}");
                 let payload = format!(r#"{{"id":"{id}","kind":"smoke"}}"#);
-                vendor.mqtt.publish(format!("fire/v1/acme/s{unit}{detector}/alarm"), QoS::AtLeastOnce, false, payload).await.unwrap();
+                vendor
+                    .mqtt
+                    .publish(format!("fire/v1/acme/s{unit}{detector}/alarm"), QoS::AtLeastOnce, false, payload)
+                    .await
+                    .unwrap();
                 in_flight.insert(serial, id);
                 serial += 1;
             }
@@ -84,7 +88,13 @@ async fn killed_at_random_under_load_nothing_acknowledged_is_lost() {
     let audit = Command::new(fenghuo()).args(["audit", "--config"]).arg(rig.config_path()).output().unwrap();
     let said = String::from_utf8_lossy(&audit.stdout).into_owned() + &String::from_utf8_lossy(&audit.stderr);
     assert!(audit.status.success(), "the journal replays to another state:\n{said}");
-    eprintln!("{} rounds, {} alarms acknowledged, {} deliveries; {}", rounds(), acknowledged.len(), told.lock().unwrap().len(), said.trim());
+    eprintln!(
+        "{} rounds, {} alarms acknowledged, {} deliveries; {}",
+        rounds(),
+        acknowledged.len(),
+        told.lock().unwrap().len(),
+        said.trim()
+    );
 }
 
 /// Every acknowledged alarm stands on the feed exactly once.
@@ -108,13 +118,17 @@ async fn check_feed(rig: &mut Rig, acknowledged: &BTreeSet<String>) {
 async fn check_deliveries(rig: &mut Rig, told: &Arc<Mutex<BTreeMap<String, usize>>>) {
     let phone = phone(rig, usize::MAX, Arc::clone(told));
     let alerts = rig.get("/api/v1/alerts?state=open&limit=500").await;
-    let alerts: Vec<String> = alerts["alerts"].as_array().unwrap().iter().map(|alert| alert["id"].as_str().unwrap().to_owned()).collect();
+    let alerts: Vec<String> =
+        alerts["alerts"].as_array().unwrap().iter().map(|alert| alert["id"].as_str().unwrap().to_owned()).collect();
     assert!(!alerts.is_empty());
     for alert in alerts {
         rig.until("deliveries to G1 are delivered", async |rig| {
             let alert = rig.get(&format!("/api/v1/alerts/{alert}")).await;
             let deliveries = alert["deliveries"].as_array().unwrap();
-            let mine: Vec<_> = deliveries.iter().filter(|delivery| delivery["id"].as_str().unwrap().contains("mqtt") && delivery["person"] == "G1").collect();
+            let mine: Vec<_> = deliveries
+                .iter()
+                .filter(|delivery| delivery["id"].as_str().unwrap().contains("mqtt") && delivery["person"] == "G1")
+                .collect();
             let told = told.lock().unwrap();
             mine.iter().all(|delivery| told.contains_key(delivery["id"].as_str().unwrap())).then_some(())
         })
@@ -147,7 +161,11 @@ fn noise(rig: &Rig, round: usize) -> tokio::task::JoinHandle<()> {
     tokio::spawn(async move {
         for message in 0usize.. {
             let topic = format!("fire/v1/acme/h{}/telemetry", message % UNITS + 1);
-            let payload = format!(r#"{{"seq":{},"values":{{"temperature_c":2{}.5}}}}"#, round * 100_000 + message / UNITS, message % 4);
+            let payload = format!(
+                r#"{{"seq":{},"values":{{"temperature_c":2{}.5}}}}"#,
+                round * 100_000 + message / UNITS,
+                message % 4
+            );
             if client.mqtt.publish(topic, QoS::AtLeastOnce, false, payload).await.is_err() {
                 return;
             }

@@ -10,8 +10,8 @@ use evaluator::judge::{Judge, Share};
 use model::report::{Body, DeviceState, EventKind};
 use model::roster::{DeviceClass, DeviceRow, RosterRows, UnitRow};
 use model::{
-    Action, AlarmKind, Alert, AlertId, Colour, Command, Commit, DeviceId, Entry, Evaluated, Family, Journal, Ledger, Quantity,
-    Reading, Report, Roster, Step, UnitId, UnitStatus, Verdict,
+    Action, AlarmKind, Alert, AlertId, Colour, Command, Commit, DeviceId, Entry, Evaluated, Family, Journal, Ledger,
+    Quantity, Reading, Report, Roster, Step, UnitId, UnitStatus, Verdict,
 };
 use store::Store;
 
@@ -72,6 +72,8 @@ struct Town {
     judge: Judge,
     desk: Desk,
     store: Store,
+    /// Whether the store has all of it, so that the desk can be restored. Each commit costs a synced write.
+    keeps: bool,
     _folder: tempfile::TempDir,
     roster: Arc<Roster>,
     epoch: u64,
@@ -95,7 +97,7 @@ struct Tally {
 }
 
 impl Town {
-    fn new(seed: u64) -> Town {
+    fn new(seed: u64, keeps: bool) -> Town {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path(), store::Settings::default()).unwrap();
         let mut town = Town {
@@ -103,6 +105,7 @@ impl Town {
             judge: Judge::new(Rules::default(), Share::ALL),
             desk: Desk::restore(Policy::default(), &store).unwrap(),
             store,
+            keeps,
             _folder: folder,
             roster: Arc::default(),
             epoch: 0,
@@ -125,7 +128,9 @@ impl Town {
     fn commit(&mut self, entries: Vec<Entry>, readings: Vec<Reading>) -> (Vec<UnitStatus>, Turn) {
         self.epoch += 1;
         let commit = Arc::new(Commit { epoch: self.epoch, at_ms: self.at_ms, entries, readings });
-        self.store.append(&commit, &[]).unwrap();
+        if self.keeps {
+            self.store.append(&commit, &[]).unwrap();
+        }
         let mut judged = self.judge.apply(Step { commit, roster: Arc::clone(&self.roster) });
         judged.findings.sort_by_key(|(place, finding)| (*place, finding.unit));
         let evaluated = Evaluated {
@@ -136,7 +141,9 @@ impl Town {
             devices: Arc::from(judged.devices),
         };
         let turn = self.desk.step(&evaluated);
-        self.store.commit(&turn.batch).unwrap();
+        if self.keeps {
+            self.store.commit(&turn.batch).unwrap();
+        }
         for status in &evaluated.units {
             self.units.insert(status.unit, status.clone());
         }
@@ -166,7 +173,9 @@ impl Town {
 
     fn restart(&mut self) {
         self.judge = Judge::restore(&self.judge.encode(), Share::ALL).unwrap();
-        self.desk = Desk::restore(Policy::default(), &self.store).unwrap();
+        if self.keeps {
+            self.desk = Desk::restore(Policy::default(), &self.store).unwrap();
+        }
     }
 
     fn anything(&mut self) -> (Vec<Entry>, Vec<Reading>) {
@@ -324,7 +333,7 @@ fn urgency(colour: Colour) -> u8 {
 fn evaluator_and_desk_know_the_same_fires() {
     let mut met = Vec::new();
     for seed in 0..6_u64 {
-        let mut town = Town::new(seed * 7919 + 1);
+        let mut town = Town::new(seed * 7919 + 1, seed == 0);
         for step in 0..1_500 {
             let lived = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| town.live()));
             if let Err(panic) = lived {

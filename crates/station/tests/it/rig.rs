@@ -105,9 +105,7 @@ impl Rig {
     /// SIGTERM, and how it ended.
     pub async fn stop(&mut self) -> ExitStatus {
         self.signal("-TERM");
-        let status = self
-            .until("the station ends", async |rig| rig.exited())
-            .await;
+        let status = self.until("the station ends", async |rig| rig.exited()).await;
         self.child = None;
         status
     }
@@ -163,7 +161,9 @@ impl Rig {
     /// Lines of the log at ERROR or WARN, less those that a test expects.
     pub fn complaints(&self, expected: &[&str]) -> Vec<String> {
         let log = self.log();
-        let bad = log.lines().filter(|line| line.contains("\"level\":\"ERROR\"") || line.contains("\"level\":\"WARN\"") || line.contains("panicked"));
+        let bad = log.lines().filter(|line| {
+            line.contains("\"level\":\"ERROR\"") || line.contains("\"level\":\"WARN\"") || line.contains("panicked")
+        });
         bad.filter(|line| !expected.iter().any(|words| line.contains(words))).map(str::to_owned).collect()
     }
 
@@ -171,7 +171,10 @@ impl Rig {
     pub fn mosquitto_pub(&self, login: (&str, &str), topic: &str, message: &str) -> Option<Output> {
         let (host, port) = (self.mqtt.ip().to_string(), self.mqtt.port().to_string());
         let output = Command::new("mosquitto_pub")
-            .args(["-V", "mqttv5", "-h", &host, "-p", &port, "-u", login.0, "-P", login.1, "-q", "1", "-t", topic, "-m", message])
+            .args([
+                "-V", "mqttv5", "-h", &host, "-p", &port, "-u", login.0, "-P", login.1, "-q", "1", "-t", topic, "-m",
+                message,
+            ])
             .output();
         match output {
             Ok(output) => Some(output),
@@ -212,7 +215,8 @@ pub fn free_port() -> SocketAddr {
 
 /// A stored secret, as credentials.csv has it.
 pub fn stored(secret: &str) -> String {
-    let hash: String = Sha256::new().chain_update([1, 2]).chain_update(secret).finalize().iter().map(|b| format!("{b:02x}")).collect();
+    let hash: String =
+        Sha256::new().chain_update([1, 2]).chain_update(secret).finalize().iter().map(|b| format!("{b:02x}")).collect();
     format!("sha256:0102:{hash}")
 }
 
