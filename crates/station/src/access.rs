@@ -1,5 +1,6 @@
 //! Who may come in at the MQTT listener, and what they may publish and subscribe to there.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use broker::{Grant, Lane, Refusal, TopicFilter};
@@ -9,13 +10,19 @@ use crate::credentials::{Credential, Credentials, Kind};
 
 /// The door's keeper: credentials that can be exchanged while the house is open.
 pub struct Gate {
+    open: AtomicBool,
     credentials: RwLock<Arc<Credentials>>,
     clock: Arc<dyn Clock>,
 }
 
 impl Gate {
     pub fn new(credentials: Credentials, clock: Arc<dyn Clock>) -> Gate {
-        Gate { credentials: RwLock::new(Arc::new(credentials)), clock }
+        Gate { open: AtomicBool::new(false), credentials: RwLock::new(Arc::new(credentials)), clock }
+    }
+
+    /// Lets clients in; before, all are told to come back later.
+    pub fn open(&self) {
+        self.open.store(true, Ordering::Release);
     }
 
     /// The credentials in force.
@@ -36,6 +43,9 @@ impl broker::Access for Gate {
         username: Option<&str>,
         password: Option<&[u8]>,
     ) -> Result<Grant, Refusal> {
+        if !self.open.load(Ordering::Acquire) {
+            return Err(Refusal::Busy);
+        }
         let (Some(name), Some(secret)) = (username, password) else { return Err(Refusal::BadCredentials) };
         let credentials = self.credentials();
         let credential = credentials.check(name, secret).ok_or(Refusal::BadCredentials)?;
@@ -102,7 +112,10 @@ mod tests {
              s,service,centre,,,{secret}\nt,token,centre,,admin,{secret}\n"
         );
         std::fs::write(folder.path().join("credentials.csv"), rows).expect("written");
-        Gate::new(Credentials::read(folder.path()).expect("valid"), Arc::new(|| 7))
+        let gate = Gate::new(Credentials::read(folder.path()).expect("valid"), Arc::new(|| 7));
+        assert_eq!(gate.authenticate("any", Some("d"), Some(b"pw")).err(), Some(Refusal::Busy), "closed at first");
+        gate.open();
+        gate
     }
 
     fn grant_of(name: &str) -> Result<Grant, Refusal> {

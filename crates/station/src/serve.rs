@@ -12,6 +12,7 @@ use broker::Broker;
 use command_centre::{CommandCentre, View};
 use evaluator::{Evaluator, Liveness};
 use ingest::{Ingest, IngestHandle, Submission};
+use metrics_exporter_prometheus::PrometheusHandle;
 use model::roster::{RosterFault, RosterRows};
 use model::{Checkpoints, Clock, Epoch, Journal, Ledger, Roster, Step};
 use store::Store;
@@ -32,6 +33,10 @@ use crate::roster_files;
 /// The roster in force, for whoever asks.
 pub type RosterNow = Arc<dyn Fn() -> Arc<Roster> + Send + Sync>;
 
+/// Histograms that nobody asks for are drained so often.
+const METRICS_EVERY: Duration = Duration::from_secs(5);
+/// The pipeline's threads are looked at so often.
+const THREADS_EVERY: Duration = Duration::from_millis(500);
 /// Commits on their way from ingest to the evaluator.
 const STEPS: usize = 64;
 
@@ -110,9 +115,7 @@ async fn serve(config: Config) -> Result<()> {
     let roster_now: RosterNow = Arc::new(move || view.roster());
     let gate = Arc::new(Gate::new(credentials, Arc::clone(&clock)));
 
-    // the port opens once the roster is in force: until then a device would be unknown
-    let mut listen = config.mqtt.clone();
-    let (broker, inlets) = broker::start(std::mem::take(&mut listen), Arc::clone(&gate) as _).await?;
+    let (broker, inlets) = broker::start(config.mqtt.clone(), Arc::clone(&gate) as _).await?;
     let ingest = ingest::start(ingest::Parts {
         settings: config.ingest.clone(),
         journal: Arc::clone(&core.store) as _,
@@ -124,6 +127,8 @@ async fn serve(config: Config) -> Result<()> {
     })?;
     let handle = ingest.handle().clone();
     enact(&handle, &core, &laws, &rows).await?;
+    // nobody came in before: until the roster is in force every device would be unknown
+    gate.open();
 
     let dispatcher = dispatcher::Dispatcher::start(dispatcher::Parts {
         settings: config.dispatcher.clone(),
@@ -154,17 +159,28 @@ async fn serve(config: Config) -> Result<()> {
                 folder: config.station.roster.clone(),
             }),
             devices: Arc::new(Heard(Arc::clone(&core.liveness))),
-            metrics: Arc::new(move || metrics.render()),
+            metrics: {
+                let metrics = metrics.clone();
+                Arc::new(move || metrics.render())
+            },
             ready,
         },
         shutdown.clone(),
     )
     .await?;
-    let upkeep =
-        tokio::spawn(upkeep(Arc::clone(&core.store), clock, config.station.retention_every_s, shutdown.clone()));
+    let upkeep = tokio::spawn(upkeep(
+        Arc::clone(&core.store),
+        metrics,
+        clock,
+        config.station.retention_every_s,
+        shutdown.clone(),
+    ));
     tracing::info!(mqtt = %broker.local_addr(), http = %address, "the station is open");
 
-    stop.wait().await;
+    tokio::select! {
+        () = stop.wait() => {}
+        () = core.broken() => tracing::error!("a stage of the pipeline ended: the station stops, start it again"),
+    }
     tracing::info!("stopping: draining what was received");
     let limit = Duration::from_millis(config.station.shutdown_limit_ms);
     let drained =
@@ -252,11 +268,22 @@ fn readiness(core: &Core, ingest: &Ingest) -> Checks {
     })
 }
 
-async fn upkeep(store: Arc<Store>, clock: Arc<dyn Clock>, every_s: u64, shutdown: CancellationToken) {
+async fn upkeep(
+    store: Arc<Store>,
+    metrics: PrometheusHandle,
+    clock: Arc<dyn Clock>,
+    every_s: u64,
+    shutdown: CancellationToken,
+) {
     let mut due = tokio::time::interval(Duration::from_secs(every_s.max(1)));
+    let mut metrics_due = tokio::time::interval(METRICS_EVERY);
     loop {
         tokio::select! {
             () = shutdown.cancelled() => return,
+            _ = metrics_due.tick() => {
+                metrics.run_upkeep();
+                continue;
+            }
             _ = due.tick() => {}
         }
         let (store, now_ms) = (Arc::clone(&store), clock.now_ms());
@@ -367,6 +394,14 @@ impl Core {
             evaluation,
             desk,
         })
+    }
+
+    /// Returns when a thread of the pipeline has ended, which none does by itself.
+    async fn broken(&self) {
+        let mut due = tokio::time::interval(THREADS_EVERY);
+        while !self.evaluation.is_finished() && !self.desk.is_finished() {
+            due.tick().await;
+        }
     }
 
     /// Waits until everything that ingest handed on is judged and in the ledger.
