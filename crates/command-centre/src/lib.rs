@@ -37,7 +37,7 @@ mod shared;
 mod sign_in;
 mod view;
 
-pub use access::{Access, Caller, Role, SecretHash, SecretHashError, split_token};
+pub use access::{Access, Caller, Role};
 pub use actions::{ActionError, Actions, DeviceOrder, DeviceSent, DeviceStatus, Devices, RosterReloaded};
 pub use router::{Need, ROUTES, Route};
 pub use server::{Checks, CommandCentre, Parts, ServeError};
