@@ -130,16 +130,8 @@ async fn serve(config: Config) -> Result<()> {
     // nobody came in before: until the roster is in force every device would be unknown
     gate.open();
 
-    let dispatcher = dispatcher::Dispatcher::start(dispatcher::Parts {
-        settings: config.dispatcher.clone(),
-        ledger: Arc::clone(&core.store) as _,
-        receipts: Arc::new(Receipts(handle.clone())),
-        mqtt: Arc::new(BrokerOutlet(broker.clone())),
-        roster: Arc::clone(&roster_now),
-        clock: Arc::clone(&clock),
-        feed: core.view.follow(),
-    })
-    .context("starting the dispatcher")?;
+    let dispatcher = dispatching(&config, &core, &handle, &broker, &roster_now, &clock)?;
+    // set once: this function runs once
     let _ = core.dispatcher.set(dispatcher.clone());
 
     let shutdown = CancellationToken::new();
@@ -186,6 +178,26 @@ async fn serve(config: Config) -> Result<()> {
     let drained =
         tokio::time::timeout(limit, drain(broker, dispatcher, shutdown, http, upkeep, handle, ingest, core)).await;
     drained.map_err(|_| anyhow!("the stages did not drain within {} ms", limit.as_millis()))?
+}
+
+fn dispatching(
+    config: &Config,
+    core: &Core,
+    ingest: &IngestHandle,
+    broker: &Broker,
+    roster: &RosterNow,
+    clock: &Arc<dyn Clock>,
+) -> Result<dispatcher::Handle> {
+    dispatcher::Dispatcher::start(dispatcher::Parts {
+        settings: config.dispatcher.clone(),
+        ledger: Arc::clone(&core.store) as _,
+        receipts: Arc::new(Receipts(ingest.clone())),
+        mqtt: Arc::new(BrokerOutlet(broker.clone())),
+        roster: Arc::clone(roster),
+        clock: Arc::clone(clock),
+        feed: core.view.follow(),
+    })
+    .context("starting the dispatcher")
 }
 
 /// Takes as many open files as the system allows, and says when they are too few for the connections that may come.
