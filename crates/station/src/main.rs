@@ -23,6 +23,7 @@ mod outlets;
 mod roster_files;
 mod serve;
 mod telemetry;
+mod upkeep;
 
 use std::io::Read as _;
 use std::net::SocketAddr;

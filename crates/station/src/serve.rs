@@ -12,7 +12,6 @@ use broker::Broker;
 use command_centre::{CommandCentre, View};
 use evaluator::{Evaluator, Liveness};
 use ingest::{Ingest, IngestHandle, Submission};
-use metrics_exporter_prometheus::PrometheusHandle;
 use model::roster::{RosterFault, RosterRows};
 use model::{Checkpoints, Clock, Epoch, Journal, Ledger, Roster, Step};
 use store::Store;
@@ -29,12 +28,11 @@ use crate::desk::{self, Listeners, Waiting};
 use crate::devices::Heard;
 use crate::outlets::{BrokerOutlet, Receipts};
 use crate::roster_files;
+use crate::upkeep;
 
 /// The roster in force, for whoever asks.
 pub type RosterNow = Arc<dyn Fn() -> Arc<Roster> + Send + Sync>;
 
-/// Histograms that nobody asks for are drained so often.
-const METRICS_EVERY: Duration = Duration::from_secs(5);
 /// The pipeline's threads are looked at so often.
 const THREADS_EVERY: Duration = Duration::from_millis(500);
 /// Commits on their way from ingest to the evaluator.
@@ -160,7 +158,7 @@ async fn serve(config: Config) -> Result<()> {
         shutdown.clone(),
     )
     .await?;
-    let upkeep = tokio::spawn(upkeep(
+    let upkeep = tokio::spawn(upkeep::run(
         Arc::clone(&core.store),
         metrics,
         clock,
@@ -278,47 +276,6 @@ fn readiness(core: &Core, ingest: &Ingest) -> Checks {
         };
         vec![("journal", writable), ("judging", following)]
     })
-}
-
-async fn upkeep(
-    store: Arc<Store>,
-    metrics: PrometheusHandle,
-    clock: Arc<dyn Clock>,
-    every_s: u64,
-    shutdown: CancellationToken,
-) {
-    let mut due = tokio::time::interval(Duration::from_secs(every_s.max(1)));
-    let mut metrics_due = tokio::time::interval(METRICS_EVERY);
-    loop {
-        tokio::select! {
-            () = shutdown.cancelled() => return,
-            _ = metrics_due.tick() => {
-                metrics.run_upkeep();
-                continue;
-            }
-            _ = due.tick() => {}
-        }
-        let (store, now_ms) = (Arc::clone(&store), clock.now_ms());
-        let retained = tokio::task::spawn_blocking(move || {
-            let oldest = oldest_needed(&store)?;
-            store.retain(now_ms, oldest)
-        });
-        match retained.await {
-            Ok(Ok(retained)) => tracing::debug!(?retained, "retention"),
-            Ok(Err(error)) => tracing::warn!(%error, "retention failed and is tried again"),
-            Err(error) => tracing::warn!(%error, "retention failed and is tried again"),
-        }
-    }
-}
-
-/// The commit that a restart would begin with.
-fn oldest_needed(store: &Store) -> Result<Epoch, model::StoreError> {
-    let applied = store.applied();
-    let mut oldest = applied;
-    for stage in [evaluator::STAGE, ingest::ADMISSION_STAGE] {
-        oldest = oldest.min(store.newest(stage, applied)?.map_or(0, |(epoch, _)| epoch));
-    }
-    Ok(oldest + 1)
 }
 
 struct Signals {
