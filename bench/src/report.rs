@@ -58,7 +58,7 @@ impl Report {
              - date {}, revision {}\n- {cpu}, {cores} cores, kernel {}\n\
              - generator and station on the same machine over loopback, plain TCP; journal on the disk of the data folder, every commit synced\n\
              - latencies from the planned start of each message in open-loop phases, from the write in the throughput phase (fixed number in flight)\n\
-             - made by: `load --scale {} --seconds {} --publishers {} --in-flight {} --background {} --alarms {} --connections {}`\n\n",
+             - made by: `load --scale {} --seconds {} --publishers {} --in-flight {} --background {} --alarms {} --connections {} --phases {}`\n\n",
             ask("date", &["-u", "+%Y-%m-%d"]),
             ask("git", &["rev-parse", "--short", "HEAD"]),
             ask("uname", &["-r"]),
@@ -69,6 +69,7 @@ impl Report {
             options.background,
             options.alarms,
             options.connections,
+            options.phases.join(","),
         );
         Report { text }
     }
