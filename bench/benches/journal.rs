@@ -31,7 +31,7 @@ fn append(criterion: &mut Criterion) {
         group.bench_function(BenchmarkId::from_parameter(readings), |bencher| {
             bencher.iter_batched(
                 || commit(store.last_epoch() + 1, readings),
-                |commit| store.append(&commit, &[]).expect("the disk takes it"),
+                |commit| store.append(&commit, &[], &[]).expect("the disk takes it"),
                 criterion::BatchSize::PerIteration,
             );
         });

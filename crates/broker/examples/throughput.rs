@@ -13,7 +13,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use broker::{Access, Broker, Grant, Inlets, Lane, Refusal, Settings, TopicFilter};
+use broker::{Access, Broker, Grant, Inlets, Lane, Login, Parts, Refusal, Route, Settings, TopicFilter};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -22,18 +22,20 @@ type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 struct Open;
 
 impl Access for Open {
-    fn authenticate(&self, _: &str, _: Option<&str>, _: Option<&[u8]>) -> Result<Grant, Refusal> {
+    fn authenticate(&self, _: &Login<'_>) -> Result<Grant, Refusal> {
         let filter = |text| TopicFilter::parse(text).map_err(|_| Refusal::Busy);
         let publish = ["v1/acme/+/urgent", "v1/acme/+/state", "v1/acme/+/telemetry"];
         Ok(Grant {
             identity: "acme".into(),
+            class: "vendor",
+            retain: false,
             publish: publish.into_iter().map(filter).collect::<Result<_, _>>()?,
             subscribe: Vec::new(),
         })
     }
 
-    fn lane(&self, topic: &str) -> Lane {
-        if topic.ends_with("/urgent") { Lane::Urgent } else { Lane::Normal }
+    fn route(&self, topic: &str) -> Route {
+        Route::Consumer(if topic.ends_with("/urgent") { Lane::Urgent } else { Lane::Normal })
     }
 
     fn now_ms(&self) -> u64 {
@@ -53,7 +55,7 @@ async fn main() -> Outcome<()> {
     let (seconds, idle) = (number(2, 5), number(3, 5_000));
     let listen = SocketAddr::from(([127, 0, 0, 1], 0));
     let settings = Settings { listen, ..Settings::default() };
-    let (broker, inlets) = broker::start(settings, Arc::new(Open)).await?;
+    let (broker, inlets) = broker::start(settings, Parts::new(Arc::new(Open))).await?;
     let consumer = std::thread::spawn(move || consume(inlets));
 
     let before = memory_kib()?;

@@ -1,5 +1,6 @@
 //! What the process decides about clients: who comes in, what they may do, which lane a topic takes.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::topic::TopicFilter;
@@ -9,18 +10,70 @@ use crate::topic::TopicFilter;
 /// Called from connection tasks, often: implementations answer from memory and do no IO. A panic in
 /// one of these calls ends the connection that caused it and nothing else.
 pub trait Access: Send + Sync + 'static {
-    /// Checks the credentials of one CONNECT. `client_id` is what the client sent or, when it sent
-    /// none, the id assigned to it.
+    /// Checks the credentials of one CONNECT.
     ///
     /// # Errors
     /// The refusal that the client is told in CONNACK.
-    fn authenticate(&self, client_id: &str, username: Option<&str>, password: Option<&[u8]>) -> Result<Grant, Refusal>;
+    fn authenticate(&self, login: &Login<'_>) -> Result<Grant, Refusal>;
 
-    /// Which lane publishes to this topic take.
-    fn lane(&self, topic: &str) -> Lane;
+    /// Where publishes to this topic go.
+    fn route(&self, topic: &str) -> Route;
 
     /// Milliseconds since the epoch; stamped on each message when it is read from the socket.
     fn now_ms(&self) -> u64;
+
+    /// Told of everything that was refused, so that whoever sent it can look up why. Not called from the log's
+    /// brake: an implementation bounds what it keeps.
+    fn refused(&self, refused: &Refused<'_>) {
+        let _ = refused;
+    }
+}
+
+/// What a CONNECT brings along.
+#[derive(Clone, Copy, Debug)]
+pub struct Login<'a> {
+    /// What the client sent or, when it sent none, the id assigned to it.
+    pub client_id: &'a str,
+    /// User name of CONNECT.
+    pub username: Option<&'a str>,
+    /// Password of CONNECT.
+    pub password: Option<&'a [u8]>,
+    /// The client's X.509 certificate (DER), which the TLS handshake has verified against the CA bundle.
+    pub certificate: Option<&'a [u8]>,
+    /// Where it comes from.
+    pub peer: SocketAddr,
+}
+
+/// One thing refused to a client.
+#[derive(Clone, Copy, Debug)]
+pub struct Refused<'a> {
+    /// The identity if it was let in; else the user name that it claimed, if any.
+    pub who: Option<&'a str>,
+    /// Whether `who` was proved.
+    pub proved: bool,
+    /// Client id, if one was read.
+    pub client_id: Option<&'a str>,
+    /// Where it comes from.
+    pub peer: Option<SocketAddr>,
+    /// What it tried.
+    pub what: Attempt<'a>,
+    /// MQTT 5 reason code.
+    pub code: u8,
+    /// What is wrong and what to do, as a sentence.
+    pub detail: &'a str,
+}
+
+/// What was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Attempt<'a> {
+    /// CONNECT, or what came instead of it.
+    Connect,
+    /// PUBLISH to a topic.
+    Publish(&'a str),
+    /// SUBSCRIBE to a filter.
+    Subscribe(&'a str),
+    /// Anything else that ended the connection.
+    Connection,
 }
 
 /// What an authenticated client may do, for as long as its connection lives.
@@ -28,10 +81,23 @@ pub trait Access: Send + Sync + 'static {
 pub struct Grant {
     /// Who it is; comes with every publish and owns the client id.
     pub identity: Arc<str>,
+    /// Kind of credential, for metrics: "device", "vendor"…
+    pub class: &'static str,
     /// Topics it may publish to.
     pub publish: Vec<TopicFilter>,
     /// Filters that a requested subscription must be covered by.
     pub subscribe: Vec<TopicFilter>,
+    /// Whether its retained messages are kept. If not, the retain flag is passed on and nothing is stored.
+    pub retain: bool,
+}
+
+/// Where a publish goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Route {
+    /// To the consumer, and to nobody else.
+    Consumer(Lane),
+    /// To the clients that are subscribed, as brokers do.
+    Relay,
 }
 
 /// Why a CONNECT is refused (MQTT 5 table 3-1, MQTT 3.1.1 table 3.1).

@@ -2,7 +2,7 @@
 
 use std::hash::{BuildHasher, RandomState};
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,14 +13,16 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::info;
 
 use crate::access::{Access, Grant};
-use crate::inbound::{self, Inlets};
+use crate::inbound::{self, Inlets, Outlets};
 use crate::listener;
+use crate::log::Log;
 use crate::meter::{Counts, Gate, Meters};
 use crate::outbound::{Outbound, Parcel};
 use crate::registry::Registry;
 use crate::session::{Offer, QueueLimits};
 use crate::settings::{Settings, SettingsError};
 use crate::topic::{Topic, TopicError};
+use crate::vault::Vault;
 use crate::wire::encode;
 
 /// What all connections of a listener share.
@@ -78,12 +80,30 @@ pub enum StartError {
     },
 }
 
+/// What the listener works with.
+pub struct Parts {
+    /// Who comes in.
+    pub access: Arc<dyn Access>,
+    /// Where sessions are kept; without it they end with the process.
+    pub vault: Option<Arc<dyn Vault>>,
+    /// Topics served from a log.
+    pub log: Option<Arc<dyn Log>>,
+}
+
+impl Parts {
+    /// Nothing kept, nothing from a log.
+    pub fn new(access: Arc<dyn Access>) -> Parts {
+        Parts { access, vault: None, log: None }
+    }
+}
+
 /// Opens the port and starts to let clients in. Install the metrics recorder before.
 ///
 /// # Errors
 /// See [`StartError`].
-pub async fn start(settings: Settings, access: Arc<dyn Access>) -> Result<(Broker, Inlets), StartError> {
+pub async fn start(settings: Settings, parts: Parts) -> Result<(Broker, Inlets), StartError> {
     settings.check()?;
+    let Parts { access, .. } = parts;
     let listen = settings.listen;
     let failed = |source| StartError::Listen { listen, source };
     let socket = listener::bind(&settings).map_err(failed)?;
@@ -101,10 +121,11 @@ pub async fn start(settings: Settings, access: Arc<dyn Access>) -> Result<(Broke
         finished: CancellationToken::new(),
         random: RandomState::new(),
     });
-    let task = tokio::spawn(listener::run(hub.clone(), Arc::new(outlets), socket));
-    let life = Life { _task: task, _end: hub.draining.clone().drop_guard() };
+    let outlets = Arc::new(outlets);
+    let task = tokio::spawn(listener::run(hub.clone(), outlets.clone(), socket));
+    let life = Life { _task: task, _end: hub.draining.clone().drop_guard(), outlets: Arc::downgrade(&outlets) };
     info!(%local_addr, "listening for MQTT 3.1.1 and 5.0");
-    Ok((Broker { hub, local_addr, _life: Arc::new(life) }, inlets))
+    Ok((Broker { hub, local_addr, life: Arc::new(life) }, inlets))
 }
 
 /// A handle on a running listener. Clones are alike; when the last one goes, the listener shuts
@@ -113,13 +134,14 @@ pub async fn start(settings: Settings, access: Arc<dyn Access>) -> Result<(Broke
 pub struct Broker {
     hub: Arc<Hub>,
     local_addr: SocketAddr,
-    _life: Arc<Life>,
+    life: Arc<Life>,
 }
 
 /// The listener's task, which ends when the last handle goes.
 struct Life {
     _task: JoinHandle<()>,
     _end: DropGuard,
+    outlets: Weak<Outlets>,
 }
 
 /// What became of a message given to [`Broker::publish`].
@@ -145,6 +167,12 @@ impl Broker {
     /// The address of the listener.
     pub fn local_addr(&self) -> SocketAddr {
         self.local_addr
+    }
+
+    /// A way to the consumer beside the sockets. `None` once the listener has shut down. The [`Inlets`] end only when
+    /// every clone is gone.
+    pub fn outlets(&self) -> Option<Outlets> {
+        Some((*self.life.outlets.upgrade()?).clone())
     }
 
     /// Open sockets, logged in or not.

@@ -6,6 +6,7 @@ mod receive;
 mod socket;
 mod waiting;
 
+use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -21,7 +22,7 @@ use tracing::{debug, warn};
 
 use self::socket::Socket;
 use self::waiting::Waiting;
-use crate::access::{Grant, Lane};
+use crate::access::{Grant, Lane, Route};
 use crate::broker::Hub;
 use crate::inbound::{AckHandle, DownCause, Inbound, Message, Outlets, SessionEvent};
 use crate::link::{Link, Order};
@@ -72,8 +73,8 @@ struct Connection {
 }
 
 /// Runs a connection from accept to its end. Never panics, whatever [`crate::Access`] does.
-pub(crate) async fn run(hub: Arc<Hub>, outlets: Arc<Outlets>, link: Arc<Link>, stream: TcpStream) {
-    let mut socket = Socket::new(stream);
+pub(crate) async fn run(hub: Arc<Hub>, outlets: Arc<Outlets>, link: Arc<Link>, stream: TcpStream, peer: SocketAddr) {
+    let mut socket = Socket::new(stream, peer);
     // Boxed: what a handshake needs is given back before the long life of the connection.
     let entering = Box::pin(handshake::enter(&hub, &outlets, &link, &mut socket));
     let entered = match AssertUnwindSafe(entering).catch_unwind().await {
@@ -351,10 +352,11 @@ const SCRAP_BYTES: usize = 4 * 1024;
 
 /// Publishes the will of a session as its owner's message.
 pub(crate) async fn publish_will(hub: &Hub, outlets: &Outlets, session: &Session, will: Will) {
-    let verdict = std::panic::catch_unwind(AssertUnwindSafe(|| (hub.access.lane(&will.topic), hub.access.now_ms())));
-    let Ok((lane, received_ms)) = verdict else {
+    let verdict = std::panic::catch_unwind(AssertUnwindSafe(|| (hub.access.route(&will.topic), hub.access.now_ms())));
+    let Ok((route, received_ms)) = verdict else {
         return panicked(hub, &session.client_id);
     };
+    let Route::Consumer(lane) = route else { return };
     let batch = Inbound {
         identity: session.identity.clone(),
         client_id: session.client_id.clone(),
@@ -369,6 +371,7 @@ pub(crate) async fn publish_will(hub: &Hub, outlets: &Outlets, session: &Session
             is_will: true,
         }],
         ack: AckHandle::nowhere(),
+        marks: Vec::new(),
     };
     drop(outlets.lane(lane).send(batch).await); // fails only when the consumer is gone
 }

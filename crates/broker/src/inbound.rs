@@ -13,6 +13,7 @@ use crate::access::Lane;
 use crate::link::{Link, Order};
 use crate::settings::Settings;
 use crate::topic::Topic;
+use crate::vault::Change;
 use crate::wire::encode;
 
 /// The publishes of one lane that came with one read of one connection's socket.
@@ -26,6 +27,9 @@ pub struct Inbound {
     pub messages: Vec<Message>,
     /// Answers them, one reason per message.
     pub ack: AckHandle,
+    /// What the consumer writes to the [`crate::Vault`] in the same atomic write as its own record of the message with
+    /// this index, if it accepts that message (reason below 0x80): that a QoS 2 publish was taken in.
+    pub marks: Vec<(usize, Change)>,
 }
 
 /// One publish. Topic and payload share the read buffer: copy what you keep for long.
@@ -35,7 +39,7 @@ pub struct Message {
     pub topic: Topic,
     /// The application message.
     pub payload: Bytes,
-    /// 0 or 1.
+    /// 0, 1 or 2.
     pub qos: u8,
     /// The retain flag as sent. Nothing is stored for it.
     pub retain: bool,
@@ -82,7 +86,11 @@ enum Route {
     Nowhere,
     Link { link: Arc<Link>, v5: bool, ids: PacketIds },
     Observer { to: SyncSender<Vec<Reason>>, messages: usize },
+    Call { then: Answer, messages: usize },
 }
+
+/// Told the reasons, one per message, or `None` when the handle was dropped unanswered.
+pub type Answer = Box<dyn FnOnce(Option<&[Reason]>) + Send>;
 
 /// Packet identifiers of a batch, 0 where the message is QoS 0.
 pub(crate) type PacketIds = SmallVec<[u16; 16]>;
@@ -106,12 +114,18 @@ impl AckHandle {
         AckHandle(Route::Observer { to, messages })
     }
 
+    /// A handle that calls `then` once: for messages that did not come through the listener's sockets.
+    pub fn calling(then: Answer, messages: usize) -> AckHandle {
+        AckHandle(Route::Call { then, messages })
+    }
+
     /// Acknowledges message `i` of the batch with `reasons[i]`. A message beyond the end of
     /// `reasons` is treated as if the handle had been dropped.
     pub fn complete(mut self, reasons: &[Reason]) {
         match std::mem::replace(&mut self.0, Route::Nowhere) {
             Route::Nowhere => {}
             Route::Observer { to, .. } => drop(to.try_send(reasons.to_vec())),
+            Route::Call { then, .. } => then(Some(reasons)),
             Route::Link { link, v5, ids } => {
                 link.acknowledge(|out| acks(out, v5, ids.iter().zip(reasons)));
                 if ids.iter().skip(reasons.len()).any(|id| *id != 0) {
@@ -128,6 +142,7 @@ impl AckHandle {
             Route::Observer { to, messages } => {
                 drop(to.try_send(vec![Reason::Success; messages]));
             }
+            Route::Call { then, messages } => then(Some(&vec![Reason::Success; messages])),
             Route::Link { link, v5, ids } => {
                 link.acknowledge(|out| acks(out, v5, ids.iter().map(|id| (id, &Reason::Success))))
             }
@@ -158,8 +173,10 @@ fn acks<'a>(out: &mut Vec<u8>, v5: bool, pairs: impl Iterator<Item = (&'a u16, &
 
 impl Drop for AckHandle {
     fn drop(&mut self) {
-        if let Route::Link { link, .. } = &self.0 {
-            link.order(Order::Abandoned);
+        match std::mem::replace(&mut self.0, Route::Nowhere) {
+            Route::Link { link, .. } => link.order(Order::Abandoned),
+            Route::Call { then, .. } => then(None),
+            Route::Nowhere | Route::Observer { .. } => {}
         }
     }
 }
@@ -169,7 +186,7 @@ impl fmt::Debug for Route {
         match self {
             Route::Nowhere => f.write_str("nowhere"),
             Route::Link { ids, .. } => write!(f, "packets {ids:?}"),
-            Route::Observer { messages, .. } => write!(f, "observer of {messages}"),
+            Route::Observer { messages, .. } | Route::Call { messages, .. } => write!(f, "observer of {messages}"),
         }
     }
 }
@@ -263,14 +280,27 @@ pub struct Inlets {
     pub sessions: mpsc::Receiver<SessionEvent>,
 }
 
-/// The connections' ends.
-pub(crate) struct Outlets {
+/// The connections' ends; also for messages that come by another way than the listener, see
+/// [`crate::Broker::outlets`].
+#[derive(Clone, Debug)]
+pub struct Outlets {
     pub(crate) urgent: mpsc::Sender<Inbound>,
     pub(crate) normal: mpsc::Sender<Inbound>,
     pub(crate) sessions: mpsc::Sender<SessionEvent>,
 }
 
 impl Outlets {
+    /// Hands a batch to the consumer, waiting for room. False if the consumer is gone: the batch was dropped
+    /// unanswered.
+    pub async fn send(&self, lane: Lane, batch: Inbound) -> bool {
+        self.lane(lane).send(batch).await.is_ok()
+    }
+
+    /// Tells the consumer of a session's gain or loss, waiting for room. False if the consumer is gone.
+    pub async fn tell(&self, event: SessionEvent) -> bool {
+        self.sessions.send(event).await.is_ok()
+    }
+
     pub(crate) fn lane(&self, lane: Lane) -> &mpsc::Sender<Inbound> {
         match lane {
             Lane::Urgent => &self.urgent,

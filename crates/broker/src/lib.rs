@@ -44,6 +44,7 @@ mod connection;
 mod inbound;
 mod link;
 mod listener;
+mod log;
 mod meter;
 mod outbound;
 mod registry;
@@ -51,14 +52,17 @@ mod session;
 mod settings;
 mod subscriptions;
 mod topic;
+mod vault;
 mod wire;
 
-pub use access::{Access, Grant, Lane, Refusal};
-pub use broker::{Broker, Outcome, StartError, start};
-pub use inbound::{AckHandle, DownCause, Inbound, Inlets, Message, Reason, SessionEvent};
+pub use access::{Access, Attempt, Grant, Lane, Login, Refusal, Refused, Route};
+pub use broker::{Broker, Outcome, Parts, StartError, start};
+pub use inbound::{AckHandle, Answer, DownCause, Inbound, Inlets, Message, Outlets, Reason, SessionEvent};
+pub use log::{Log, LogEntry, Page};
 pub use meter::Counts;
 pub use settings::{Settings, SettingsError};
 pub use topic::{Topic, TopicError, TopicFilter};
+pub use vault::{Change, Vault, VaultError};
 
 /// What the examples measure and nothing else should use.
 #[doc(hidden)]

@@ -1,6 +1,7 @@
 //! The port: accepts sockets, runs one task for each, and looks after what falls due.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,7 +41,7 @@ pub(crate) async fn run(hub: Arc<Hub>, outlets: Arc<Outlets>, listener: TcpListe
             Some(ended) = tasks.join_next(), if !tasks.is_empty() => note(&hub, ended),
             _ = clock.tick() => sweep(&hub, &outlets, &mut tasks),
             accepted = port.accept() => match accepted {
-                Ok(stream) => admit(&hub, &outlets, stream, &mut tasks),
+                Ok((stream, peer)) => admit(&hub, &outlets, stream, peer, &mut tasks),
                 Err(error) => {
                     hub.meters.accept_errors.add(1);
                     if let Some(muted) = hub.gates.accept.pass() {
@@ -64,15 +65,15 @@ struct Port {
 impl Port {
     /// The next socket. After a failure it waits a while first: what failed, such as running out of
     /// file descriptors, would fail again at once. Never ready when the port is closed.
-    async fn accept(&mut self) -> io::Result<TcpStream> {
+    async fn accept(&mut self) -> io::Result<(TcpStream, SocketAddr)> {
         let Some(listener) = &self.listener else { return std::future::pending().await };
         if let Some(at) = self.not_before {
             sleep_until(at).await;
         }
         match listener.accept().await {
-            Ok((stream, _)) => {
+            Ok(accepted) => {
                 (self.pause, self.not_before) = (PAUSE_MIN, None);
-                Ok(stream)
+                Ok(accepted)
             }
             Err(error) => {
                 use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
@@ -94,7 +95,7 @@ const PAUSE_MAX: Duration = Duration::from_millis(500);
 /// How often expired sessions and delayed wills are looked for, and gauges are set.
 const SWEEP: Duration = Duration::from_millis(250);
 
-fn admit(hub: &Arc<Hub>, outlets: &Arc<Outlets>, stream: TcpStream, tasks: &mut JoinSet<()>) {
+fn admit(hub: &Arc<Hub>, outlets: &Arc<Outlets>, stream: TcpStream, peer: SocketAddr, tasks: &mut JoinSet<()>) {
     hub.meters.accepted.add(1);
     if hub.registry.connections() >= hub.settings.max_connections {
         hub.meters.turned_away.add(1);
@@ -113,7 +114,7 @@ fn admit(hub: &Arc<Hub>, outlets: &Arc<Outlets>, stream: TcpStream, tasks: &mut 
     let (hub, outlets) = (hub.clone(), outlets.clone());
     tasks.spawn(async move {
         let _presence = presence;
-        connection::run(hub, outlets, link, stream).await;
+        connection::run(hub, outlets, link, stream, peer).await;
     });
 }
 

@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use broker::{Message, Reason};
-use model::journal::{Commit, Entry, Quarantined};
+use model::journal::{Commit, Entry, Mark, Quarantined};
 use model::report::{Body, Reading, Report};
 use model::{DeviceId, Epoch, Roster, RosterChange};
 
@@ -22,6 +22,8 @@ use crate::vendor::{Decoded, Payload, VENDORS, Vendor};
 pub struct Draft {
     pub commit: Commit,
     pub quarantined: Vec<Quarantined>,
+    /// Written with the commit, see [`Mark`].
+    pub marks: Vec<Mark>,
 }
 
 impl Draft {

@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use broker::{AckHandle, Inlets, Reason};
-use model::journal::{Commit, Entry, Journal, Step};
+use model::journal::{Commit, Entry, Journal, Mark, Step};
 use model::{Checkpoints, Clock, Epoch, StoreError};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -212,7 +212,7 @@ impl Stage {
         let at_ms = self.clock.now_ms().max(self.at_ms);
         let commit =
             Commit { epoch, at_ms, entries: Vec::new(), readings: Vec::with_capacity(gathered.readings_hint()) };
-        let mut draft = Draft { commit, quarantined: Vec::new() };
+        let mut draft = Draft { commit, quarantined: Vec::new(), marks: Vec::new() };
         let mut others = Vec::new();
         for submitted in gathered.submitted.drain(..) {
             match submitted.submission {
@@ -253,12 +253,15 @@ impl Stage {
     }
 
     fn take_all(&mut self, batches: &mut Vec<broker::Inbound>, draft: &mut Draft) {
-        for broker::Inbound { identity, messages, ack, .. } in batches.drain(..) {
+        for broker::Inbound { identity, messages, ack, marks, .. } in batches.drain(..) {
             let from = self.pending.reasons.len();
             for message in &messages {
                 let reason = self.intake.take(&identity, message, draft);
                 self.pending.reasons.push(reason);
             }
+            let accepted = |index: usize| (self.pending.reasons[from + index] as u8) < 0x80;
+            let marks = marks.into_iter().filter(|(index, _)| accepted(*index));
+            draft.marks.extend(marks.map(|(_, change)| Mark { key: change.key, value: change.value }));
             self.pending.acks.push((ack, from..self.pending.reasons.len()));
         }
     }
@@ -269,7 +272,7 @@ impl Stage {
         let mut attempts = 0_u64;
         loop {
             let begun = Instant::now();
-            let error = match self.journal.append(&draft.commit, &draft.quarantined) {
+            let error = match self.journal.append(&draft.commit, &draft.quarantined, &draft.marks) {
                 Ok(()) => {
                     self.note_commit(draft, begun.elapsed(), attempts);
                     return Ok(());

@@ -61,6 +61,15 @@ pub struct Quarantined {
     pub payload: Box<[u8]>,
 }
 
+/// A change to the front door's own records, written with the commit that it belongs to and atomically with it: a
+/// QoS 2 publish was taken in. No part of the journal: nothing follows from it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mark {
+    pub key: Box<[u8]>,
+    /// `None` removes the key.
+    pub value: Option<Box<[u8]>>,
+}
+
 mod bytes {
     use serde::{Deserialize, Deserializer, Serializer};
 
@@ -86,11 +95,11 @@ pub struct Step {
 /// One writer appends; readers may read beside it. An append that returned is on the disk; one that failed left
 /// nothing behind.
 pub trait Journal: Send + Sync + 'static {
-    /// Writes one commit and what was quarantined with it, synced. `commit.epoch` must be `last_epoch() + 1`.
+    /// Writes one commit, what was quarantined with it, and its marks, all or nothing, synced. `commit.epoch` must be `last_epoch() + 1`.
     ///
     /// # Errors
     /// [`StoreError`] when the disk is full or fails; nothing of the commit was kept and the same append may be tried again.
-    fn append(&self, commit: &Commit, quarantined: &[Quarantined]) -> Result<(), StoreError>;
+    fn append(&self, commit: &Commit, quarantined: &[Quarantined], marks: &[Mark]) -> Result<(), StoreError>;
 
     /// Number of the last commit; 0 for an empty journal.
     fn last_epoch(&self) -> Epoch;

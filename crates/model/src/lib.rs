@@ -28,7 +28,7 @@ pub use alert::{
 pub use clock::Clock;
 pub use finding::{Colour, ColourCounts, Evaluated, Family, Finding, Phase, Reason, RegionStatus, UnitStatus};
 pub use ids::{AlertId, CommandId, DeliveryId, DeviceId, Epoch, Level, PersonId, RegionCode, UnitId};
-pub use journal::{Commit, Entry, Journal, Quarantined, Step};
+pub use journal::{Commit, Entry, Journal, Mark, Quarantined, Step};
 pub use ledger::{Checkpoints, Cursor, FeedEvent, FeedKind, Ledger, LedgerBatch, StoreError};
 pub use measure::Quantity;
 pub use report::{AlarmKind, DeviceState, EventKind, Reading, Report};

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use broker::{Grant, Lane, Refusal, TopicFilter};
+use broker::{Grant, Login, Refusal, Route, TopicFilter};
 use model::{Clock, Level, RegionCode};
 
 use crate::credentials::{Credential, Credentials, Kind};
@@ -37,23 +37,18 @@ impl Gate {
 }
 
 impl broker::Access for Gate {
-    fn authenticate(
-        &self,
-        _client_id: &str,
-        username: Option<&str>,
-        password: Option<&[u8]>,
-    ) -> Result<Grant, Refusal> {
+    fn authenticate(&self, login: &Login<'_>) -> Result<Grant, Refusal> {
         if !self.open.load(Ordering::Acquire) {
             return Err(Refusal::Busy);
         }
-        let (Some(name), Some(secret)) = (username, password) else { return Err(Refusal::BadCredentials) };
+        let (Some(name), Some(secret)) = (login.username, login.password) else { return Err(Refusal::BadCredentials) };
         let credentials = self.credentials();
         let credential = credentials.check(name, secret).ok_or(Refusal::BadCredentials)?;
         grant(credential).ok_or(Refusal::NotAuthorised)
     }
 
-    fn lane(&self, topic: &str) -> Lane {
-        ingest::lane(topic)
+    fn route(&self, topic: &str) -> Route {
+        Route::Consumer(ingest::lane(topic))
     }
 
     fn now_ms(&self) -> u64 {
@@ -63,6 +58,7 @@ impl broker::Access for Gate {
 
 /// What a credential may do; `None` for one that has no business here (a token of the HTTP API).
 fn grant(credential: &Credential) -> Option<Grant> {
+    let class = credential.kind.class();
     let (publish, subscribe) = match credential.kind {
         Kind::Device => device_topics(&credential.subject),
         Kind::Vendor => device_topics(&format!("{}/+", credential.subject)),
@@ -76,7 +72,10 @@ fn grant(credential: &Credential) -> Option<Grant> {
     let parse =
         |topics: Vec<String>| topics.iter().map(|topic| TopicFilter::parse(topic)).collect::<Result<Vec<_>, _>>();
     match (parse(publish), parse(subscribe)) {
-        (Ok(publish), Ok(subscribe)) => Some(Grant { identity: Arc::clone(&credential.name), publish, subscribe }),
+        (Ok(publish), Ok(subscribe)) => {
+            let identity = Arc::clone(&credential.name);
+            Some(Grant { identity, class, publish, subscribe, retain: false })
+        }
         (Err(error), _) | (_, Err(error)) => {
             tracing::warn!(credential = &*credential.name, %error, "subject makes no topic; correct it in credentials.csv");
             None
@@ -103,6 +102,11 @@ mod tests {
     use crate::credentials::hash_secret;
     use broker::Access as _;
 
+    fn login<'a>(username: Option<&'a str>, password: Option<&'a [u8]>) -> Login<'a> {
+        let peer = ([127, 0, 0, 1], 1).into();
+        Login { client_id: "any", username, password, certificate: None, peer }
+    }
+
     fn gate() -> Gate {
         let folder = tempfile::tempdir().expect("temp folder");
         let secret = hash_secret(b"", b"pw");
@@ -113,13 +117,13 @@ mod tests {
         );
         std::fs::write(folder.path().join("credentials.csv"), rows).expect("written");
         let gate = Gate::new(Credentials::read(folder.path()).expect("valid"), Arc::new(|| 7));
-        assert_eq!(gate.authenticate("any", Some("d"), Some(b"pw")).err(), Some(Refusal::Busy), "closed at first");
+        assert_eq!(gate.authenticate(&login(Some("d"), Some(b"pw"))).err(), Some(Refusal::Busy), "closed at first");
         gate.open();
         gate
     }
 
     fn grant_of(name: &str) -> Result<Grant, Refusal> {
-        gate().authenticate("any", Some(name), Some(b"pw"))
+        gate().authenticate(&login(Some(name), Some(b"pw")))
     }
 
     fn may_publish(grant: &Grant, topic: &str) -> bool {
@@ -165,7 +169,7 @@ mod tests {
     fn tokens_and_strangers_stay_out() {
         assert_eq!(grant_of("t").err(), Some(Refusal::NotAuthorised));
         assert_eq!(grant_of("x").err(), Some(Refusal::BadCredentials));
-        assert_eq!(gate().authenticate("any", None, None).err(), Some(Refusal::BadCredentials));
-        assert_eq!(gate().authenticate("any", Some("d"), Some(b"no")).err(), Some(Refusal::BadCredentials));
+        assert_eq!(gate().authenticate(&login(None, None)).err(), Some(Refusal::BadCredentials));
+        assert_eq!(gate().authenticate(&login(Some("d"), Some(b"no"))).err(), Some(Refusal::BadCredentials));
     }
 }

@@ -75,7 +75,7 @@ fn replay(kept: &Store, fresh: &Arc<Store>, config: &Config) -> Result<()> {
                 roster = Arc::new(roster.after(change, commit.epoch));
             }
         }
-        fresh.append(&commit, &[])?;
+        fresh.append(&commit, &[], &[])?;
         evaluator.submit(Step { commit, roster: Arc::clone(&roster) })?;
     }
     evaluator.finish()?;

@@ -28,6 +28,19 @@ pub enum Kind {
     Token(Role),
 }
 
+impl Kind {
+    /// A short name for metrics and logs.
+    pub fn class(&self) -> &'static str {
+        match self {
+            Kind::Device => "device",
+            Kind::Vendor => "vendor",
+            Kind::Person => "person",
+            Kind::Service => "service",
+            Kind::Token(_) => "token",
+        }
+    }
+}
+
 /// What a token may do over HTTP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {

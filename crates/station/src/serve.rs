@@ -113,7 +113,7 @@ async fn serve(config: Config) -> Result<()> {
     let roster_now: RosterNow = Arc::new(move || view.roster());
     let gate = Arc::new(Gate::new(credentials, Arc::clone(&clock)));
 
-    let (broker, inlets) = broker::start(config.mqtt.clone(), Arc::clone(&gate) as _).await?;
+    let (broker, inlets) = broker::start(config.mqtt.clone(), broker::Parts::new(Arc::clone(&gate) as _)).await?;
     let ingest = ingest::start(ingest::Parts {
         settings: config.ingest.clone(),
         journal: Arc::clone(&core.store) as _,

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use model::wire;
-use model::{Commit, Epoch, Journal, Quarantined, StoreError};
+use model::{Commit, Epoch, Journal, Mark, Quarantined, StoreError};
 use rocksdb::{Direction, IteratorMode, WriteBatch};
 
 use crate::error::{damaged, from_rocks, from_wire};
@@ -25,7 +25,7 @@ const CHUNK_BYTES: usize = 4 * 1024 * 1024;
 const CHUNK_COMMITS: usize = 256;
 
 impl Journal for Store {
-    fn append(&self, commit: &Commit, quarantined: &[Quarantined]) -> Result<(), StoreError> {
+    fn append(&self, commit: &Commit, quarantined: &[Quarantined], _marks: &[Mark]) -> Result<(), StoreError> {
         self.ready_to_write(APPENDING)?;
         let mut end = lock(&self.journal);
         let expected = self.heads().last_epoch() + 1;

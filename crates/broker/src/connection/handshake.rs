@@ -1,5 +1,6 @@
 //! From accept to CONNACK: one packet, one deadline, one decision.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::{Poll, ready};
 use std::time::Duration;
@@ -10,7 +11,7 @@ use tracing::{debug, warn};
 
 use super::socket::Socket;
 use super::{publish_will, report_down};
-use crate::access::Grant;
+use crate::access::{Grant, Login};
 use crate::broker::Hub;
 use crate::inbound::{DownCause, Outlets, SessionEvent};
 use crate::link::Link;
@@ -33,7 +34,7 @@ pub(super) async fn enter(hub: &Hub, outlets: &Outlets, link: &Arc<Link>, socket
     let deadline = Duration::from_millis(hub.settings.connect_deadline_ms);
     let packet = timeout(deadline, read_connect(hub, link, socket)).await;
     let packet = packet.unwrap_or(Err(Rejection::Silent("no CONNECT in time")));
-    let entry = packet.and_then(|body| hello::parse(&body)).and_then(|hello| admit(hub, hello, link));
+    let entry = packet.and_then(|body| hello::parse(&body)).and_then(|hello| admit(hub, hello, link, socket.peer));
     match entry {
         Ok(entry) => Some(welcome(hub, outlets, socket, entry).await),
         Err(rejection) => {
@@ -87,7 +88,7 @@ struct Entry {
     keep_alive_is_news: bool,
 }
 
-fn admit(hub: &Hub, mut hello: Hello, link: &Arc<Link>) -> Result<Entry, Rejection> {
+fn admit(hub: &Hub, mut hello: Hello, link: &Arc<Link>, peer: SocketAddr) -> Result<Entry, Rejection> {
     let settings = &hub.settings;
     let v5 = hello.v5;
     let reject = |code, what| Rejection::Connack { v5, code, what };
@@ -102,10 +103,14 @@ fn admit(hub: &Hub, mut hello: Hello, link: &Arc<Link>) -> Result<Entry, Rejecti
     if hello.client_id.len() > settings.client_id_bytes {
         return Err(reject(0x85, "client id too long"));
     }
-    let grant = hub
-        .access
-        .authenticate(&hello.client_id, hello.username.as_deref(), hello.password.as_deref())
-        .map_err(|refusal| reject(refusal.code(), refusal.as_str()))?;
+    let login = Login {
+        client_id: &hello.client_id,
+        username: hello.username.as_deref(),
+        password: hello.password.as_deref(),
+        certificate: None,
+        peer,
+    };
+    let grant = hub.access.authenticate(&login).map_err(|refusal| reject(refusal.code(), refusal.as_str()))?;
     if let Some(will) = &hello.will {
         if !hub.topic_within_limits(&will.topic) {
             return Err(reject(0x90, "will topic too long or too deep"));
@@ -198,7 +203,7 @@ fn turn_away(hub: &Hub, socket: &mut Socket, rejection: Rejection) {
         }
     };
     if let Some(muted) = hub.gates.refused.pass() {
-        let peer = socket.stream.peer_addr().ok();
-        warn!(?peer, what, muted, "connection refused; see the client's credentials and settings");
+        let peer = socket.peer;
+        warn!(%peer, what, muted, "connection refused; see the client's credentials and settings");
     }
 }

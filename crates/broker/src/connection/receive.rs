@@ -5,7 +5,7 @@ use tokio::time::Instant;
 use tracing::warn;
 
 use super::{CONSUMER_GONE, Connection, End};
-use crate::access::Lane;
+use crate::access::{Lane, Route};
 use crate::inbound::{AckHandle, DownCause, Inbound, Message, PacketIds};
 use crate::topic::{Topic, TopicError, TopicFilter};
 use crate::wire::control::{self, Packet};
@@ -146,9 +146,13 @@ impl Connection {
             self.hub.meters.forbidden.add(1);
             return self.refuse(publish.qos, publish.packet_id, 0x87, name);
         }
-        let batch = match self.hub.access.lane(name) {
-            Lane::Urgent => &mut sorted.urgent,
-            Lane::Normal => &mut sorted.normal,
+        let batch = match self.hub.access.route(name) {
+            Route::Consumer(Lane::Urgent) => &mut sorted.urgent,
+            Route::Consumer(Lane::Normal) => &mut sorted.normal,
+            Route::Relay => {
+                self.hub.meters.topic_invalid.add(1);
+                return self.refuse(publish.qos, publish.packet_id, 0x90, name);
+            }
         };
         self.unacked += usize::from(publish.qos > 0);
         batch.ids.push(publish.packet_id);
@@ -224,6 +228,7 @@ impl Connection {
             client_id: self.session.client_id.clone(),
             messages: batch.messages,
             ack: AckHandle::new(self.link.clone(), self.v5, batch.ids),
+            marks: Vec::new(),
         };
         let (tally, waiting) = match lane {
             Lane::Urgent => (&self.hub.meters.publishes_urgent, &mut self.urgent),

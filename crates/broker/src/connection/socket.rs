@@ -5,6 +5,7 @@
 use std::cell::RefCell;
 use std::future::Future;
 use std::io;
+use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 
@@ -30,6 +31,8 @@ thread_local! {
 
 pub(super) struct Socket {
     pub(super) stream: TcpStream,
+    /// Where the client comes from.
+    pub(super) peer: SocketAddr,
     /// The start of a packet whose rest has not arrived.
     carry: BytesMut,
     /// Bytes to send; those before `sent` are gone.
@@ -40,8 +43,8 @@ pub(super) struct Socket {
 }
 
 impl Socket {
-    pub(super) fn new(stream: TcpStream) -> Socket {
-        Socket { stream, carry: BytesMut::new(), out: Vec::new(), sent: 0, blocked_since: None }
+    pub(super) fn new(stream: TcpStream, peer: SocketAddr) -> Socket {
+        Socket { stream, peer, carry: BytesMut::new(), out: Vec::new(), sent: 0, blocked_since: None }
     }
 
     /// Reads once. Gives what was kept and what arrived, in one piece; empty at the end of the

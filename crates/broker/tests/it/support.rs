@@ -6,7 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use broker::{Access, Broker, Grant, Inbound, Inlets, Lane, Reason, Refusal, SessionEvent, Settings, TopicFilter};
+use broker::{
+    Access, Broker, Grant, Inbound, Inlets, Lane, Login, Parts, Reason, Refusal, Route, SessionEvent, Settings,
+    TopicFilter,
+};
 use bytes::Bytes;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -30,34 +33,39 @@ pub async fn until(what: &str, mut condition: impl FnMut() -> bool) {
 }
 
 /// User `u` has password `pw-u` and may publish to `up/u/#` and subscribe to `down/u/#`; `all` may
-/// do everything. Topics with `urgent` are urgent, topics with `panic` panic.
+/// do everything. Topics with `urgent` are urgent, topics with `panic` panic, topics under `relay` go from client to client.
 #[derive(Default)]
 pub struct Gatehouse {
     clock_ms: AtomicU64,
 }
 
 impl Access for Gatehouse {
-    fn authenticate(
-        &self,
-        _client_id: &str,
-        username: Option<&str>,
-        password: Option<&[u8]>,
-    ) -> Result<Grant, Refusal> {
-        let user = username.ok_or(Refusal::BadCredentials)?;
+    fn authenticate(&self, login: &Login<'_>) -> Result<Grant, Refusal> {
+        let user = login.username.ok_or(Refusal::BadCredentials)?;
         assert!(user != "panic", "asked to");
-        if password != Some(format!("pw-{user}").as_bytes()) {
+        if login.password != Some(format!("pw-{user}").as_bytes()) {
             return Err(Refusal::BadCredentials);
         }
         let filters = |prefix: &str| {
             let filter = if user == "all" { "#".to_owned() } else { format!("{prefix}/{user}/#") };
             vec![TopicFilter::parse(&filter).unwrap()]
         };
-        Ok(Grant { identity: user.into(), publish: filters("up"), subscribe: filters("down") })
+        let identity = user.into();
+        Ok(Grant {
+            identity,
+            class: "device",
+            publish: filters("up"),
+            subscribe: filters("down"),
+            retain: user == "all",
+        })
     }
 
-    fn lane(&self, topic: &str) -> Lane {
+    fn route(&self, topic: &str) -> Route {
         assert!(!topic.contains("panic"), "asked to");
-        if topic.contains("urgent") { Lane::Urgent } else { Lane::Normal }
+        if topic.starts_with("relay") {
+            return Route::Relay;
+        }
+        Route::Consumer(if topic.contains("urgent") { Lane::Urgent } else { Lane::Normal })
     }
 
     fn now_ms(&self) -> u64 {
@@ -70,7 +78,7 @@ pub fn settings() -> Settings {
 }
 
 pub async fn start(settings: Settings) -> (Broker, Inlets) {
-    broker::start(settings, Arc::new(Gatehouse::default())).await.unwrap()
+    broker::start(settings, Parts::new(Arc::new(Gatehouse::default()))).await.unwrap()
 }
 
 /// A listener whose consumer accepts everything at once.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use broker::{AckHandle, Inbound, Inlets, Message, Reason, SessionEvent, Topic};
 use ingest::{Admission, Draft, Ingest, Intake, Parts, Settings};
-use model::journal::{Commit, Entry, Journal, Quarantined, Step};
+use model::journal::{Commit, Entry, Journal, Mark, Quarantined, Step};
 use model::report::{Body, Report};
 use model::roster::{DeviceClass, DeviceRow, Roster, RosterRows, UnitRow};
 use model::{Checkpoints, DeviceId, Epoch, StoreError};
@@ -109,7 +109,7 @@ impl FakeStore {
 }
 
 impl Journal for FakeStore {
-    fn append(&self, commit: &Commit, quarantined: &[Quarantined]) -> Result<(), StoreError> {
+    fn append(&self, commit: &Commit, quarantined: &[Quarantined], _marks: &[Mark]) -> Result<(), StoreError> {
         self.kept.lock().unwrap().attempts += 1;
         self.changed.notify_all();
         self.wait(|kept| !kept.blocked);
@@ -282,7 +282,7 @@ impl Bench {
     pub fn send(&self, messages: Vec<Message>) {
         let lane = ingest::lane(messages[0].topic.as_str());
         let ack = AckHandle::observed(self.acks.clone(), messages.len());
-        let batch = Inbound { identity: "acme".into(), client_id: "c1".into(), messages, ack };
+        let batch = Inbound { identity: "acme".into(), client_id: "c1".into(), messages, ack, marks: Vec::new() };
         match lane {
             broker::Lane::Urgent => self.urgent.blocking_send(batch).unwrap(),
             broker::Lane::Normal => self.normal.blocking_send(batch).unwrap(),

@@ -129,7 +129,7 @@ impl Town {
         self.epoch += 1;
         let commit = Arc::new(Commit { epoch: self.epoch, at_ms: self.at_ms, entries, readings });
         if self.keeps {
-            self.store.append(&commit, &[]).unwrap();
+            self.store.append(&commit, &[], &[]).unwrap();
         }
         let mut judged = self.judge.apply(Step { commit, roster: Arc::clone(&self.roster) });
         judged.findings.sort_by_key(|(place, finding)| (*place, finding.unit));

@@ -22,14 +22,14 @@ fn a_backup_made_under_load_opens_and_goes_on() {
     let to = folder.path().join("copies").join("one");
     let store = open(&folder.path().join("data"));
     for epoch in 1..=50 {
-        store.append(&commit(epoch, START_MS + epoch), &[quarantined(epoch, 10)]).unwrap();
+        store.append(&commit(epoch, START_MS + epoch), &[quarantined(epoch, 10)], &[]).unwrap();
         store.commit(&batch(epoch, epoch)).unwrap();
     }
     store.put("desk", 50, b"state").unwrap();
     std::thread::scope(|scope| {
         scope.spawn(|| {
             for epoch in 51..=300 {
-                store.append(&commit(epoch, START_MS + epoch), &[]).unwrap();
+                store.append(&commit(epoch, START_MS + epoch), &[], &[]).unwrap();
                 store.commit(&batch(epoch, epoch)).unwrap();
             }
         });
@@ -42,7 +42,7 @@ fn a_backup_made_under_load_opens_and_goes_on() {
     assert_eq!(all(&copy), all(&store)[..last as usize]);
     assert_eq!(copy.newest_cursor(), copy.applied());
     assert_eq!(copy.newest("desk", last).unwrap(), Some((50, b"state".to_vec())));
-    copy.append(&commit(last + 1, START_MS + last + 1), &[]).unwrap();
+    copy.append(&commit(last + 1, START_MS + last + 1), &[], &[]).unwrap();
     assert_eq!(all(&store).len(), 300, "the copy is a copy");
 }
 
@@ -51,7 +51,7 @@ fn a_damaged_checkpoint_is_passed_over() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
     for epoch in 1..=3 {
-        store.append(&commit(epoch, START_MS), &[]).unwrap();
+        store.append(&commit(epoch, START_MS), &[], &[]).unwrap();
         store.put("desk", epoch, &[epoch as u8; 100]).unwrap();
     }
     let checkpoints = folder.path().join("checkpoints");

@@ -44,7 +44,7 @@ pub fn suite<P: Place>(new_place: impl Fn() -> P) {
 
 fn append_up_to(store: &impl Journal, last: Epoch) {
     for epoch in store.last_epoch() + 1..=last {
-        store.append(&commit(epoch, START_MS + epoch), &[]).unwrap();
+        store.append(&commit(epoch, START_MS + epoch), &[], &[]).unwrap();
     }
 }
 
@@ -95,10 +95,10 @@ fn crosses_days<P: Place>(place: &P) {
     {
         let store = place.open();
         for epoch in 1..=30 {
-            store.append(&commit(epoch, at(epoch)), &[]).unwrap();
+            store.append(&commit(epoch, at(epoch)), &[], &[]).unwrap();
         }
         // nothing for a week
-        store.append(&commit(31, at(31) + 7 * DAY_MS), &[]).unwrap();
+        store.append(&commit(31, at(31) + 7 * DAY_MS), &[], &[]).unwrap();
     }
     let store = place.open();
     assert_eq!(store.last_epoch(), 31);
@@ -112,11 +112,11 @@ fn clock_goes_back<P: Place>(place: &P) {
     {
         let store = place.open();
         for (epoch, at_ms) in [(1, START_MS + 2 * DAY_MS), (2, START_MS), (3, START_MS + 3 * DAY_MS), (4, START_MS)] {
-            store.append(&commit(epoch, at_ms), &[]).unwrap();
+            store.append(&commit(epoch, at_ms), &[], &[]).unwrap();
         }
     }
     let store = place.open();
-    store.append(&commit(5, START_MS - DAY_MS), &[]).unwrap();
+    store.append(&commit(5, START_MS - DAY_MS), &[], &[]).unwrap();
     assert_eq!(all(&store).iter().map(|commit| commit.epoch).collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
 }
 
@@ -124,7 +124,7 @@ fn refuses_out_of_order<P: Place>(place: &P) {
     let store = place.open();
     append_up_to(&store, 3);
     for epoch in [0, 3, 5] {
-        let error = store.append(&commit(epoch, START_MS), &[quarantined(1, 4)]).unwrap_err();
+        let error = store.append(&commit(epoch, START_MS), &[quarantined(1, 4)], &[]).unwrap_err();
         assert!(matches!(error, StoreError::OutOfOrder { given, expected: 4 } if given == epoch), "{error}");
     }
     assert_eq!(store.last_epoch(), 3);
@@ -136,7 +136,7 @@ fn large_commit<P: Place>(place: &P) {
     let large = Commit { entries: vec![Entry::Policy("x".repeat(9_000_000).into())], ..commit(1, START_MS) };
     {
         let store = place.open();
-        store.append(&large, &[]).unwrap();
+        store.append(&large, &[], &[]).unwrap();
         append_up_to(&store, 3);
     }
     let read = all(&place.open());
@@ -146,12 +146,12 @@ fn large_commit<P: Place>(place: &P) {
 fn keeps_quarantine<P: Place>(place: &P) {
     {
         let store = place.open();
-        store.append(&commit(1, START_MS), &[quarantined(1, 0), quarantined(2, 100)]).unwrap();
+        store.append(&commit(1, START_MS), &[quarantined(1, 0), quarantined(2, 100)], &[]).unwrap();
         append_up_to(&store, 2);
-        store.append(&commit(3, START_MS), &[quarantined(3, 70_000)]).unwrap();
+        store.append(&commit(3, START_MS), &[quarantined(3, 70_000)], &[]).unwrap();
     }
     let store = place.open();
-    store.append(&commit(4, START_MS), &[quarantined(4, 1)]).unwrap();
+    store.append(&commit(4, START_MS), &[quarantined(4, 1)], &[]).unwrap();
     let expected: Vec<_> = [(4, 1), (3, 70_000), (2, 100), (1, 0)].map(|(n, len)| (n, quarantined(n, len))).into();
     assert_eq!(store.quarantine(None, 100).unwrap(), expected);
     assert_eq!(store.quarantine(None, 2).unwrap(), expected[..2]);

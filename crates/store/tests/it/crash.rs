@@ -24,7 +24,7 @@ fn child() {
         for missing in applied + 1..epoch {
             store.commit(&batch(missing, missing)).unwrap();
         }
-        store.append(&commit(epoch, at_ms), &[quarantined(epoch, 50)]).unwrap();
+        store.append(&commit(epoch, at_ms), &[quarantined(epoch, 50)], &[]).unwrap();
         write!(out, "\nacked {epoch}\n").unwrap();
         out.flush().unwrap();
         if epoch.is_multiple_of(50) {

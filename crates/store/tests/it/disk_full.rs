@@ -51,7 +51,7 @@ fn child() {
 fn append(store: &store::Store, epoch: u64) -> Result<(), StoreError> {
     let mut large = commit(epoch, START_MS);
     large.entries.push(model::Entry::Policy(noise(epoch).into()));
-    store.append(&large, &[quarantined(epoch, 1000)])?;
+    store.append(&large, &[quarantined(epoch, 1000)], &[])?;
     let applied = store.applied();
     for missing in applied + 1..=epoch {
         match store.commit(&batch(missing, missing)) {

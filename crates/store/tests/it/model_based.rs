@@ -103,7 +103,7 @@ fn random_acts_agree_with_plain_maps() {
                 0..=8 => {
                     let commit = commit(last + 1, START_MS + (last + 1) * DAY_MS / (20 + dice.below(20)));
                     let held: Vec<_> = (0..dice.below(3)).map(|n| quarantined(n, dice.below(300) as usize)).collect();
-                    store.append(&commit, &held).unwrap();
+                    store.append(&commit, &held, &[]).unwrap();
                     plain.journal.push(commit);
                     plain.quarantine.extend(held);
                 }

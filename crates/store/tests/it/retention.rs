@@ -16,7 +16,7 @@ fn with(folder: &std::path::Path, change: impl FnOnce(&mut Settings)) -> Store {
 /// Two commits a day, and their ledger rows.
 fn fill(store: &Store, days: u64) {
     for epoch in 1..=2 * days {
-        store.append(&commit(epoch, START_MS + (epoch - 1) / 2 * DAY_MS), &[quarantined(epoch, 100)]).unwrap();
+        store.append(&commit(epoch, START_MS + (epoch - 1) / 2 * DAY_MS), &[quarantined(epoch, 100)], &[]).unwrap();
         store.commit(&batch(epoch, epoch)).unwrap();
     }
 }
@@ -46,7 +46,7 @@ fn whole_days_go_but_none_that_is_needed() {
     // the newest day stays, however old
     store.retain(now_ms + 1000 * DAY_MS, u64::MAX).unwrap();
     assert_eq!((store.first_epoch(), store.last_epoch()), (19, 20));
-    store.append(&commit(21, now_ms + 1000 * DAY_MS), &[]).unwrap();
+    store.append(&commit(21, now_ms + 1000 * DAY_MS), &[], &[]).unwrap();
     // the ledger has yet to apply commit 21
     store.retain(now_ms + 2000 * DAY_MS, u64::MAX).unwrap();
     assert_eq!(store.read(0).map(|item| item.unwrap().epoch).collect::<Vec<_>>(), [21]);
@@ -91,7 +91,7 @@ fn the_quarantine_keeps_within_its_limits() {
     }
     // numbers are never given twice
     let store = with(folder.path(), |_| {});
-    store.append(&commit(11, START_MS + 9 * DAY_MS), &[quarantined(11, 5)]).unwrap();
+    store.append(&commit(11, START_MS + 9 * DAY_MS), &[quarantined(11, 5)], &[]).unwrap();
     assert_eq!(numbers(&store), [11]);
 }
 
@@ -101,7 +101,7 @@ fn a_season_of_days_opens_quickly() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
     for epoch in 1..=100 {
-        store.append(&commit(epoch, START_MS + epoch * DAY_MS), &[]).unwrap();
+        store.append(&commit(epoch, START_MS + epoch * DAY_MS), &[], &[]).unwrap();
         if epoch % 20 == 0 {
             store.retain(START_MS + epoch * DAY_MS, epoch).unwrap();
         }

@@ -44,7 +44,7 @@ fn check(folder: &Path, written: u64) -> u64 {
     assert_eq!(store.open_alerts().unwrap().len() as u64, applied);
     assert_eq!(store.quarantine(None, 10_000).unwrap().len() as u64, last);
     // and life goes on
-    store.append(&commit(last + 1, START_MS + last + 1), &[]).unwrap();
+    store.append(&commit(last + 1, START_MS + last + 1), &[], &[]).unwrap();
     last
 }
 
@@ -56,7 +56,7 @@ fn a_torn_log_leaves_a_prefix() {
     {
         let store = open(&whole);
         for epoch in 1..=WRITTEN {
-            store.append(&commit(epoch, START_MS + epoch), &[quarantined(epoch, 20)]).unwrap();
+            store.append(&commit(epoch, START_MS + epoch), &[quarantined(epoch, 20)], &[]).unwrap();
             store.commit(&batch(epoch, epoch)).unwrap();
         }
     }
