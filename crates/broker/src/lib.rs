@@ -42,14 +42,22 @@ mod access;
 mod broker;
 mod connection;
 mod inbound;
+#[allow(dead_code)]
+mod keeper;
+#[allow(dead_code)]
+mod layout;
 mod link;
 mod listener;
 mod log;
 mod meter;
 mod outbound;
+mod placeholder;
 mod registry;
+#[allow(dead_code)]
+mod retained;
 mod session;
 mod settings;
+#[allow(dead_code)]
 mod subscriptions;
 mod topic;
 mod vault;

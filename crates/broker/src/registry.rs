@@ -13,7 +13,8 @@ use tokio::time::Instant;
 use crate::link::{Link, Order};
 use crate::lock;
 use crate::session::{Session, State};
-use crate::subscriptions::Subscriptions;
+use crate::subscriptions::{Matches, Subscription, Subscriptions};
+use crate::placeholder::{Options, SharedFilter};
 use crate::topic::TopicFilter;
 use crate::wire::hello::Will;
 
@@ -186,7 +187,8 @@ impl Registry {
             None if state.subscriptions.len() >= limit => return false,
             None => state.subscriptions.push((filter.clone(), qos)),
         }
-        self.subscriptions_mut().insert(filter, session, qos);
+        let options = Options { qos, ..Options::default() };
+        self.subscriptions_mut().insert(&plain(filter), session, Subscription { options, identifier: 0 });
         true
     }
 
@@ -196,13 +198,15 @@ impl Registry {
         let found = state.subscriptions.iter().position(|(known, _)| known.as_str() == filter);
         let Some(index) = found else { return false };
         let (filter, _) = state.subscriptions.swap_remove(index);
-        self.subscriptions_mut().remove(&filter, session.number);
+        self.subscriptions_mut().remove(&plain(&filter), session.number);
         true
     }
 
     /// The sessions that get a publish to `topic`, with the QoS granted.
     pub(crate) fn subscribers(&self, topic: &str) -> Vec<(Arc<Session>, u8)> {
-        self.subscriptions().matching(topic)
+        let mut found = Matches::default();
+        self.subscriptions().matching(topic, None, &mut found);
+        found.drain().map(|found| (found.session, found.qos)).collect()
     }
 
     /// Takes out what is due at `now`.
@@ -260,7 +264,7 @@ impl Registry {
         }
         let mut subscriptions = self.subscriptions_mut();
         for (filter, _) in filters {
-            subscriptions.remove(filter, session);
+            subscriptions.remove(&plain(filter), session);
         }
     }
 
@@ -297,6 +301,10 @@ impl Registry {
             link.drain();
         }
     }
+}
+
+fn plain(filter: &TopicFilter) -> SharedFilter {
+    SharedFilter { group: None, filter: filter.clone() }
 }
 
 fn next_due(state: &State) -> Option<Instant> {

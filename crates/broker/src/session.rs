@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use crate::link::{Link, Order};
 use crate::lock;
 use crate::outbound::Outbound;
+use crate::subscriptions::{Readiness, Subscriber};
 use crate::topic::TopicFilter;
 use crate::wire::encode::{self, LARGEST, Sending};
 use crate::wire::hello::Will;
@@ -59,6 +60,16 @@ pub(crate) enum Offer {
     Shed,
     /// Nobody there: the session ended, or it is away and the message is QoS 0.
     Absent,
+}
+
+impl Subscriber for Session {
+    fn number(&self) -> u64 {
+        self.number
+    }
+
+    fn readiness(&self) -> Readiness {
+        Readiness::Ready
+    }
 }
 
 /// Limits of a session's queue.

@@ -52,6 +52,23 @@ pub struct Settings {
     pub session_expiry_max_s: u32,
     /// Sessions, with and without a connection. One more is refused as busy. Default 100,000.
     pub sessions_max: usize,
+    /// Retained messages in all. One more is refused (0x97). Default 100,000.
+    pub retained_messages: usize,
+    /// Topic, payload and property bytes of all retained messages. Default 67,108,864.
+    pub retained_bytes: usize,
+    /// Retained messages that one identity has published. Default 10,000.
+    pub retained_messages_per_identity: usize,
+    /// Bytes of the retained messages that one identity has published. Default 16,777,216.
+    pub retained_bytes_per_identity: usize,
+    /// Longest wait of a change to a session that nobody waits for, before it is written to the disk, milliseconds.
+    /// Default 100.
+    pub vault_flush_ms: u64,
+    /// Bytes of changes to sessions that are written without waiting for more. Default 1,048,576.
+    pub vault_batch_bytes: usize,
+    /// Bytes of changes to sessions waiting for the disk; above it connections are not read. Default 33,554,432.
+    pub vault_backlog_bytes: usize,
+    /// Longest pause between two tries to write to a disk that fails, milliseconds. Default 1,000.
+    pub vault_retry_max_ms: u64,
     /// Batches waiting for the consumer in the urgent lane. Default 1,024.
     pub inbound_queue_batches_urgent: usize,
     /// Batches waiting for the consumer in the normal lane. Default 1,024.
@@ -87,6 +104,14 @@ impl Default for Settings {
             client_id_bytes: 256,
             session_expiry_max_s: 86_400,
             sessions_max: 100_000,
+            retained_messages: 100_000,
+            retained_bytes: 64 * 1024 * 1024,
+            retained_messages_per_identity: 10_000,
+            retained_bytes_per_identity: 16 * 1024 * 1024,
+            vault_flush_ms: 100,
+            vault_batch_bytes: 1024 * 1024,
+            vault_backlog_bytes: 32 * 1024 * 1024,
+            vault_retry_max_ms: 1_000,
             inbound_queue_batches_urgent: 1_024,
             inbound_queue_batches_normal: 1_024,
             session_events_queue: 4_096,
@@ -129,6 +154,9 @@ impl Settings {
             ("topic_bytes", self.topic_bytes as u64),
             ("client_id_bytes", self.client_id_bytes as u64),
             ("sessions_max", self.sessions_max as u64),
+            ("vault_batch_bytes", self.vault_batch_bytes as u64),
+            ("vault_backlog_bytes", self.vault_backlog_bytes as u64),
+            ("vault_retry_max_ms", self.vault_retry_max_ms),
             ("inbound_queue_batches_urgent", self.inbound_queue_batches_urgent as u64),
             ("inbound_queue_batches_normal", self.inbound_queue_batches_normal as u64),
             ("session_events_queue", self.session_events_queue as u64),
