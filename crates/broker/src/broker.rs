@@ -23,7 +23,8 @@ use crate::session::{Offer, QueueLimits};
 use crate::settings::{Settings, SettingsError};
 use crate::topic::{Topic, TopicError};
 use crate::vault::Vault;
-use crate::wire::encode;
+use crate::wire::encode::{self, LARGEST};
+use crate::wire::publish::Forward;
 
 /// What all connections of a listener share.
 pub(crate) struct Hub {
@@ -203,10 +204,11 @@ impl Broker {
         content_type: Option<&str>,
         deadline: Duration,
     ) -> Outcome {
-        let content_type = content_type.filter(|text| text.len() <= usize::from(u16::MAX));
-        let parcel = Arc::new(Parcel { topic: Arc::from(topic), payload, content_type: content_type.map(Box::from) });
+        let forward = content_type.and_then(Forward::of_content_type);
+        let parcel = Parcel { topic: Arc::from(topic), payload, forward, retain: false, expires_at_ms: None };
+        let parcel = Arc::new(parcel);
         let valid: Result<Topic, TopicError> = Topic::new(topic);
-        if valid.is_err() || encode::publish_bytes(&parcel) > self.hub.settings.packet_limit_bytes {
+        if valid.is_err() || encode::publish_bytes(&parcel, LARGEST) > self.hub.settings.packet_limit_bytes {
             return Outcome::NoSubscriber;
         }
         let (receipt, mut receipts) = mpsc::channel(1);

@@ -287,7 +287,7 @@ impl Connection {
         let will_is_due = end.cause.will_is_due();
         let detached = self.hub.registry.detach(&self.session, &self.link, will_is_due);
         if self.v5 && end.code != 0 && self.socket.blocked_since.is_none() {
-            self.socket.out.extend_from_slice(&encode::disconnect(end.code));
+            encode::disconnect(&mut self.socket.out, true, end.code, None, usize::MAX);
         }
         let Connection { hub, outlets, session, socket, urgent, .. } = self;
         let mut socket = socket;
@@ -366,7 +366,7 @@ pub(crate) async fn publish_will(hub: &Hub, outlets: &Outlets, session: &Session
             qos: will.qos,
             retain: will.retain,
             dup: false,
-            content_type: will.content_type,
+            content_type: will.properties.as_ref().and_then(|all| all.content_type()).map(Box::from),
             received_ms,
             is_will: true,
         }],

@@ -14,7 +14,7 @@ use crate::link::{Link, Order};
 use crate::settings::Settings;
 use crate::topic::Topic;
 use crate::vault::Change;
-use crate::wire::encode;
+use crate::wire::encode::{self, AckKind};
 
 /// The publishes of one lane that came with one read of one connection's socket.
 #[derive(Debug)]
@@ -165,7 +165,7 @@ impl AckHandle {
 fn acks<'a>(out: &mut Vec<u8>, v5: bool, pairs: impl Iterator<Item = (&'a u16, &'a Reason)>) -> usize {
     let mut count = 0;
     for (id, reason) in pairs.filter(|(id, _)| **id != 0) {
-        encode::puback(out, *id, if v5 { *reason as u8 } else { 0 });
+        encode::ack(out, AckKind::Puback, *id, if v5 { *reason as u8 } else { 0 });
         count += 1;
     }
     count

@@ -11,7 +11,7 @@ use crate::lock;
 use crate::outbound::Outbound;
 use crate::subscriptions::{Readiness, Subscriber};
 use crate::topic::TopicFilter;
-use crate::wire::encode::{self, Sending};
+use crate::wire::encode::{self, LARGEST, Sending};
 use crate::wire::hello::Will;
 
 /// One session. It belongs to one identity for all its life.
@@ -86,7 +86,7 @@ impl Session {
         if state.ended || (state.link.is_none() && message.qos == 0) {
             return Offer::Absent;
         }
-        if encode::publish_bytes(&message.parcel) > state.packet_max_bytes {
+        if encode::publish_bytes(&message.parcel, LARGEST) > state.packet_max_bytes {
             return Offer::Shed;
         }
         let bytes = state.queue_bytes + message.bytes();
@@ -118,7 +118,7 @@ impl Session {
         while state.resend > 0 && out.len() < room_bytes {
             let index = state.in_flight.len() - state.resend;
             let (packet_id, message) = &state.in_flight[index];
-            let sending = Sending { qos: 1, packet_id: *packet_id, dup: true, v5 };
+            let sending = Sending { qos: 1, packet_id: *packet_id, dup: true, v5, ..Sending::default() };
             encode::publish(out, &message.parcel, sending);
             state.resend -= 1;
             count += 1;
@@ -131,11 +131,11 @@ impl Session {
             }
             let message = state.queue.pop_front().expect("there is a front");
             state.queue_bytes -= message.bytes();
-            if encode::publish_bytes(&message.parcel) > state.packet_max_bytes {
+            if encode::publish_bytes(&message.parcel, LARGEST) > state.packet_max_bytes {
                 continue; // queued before the client came back with a smaller Maximum Packet Size
             }
             let packet_id = if message.qos > 0 { state.next_packet_id() } else { 0 };
-            let sending = Sending { qos: message.qos, packet_id, dup: false, v5 };
+            let sending = Sending { qos: message.qos, packet_id, v5, ..Sending::default() };
             encode::publish(out, &message.parcel, sending);
             if message.qos > 0 {
                 state.in_flight.push_back((packet_id, message));

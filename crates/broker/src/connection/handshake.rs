@@ -171,19 +171,23 @@ async fn welcome(hub: &Hub, outlets: &Outlets, socket: &mut Socket, entry: Entry
     };
     drop(outlets.sessions.send(up).await); // fails only when the consumer is gone
     let settings = &hub.settings;
-    let connack = match entry.v5 {
-        false => encode::connack_v3(present),
-        true => encode::connack_v5(Welcome {
-            session_present: present,
-            session_expiry_s: entry.expiry_is_news.then_some(entry.expiry_s),
-            receive_maximum: settings.receive_maximum,
-            packet_limit_bytes: settings.packet_limit_bytes,
-            topic_alias_maximum: settings.topic_alias_maximum,
-            assigned_client_id: entry.assigned_client_id,
-            server_keep_alive_s: entry.keep_alive_is_news.then_some(entry.keep_alive_s),
-        }),
+    let welcome = Welcome {
+        session_present: present,
+        session_expiry_s: entry.expiry_is_news.then_some(entry.expiry_s),
+        receive_maximum: settings.receive_maximum,
+        packet_limit_bytes: settings.packet_limit_bytes,
+        topic_alias_maximum: settings.topic_alias_maximum,
+        assigned_client_id: entry.assigned_client_id,
+        server_keep_alive_s: entry.keep_alive_is_news.then_some(entry.keep_alive_s),
+        maximum_qos: 1,
+        identifiers_available: false,
+        shared_available: false,
+        ..Welcome::default()
     };
-    socket.out.extend_from_slice(&connack);
+    match entry.v5 {
+        false => encode::connack_v3(&mut socket.out, present),
+        true => drop(encode::connack_v5(&mut socket.out, &welcome, usize::MAX)),
+    }
     hub.meters.admitted.add(1);
     debug!(client = &*session.client_id, identity = &*session.identity, present, "client let in");
     let silence = Duration::from_millis(u64::from(entry.keep_alive_s) * 1_500); // MQTT-3.1.2-24
@@ -198,7 +202,7 @@ fn turn_away(hub: &Hub, socket: &mut Socket, rejection: Rejection) {
         }
         Rejection::Connack { v5, code, what } => {
             hub.meters.refused.add(1);
-            socket.out.extend_from_slice(&encode::connack_refused(v5, code, what));
+            encode::connack_refused(&mut socket.out, v5, code, what, usize::MAX);
             what
         }
     };

@@ -7,10 +7,11 @@ use tracing::warn;
 use super::{CONSUMER_GONE, Connection, End};
 use crate::access::{Lane, Route};
 use crate::inbound::{AckHandle, DownCause, Inbound, Message, PacketIds};
-use crate::topic::{Topic, TopicError, TopicFilter};
+use crate::topic::{Topic, TopicFilter};
 use crate::wire::control::{self, Packet};
+use crate::wire::encode::{self, AckKind};
 use crate::wire::publish::Publish;
-use crate::wire::{Fault, encode, frame};
+use crate::wire::{Fault, frame};
 
 /// The publishes of one read, by lane.
 #[derive(Default)]
@@ -73,14 +74,24 @@ impl Connection {
                 self.session.acknowledged(packet_id, accepted);
                 self.gather = true;
             }
-            Packet::Subscribe { packet_id, filters } => {
-                let codes: Vec<u8> = filters.iter().map(|(filter, options)| self.subscribe(filter, *options)).collect();
-                self.socket.out.extend(encode::suback(self.v5, packet_id, &codes));
+            Packet::Pubrec { .. } | Packet::Pubrel { .. } | Packet::Pubcomp { .. } => {
+                return Err(Fault::protocol("a QoS 2 packet: this server offers QoS 0 and 1").into());
+            }
+            Packet::Subscribe { identifier: Some(_), .. } => {
+                return Err(Fault { code: 0xA1, what: "subscription identifiers are not offered" }.into());
+            }
+            Packet::Subscribe { packet_id, filters, .. } => {
+                let codes: Vec<u8> =
+                    filters.iter().map(|(filter, options)| self.subscribe(filter, options.qos)).collect();
+                encode::suback(&mut self.socket.out, self.v5, packet_id, &codes);
             }
             Packet::Unsubscribe { packet_id, filters } => {
-                let existed: Vec<bool> =
-                    filters.iter().map(|filter| self.hub.registry.unsubscribe(&self.session, filter)).collect();
-                self.socket.out.extend(encode::unsuback(self.v5, packet_id, &existed));
+                let code = |filter: &String| match self.hub.registry.unsubscribe(&self.session, filter) {
+                    true => 0x00,
+                    false => 0x11,
+                };
+                let codes: Vec<u8> = filters.iter().map(code).collect();
+                encode::unsuback(&mut self.socket.out, self.v5, packet_id, &codes);
             }
             Packet::Disconnect { reason, session_expiry_s } => {
                 return Err(self.disconnect(reason, session_expiry_s));
@@ -90,7 +101,7 @@ impl Connection {
     }
 
     /// The SUBACK code for one filter (MQTT 5 table 3-8).
-    fn subscribe(&self, filter: &str, options: u8) -> u8 {
+    fn subscribe(&self, filter: &str, qos: u8) -> u8 {
         let settings = &self.hub.settings;
         if filter.starts_with("$share/") {
             return 0x9E;
@@ -106,7 +117,7 @@ impl Connection {
             }
             return 0x87;
         }
-        let qos = (options & 3).min(1);
+        let qos = qos.min(1);
         let limit = settings.subscriptions_per_session;
         match self.hub.registry.subscribe(&self.session, &wanted, qos, limit) {
             true => qos,
@@ -136,6 +147,7 @@ impl Connection {
         if self.v5 && publish.qos > 0 && self.unacked >= receive_maximum {
             return Err(Fault { code: 0x93, what: "receive maximum exceeded" }.into());
         }
+        let content_type = publish.content_type().map(Box::from);
         let topic = self.topic(publish.topic, publish.alias)?;
         let name = topic.as_str();
         if !self.hub.topic_within_limits(name) {
@@ -162,7 +174,7 @@ impl Connection {
             qos: publish.qos,
             retain: publish.retain,
             dup: publish.dup,
-            content_type: publish.content_type,
+            content_type,
             received_ms,
             is_will: false,
         });
@@ -189,11 +201,7 @@ impl Connection {
             let known = slot.and_then(|slot| slot.clone());
             return known.ok_or_else(|| invalid_alias("topic alias never set"));
         }
-        let topic = Topic::from_bytes(name).map_err(|error| match error {
-            TopicError::Wildcard => Fault { code: 0x90, what: "wildcard in a topic name" },
-            TopicError::Nul => Fault::malformed("NUL in a topic name"),
-            _ => Fault::malformed("topic name is not UTF-8"),
-        })?;
+        let topic = Topic::from_bytes(name).map_err(Fault::from)?;
         if let Some(slot) = slot {
             // One beyond the limits is refused, and not kept either.
             *slot = self.hub.topic_within_limits(&topic).then(|| topic.detached());
@@ -212,7 +220,7 @@ impl Connection {
             return Ok(());
         }
         if self.v5 {
-            encode::puback(&mut self.socket.out, packet_id, code);
+            encode::ack(&mut self.socket.out, AckKind::Puback, packet_id, code);
             return Ok(());
         }
         Err(End { cause: DownCause::NotPermitted, code: 0, what: "publish not permitted" })
