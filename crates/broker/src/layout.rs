@@ -19,14 +19,14 @@ use std::sync::Arc;
 use bytes::Bytes;
 use smallvec::SmallVec;
 
-use crate::placeholder::Parcel;
+use crate::outbound::Parcel;
 use crate::retained::Kept;
-use crate::placeholder::SharedFilter;
+use crate::topic::SharedFilter;
 use crate::topic::Topic;
 use crate::vault::Change;
-use crate::placeholder::Options;
-use crate::placeholder::Will;
-use crate::placeholder::Forward;
+use crate::wire::control::Options;
+use crate::wire::hello::Will;
+use crate::wire::publish::Forward;
 
 use codec::{Reader, Writer};
 pub(crate) use codec::Damaged;
@@ -250,7 +250,7 @@ impl SessionRecord {
         let mut subscriptions = Vec::new();
         for _ in 0..from.u32()? {
             let filter = from.filter()?;
-            let options = Options::from_byte(from.u8()?).ok_or(Damaged("subscription options"))?;
+            let options = Options::from_byte(from.u8()?).map_err(|_| Damaged("subscription options"))?;
             subscriptions.push(SubscriptionRecord { filter, options, identifier: from.u32()? });
         }
         from.end()?;

@@ -51,7 +51,6 @@ mod listener;
 mod log;
 mod meter;
 mod outbound;
-mod placeholder;
 mod registry;
 #[allow(dead_code)]
 mod retained;

@@ -14,7 +14,8 @@ use crate::link::{Link, Order};
 use crate::lock;
 use crate::session::{Session, State};
 use crate::subscriptions::{Matches, Subscription, Subscriptions};
-use crate::placeholder::{Options, SharedFilter};
+use crate::topic::SharedFilter;
+use crate::wire::control::Options;
 use crate::topic::TopicFilter;
 use crate::wire::hello::Will;
 

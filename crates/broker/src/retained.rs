@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use crate::placeholder::Parcel;
+use crate::outbound::Parcel;
 use crate::settings::Settings;
 use crate::topic::TopicFilter;
 

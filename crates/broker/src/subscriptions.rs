@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use smallvec::SmallVec;
 
 use crate::session::Session;
-use crate::placeholder::SharedFilter;
-use crate::placeholder::Options;
+use crate::topic::SharedFilter;
+use crate::wire::control::Options;
 
 /// Somebody who subscribes.
 pub(crate) trait Subscriber {

@@ -1,6 +1,6 @@
 //! Bytes of a value: a version, then fields. Reading trusts nothing and allocates no more than what is there.
 
-use crate::placeholder::SharedFilter;
+use crate::topic::SharedFilter;
 
 /// What is wrong with a key or value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

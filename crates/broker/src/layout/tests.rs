@@ -19,7 +19,7 @@ fn filters() -> impl Strategy<Value = SharedFilter> {
 }
 
 fn forwards() -> impl Strategy<Value = Option<Forward>> {
-    proptest::option::of(texts()).prop_map(|text| text.map(|text| Forward::of_content_type(&text)))
+    proptest::option::of(texts()).prop_map(|text| text.and_then(|text| Forward::of_content_type(&text)))
 }
 
 fn payloads() -> impl Strategy<Value = Bytes> {
