@@ -2,6 +2,10 @@
 #![allow(clippy::unwrap_used)]
 
 mod clients;
+mod conform;
+mod conform_connect;
+mod conform_publish;
+mod conform_subscribe;
 mod delivery;
 mod hostile;
 mod lanes;
