@@ -10,9 +10,9 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
-use tracing::info;
 
 use crate::access::{Access, Grant};
+use crate::door::Door;
 use crate::inbound::{self, Inlets, Outlets};
 use crate::listener;
 use crate::log::Log;
@@ -21,6 +21,8 @@ use crate::outbound::{Outbound, Parcel};
 use crate::registry::Registry;
 use crate::session::{Offer, QueueLimits};
 use crate::settings::{Settings, SettingsError};
+use crate::stream::Transport;
+use crate::tls::TlsError;
 use crate::topic::{Topic, TopicError};
 use crate::vault::Vault;
 use crate::wire::encode;
@@ -32,6 +34,7 @@ pub(crate) struct Hub {
     pub(crate) registry: Registry,
     pub(crate) meters: Meters,
     pub(crate) gates: Gates,
+    pub(crate) door: Door,
     pub(crate) accepting: CancellationToken,
     pub(crate) draining: CancellationToken,
     pub(crate) finished: CancellationToken,
@@ -78,6 +81,9 @@ pub enum StartError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The certificates cannot be used.
+    #[error("the TLS ports cannot be opened: {0}")]
+    Tls(#[from] TlsError),
 }
 
 /// What the listener works with.
@@ -104,10 +110,8 @@ impl Parts {
 pub async fn start(settings: Settings, parts: Parts) -> Result<(Broker, Inlets), StartError> {
     settings.check()?;
     let Parts { access, .. } = parts;
-    let listen = settings.listen;
-    let failed = |source| StartError::Listen { listen, source };
-    let socket = listener::bind(&settings).map_err(failed)?;
-    let local_addr = socket.local_addr().map_err(failed)?;
+    let door = Door::new(&settings)?;
+    let (ports, addresses) = listener::bind(&settings)?;
     let (outlets, inlets) = inbound::channels(&settings);
     let gates = Gates { refused: Gate::new(), forbidden: Gate::new(), ended: Gate::new(), accept: Gate::new() };
     let hub = Arc::new(Hub {
@@ -116,16 +120,16 @@ pub async fn start(settings: Settings, parts: Parts) -> Result<(Broker, Inlets),
         access,
         meters: Meters::new(),
         gates,
+        door,
         accepting: CancellationToken::new(),
         draining: CancellationToken::new(),
         finished: CancellationToken::new(),
         random: RandomState::new(),
     });
     let outlets = Arc::new(outlets);
-    let task = tokio::spawn(listener::run(hub.clone(), outlets.clone(), socket));
+    let task = tokio::spawn(listener::run(hub.clone(), outlets.clone(), ports));
     let life = Life { _task: task, _end: hub.draining.clone().drop_guard(), outlets: Arc::downgrade(&outlets) };
-    info!(%local_addr, "listening for MQTT 3.1.1 and 5.0");
-    Ok((Broker { hub, local_addr, life: Arc::new(life) }, inlets))
+    Ok((Broker { hub, addresses, life: Arc::new(life) }, inlets))
 }
 
 /// A handle on a running listener. Clones are alike; when the last one goes, the listener shuts
@@ -133,7 +137,7 @@ pub async fn start(settings: Settings, parts: Parts) -> Result<(Broker, Inlets),
 #[derive(Clone)]
 pub struct Broker {
     hub: Arc<Hub>,
-    local_addr: SocketAddr,
+    addresses: Vec<(Transport, SocketAddr)>,
     life: Arc<Life>,
 }
 
@@ -164,9 +168,37 @@ pub enum Outcome {
 }
 
 impl Broker {
-    /// The address of the listener.
+    /// The address of the plain listener.
     pub fn local_addr(&self) -> SocketAddr {
-        self.local_addr
+        self.addr(Transport::Plain).expect("a listener has a plain port")
+    }
+
+    /// The address of the TLS listener, if there is one.
+    pub fn tls_addr(&self) -> Option<SocketAddr> {
+        self.addr(Transport::Tls)
+    }
+
+    /// The address of the WebSocket listener, if there is one.
+    pub fn websocket_addr(&self) -> Option<SocketAddr> {
+        self.addr(Transport::WebSocket)
+    }
+
+    /// The address of the WebSocket listener with TLS, if there is one.
+    pub fn websocket_tls_addr(&self) -> Option<SocketAddr> {
+        self.addr(Transport::WebSocketTls)
+    }
+
+    fn addr(&self, wanted: Transport) -> Option<SocketAddr> {
+        self.addresses.iter().find(|(transport, _)| *transport == wanted).map(|(_, address)| *address)
+    }
+
+    /// Reads certificates, keys, authorities and revocation lists again. Open connections stay; nothing is resumed
+    /// from before.
+    ///
+    /// # Errors
+    /// See [`TlsError`]; what was in use stays in use.
+    pub fn reload_tls(&self) -> Result<(), TlsError> {
+        self.hub.door.reload_tls()
     }
 
     /// A way to the consumer beside the sockets. `None` once the listener has shut down. The [`Inlets`] end only when

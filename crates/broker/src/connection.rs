@@ -6,7 +6,6 @@ mod receive;
 mod socket;
 mod waiting;
 
-use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -16,7 +15,6 @@ use std::time::Duration;
 use bytes::BytesMut;
 use futures::FutureExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, timeout};
 use tracing::{debug, warn};
 
@@ -24,7 +22,9 @@ use self::socket::Socket;
 use self::waiting::Waiting;
 use crate::access::{Grant, Lane, Route};
 use crate::broker::Hub;
+use crate::door::{self, Arrival};
 use crate::inbound::{AckHandle, DownCause, Inbound, Message, Outlets, SessionEvent};
+use crate::limits::ClientLimits;
 use crate::link::{Link, Order};
 use crate::session::Session;
 use crate::topic::Topic;
@@ -70,13 +70,16 @@ struct Connection {
     /// Something may wait in the session's queue.
     gather: bool,
     draining: bool,
+    limits: ClientLimits,
 }
 
 /// Runs a connection from accept to its end. Never panics, whatever [`crate::Access`] does.
-pub(crate) async fn run(hub: Arc<Hub>, outlets: Arc<Outlets>, link: Arc<Link>, stream: TcpStream, peer: SocketAddr) {
+pub(crate) async fn run(hub: Arc<Hub>, outlets: Arc<Outlets>, link: Arc<Link>, arrival: Arrival) {
+    let Arrival { stream, peer, transport, connect_by, half_open } = arrival;
+    let Some(stream) = door::open(&hub, stream, transport, peer, connect_by).await else { return };
     let mut socket = Socket::new(stream, peer);
     // Boxed: what a handshake needs is given back before the long life of the connection.
-    let entering = Box::pin(handshake::enter(&hub, &outlets, &link, &mut socket));
+    let entering = Box::pin(handshake::enter(&hub, &outlets, &link, &mut socket, connect_by));
     let entered = match AssertUnwindSafe(entering).catch_unwind().await {
         Ok(entered) => entered,
         Err(_) => {
@@ -87,7 +90,7 @@ pub(crate) async fn run(hub: Arc<Hub>, outlets: Arc<Outlets>, link: Arc<Link>, s
     let Some(admitted) = entered else {
         return Box::pin(goodbye(&hub, &mut socket)).await;
     };
-    let mut connection = Connection::new(hub, outlets, link, socket, admitted);
+    let mut connection = Connection::new(hub, outlets, link, socket, admitted, half_open.admitted());
     let served = AssertUnwindSafe(std::future::poll_fn(|cx| connection.poll(cx)));
     let end = served.catch_unwind().await.unwrap_or_else(|_| {
         panicked(&connection.hub, &connection.session.client_id);
@@ -108,6 +111,7 @@ impl Connection {
         link: Arc<Link>,
         socket: Socket,
         admitted: handshake::Admitted,
+        limits: ClientLimits,
     ) -> Connection {
         let now = Instant::now();
         Connection {
@@ -129,6 +133,7 @@ impl Connection {
             fresh: true,
             gather: true,
             draining: false,
+            limits,
         }
     }
 
@@ -234,6 +239,7 @@ impl Connection {
     /// not from a client that does not take what we send, and not with too much unacknowledged.
     fn may_read(&self) -> bool {
         !self.draining
+            && self.limits.paused_until().is_none()
             && self.urgent.is_empty()
             && self.socket.pending_bytes() < GATHER_BYTES
             && (self.v5 || self.unacked < usize::from(self.hub.settings.receive_maximum))
@@ -247,7 +253,8 @@ impl Connection {
             _ => {}
         }
         loop {
-            let next = self.deadlines().into_iter().flatten().map(|(at, _)| at).min();
+            let next = self.deadlines().into_iter().flatten().map(|(at, _)| at);
+            let next = next.chain(self.limits.paused_until()).min();
             let next = next.unwrap_or_else(|| Instant::now() + IDLE_TICK);
             if next < self.timer.deadline() || self.timer.is_elapsed() {
                 self.timer.as_mut().reset(next);
@@ -259,6 +266,9 @@ impl Connection {
             if !self.may_read() {
                 self.heard_at = now; // we do not listen: the silence is ours
                 self.mid_packet_since = self.mid_packet_since.map(|_| now);
+            }
+            if self.limits.resume(now) {
+                cx.waker().wake_by_ref();
             }
             if let Some((_, end)) = self.deadlines().into_iter().flatten().find(|(at, _)| *at <= now) {
                 return Err(end);

@@ -41,7 +41,9 @@
 mod access;
 mod broker;
 mod connection;
+mod door;
 mod inbound;
+mod limits;
 mod link;
 mod listener;
 mod log;
@@ -50,9 +52,12 @@ mod outbound;
 mod registry;
 mod session;
 mod settings;
+mod stream;
 mod subscriptions;
+mod tls;
 mod topic;
 mod vault;
+mod websocket;
 mod wire;
 
 pub use access::{Access, Attempt, Grant, Lane, Login, Refusal, Refused, Route};
@@ -60,7 +65,8 @@ pub use broker::{Broker, Outcome, Parts, StartError, start};
 pub use inbound::{AckHandle, Answer, DownCause, Inbound, Inlets, Message, Outlets, Reason, SessionEvent};
 pub use log::{Log, LogEntry, Page};
 pub use meter::Counts;
-pub use settings::{Settings, SettingsError};
+pub use settings::{ClientCertificates, Settings, SettingsError};
+pub use tls::TlsError;
 pub use topic::{Topic, TopicError, TopicFilter};
 pub use vault::{Change, Vault, VaultError};
 
