@@ -1,4 +1,5 @@
-//! How much one client, one address and all together may ask for. Reading slows down; nothing that was sent is dropped.
+//! How much one client, one address and all together may ask for. Who asks for more is served more
+//! slowly; nothing that was sent is dropped.
 
 mod address;
 mod bucket;
@@ -38,21 +39,21 @@ pub(crate) struct Limits {
 /// Why a connection was closed as soon as it was accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TurnedAway {
-    TooManyHalfOpen,
-    TooManyHalfOpenOfAddress,
-    TooFast,
-    TooFastOfAddress,
+    HalfOpen,
+    HalfOpenOfAddress,
+    Fast,
+    FastOfAddress,
 }
 
 impl TurnedAway {
     pub(crate) fn as_str(self) -> &'static str {
         match self {
-            TurnedAway::TooManyHalfOpen => "too many connections without a login (half_open_max)",
-            TurnedAway::TooManyHalfOpenOfAddress => {
+            TurnedAway::HalfOpen => "too many connections without a login (half_open_max)",
+            TurnedAway::HalfOpenOfAddress => {
                 "too many connections of one address without a login (half_open_per_address_max)"
             }
-            TurnedAway::TooFast => "connections come too fast (connects_per_s)",
-            TurnedAway::TooFastOfAddress => {
+            TurnedAway::Fast => "connections come too fast (connects_per_s)",
+            TurnedAway::FastOfAddress => {
                 "connections of one address come too fast (connects_per_address_per_s, unlimited_addresses)"
             }
         }
@@ -91,19 +92,19 @@ impl Limits {
     /// Whether a connection that was just accepted may go on: asked before it costs anything.
     pub(crate) fn arrive(self: &Arc<Limits>, from: IpAddr, now: Instant) -> Result<HalfOpen, TurnedAway> {
         if self.half_open.load(Ordering::Relaxed) >= self.half_open_max {
-            return Err(TurnedAway::TooManyHalfOpen);
+            return Err(TurnedAway::HalfOpen);
         }
         let address = self.addresses.get(from, now);
         if let Some(address) = &address {
             if address.half_open.load(Ordering::Relaxed) >= self.half_open_of_address_max {
-                return Err(TurnedAway::TooManyHalfOpenOfAddress);
+                return Err(TurnedAway::HalfOpenOfAddress);
             }
             if !address.connect(self.connects_of_address, now) {
-                return Err(TurnedAway::TooFastOfAddress);
+                return Err(TurnedAway::FastOfAddress);
             }
         }
         if !lock(&self.all_connects).take(self.connects, now) {
-            return Err(TurnedAway::TooFast);
+            return Err(TurnedAway::Fast);
         }
         self.half_open.fetch_add(1, Ordering::Relaxed);
         if let Some(address) = &address {
@@ -214,9 +215,9 @@ mod tests {
         let now = Instant::now();
         let one = limits.arrive(ip(1), now).unwrap();
         let two = limits.arrive(ip(1), now).unwrap();
-        assert_eq!(limits.arrive(ip(1), now).err(), Some(TurnedAway::TooManyHalfOpenOfAddress));
+        assert_eq!(limits.arrive(ip(1), now).err(), Some(TurnedAway::HalfOpenOfAddress));
         let three = limits.arrive(ip(2), now).unwrap();
-        assert_eq!(limits.arrive(ip(3), now).err(), Some(TurnedAway::TooManyHalfOpen));
+        assert_eq!(limits.arrive(ip(3), now).err(), Some(TurnedAway::HalfOpen));
         drop(one.admitted());
         assert_eq!(limits.half_open(), 2);
         assert!(limits.arrive(ip(1), now).is_ok());
@@ -236,7 +237,7 @@ mod tests {
         });
         let now = Instant::now();
         let outcomes = [1, 1, 1, 9, 9].map(|from| limits.arrive(ip(from), now).err());
-        let expected = [None, None, Some(TurnedAway::TooFastOfAddress), None, Some(TurnedAway::TooFast)];
+        let expected = [None, None, Some(TurnedAway::FastOfAddress), None, Some(TurnedAway::Fast)];
         assert_eq!(outcomes, expected);
     }
 

@@ -82,7 +82,7 @@ pub(crate) async fn run(hub: Arc<Hub>, outlets: Arc<Outlets>, ports: Ports) {
     drain(&hub, &mut tasks).await;
 }
 
-/// Reading files may take a while, and what goes wrong is said there.
+/// Off this task, since a disk may take a while.
 fn look_at_files(hub: &Arc<Hub>, tasks: &mut JoinSet<()>) {
     let hub = hub.clone();
     tasks.spawn_blocking(move || hub.door.look_at_certificates());
@@ -126,8 +126,8 @@ fn admit(hub: &Arc<Hub>, outlets: &Arc<Outlets>, socket: Socket, tasks: &mut Joi
 
 fn turn_away(hub: &Hub, peer: SocketAddr, why: TurnedAway) {
     match why {
-        TurnedAway::TooFast | TurnedAway::TooFastOfAddress => hub.meters.connects_too_fast.add(1),
-        TurnedAway::TooManyHalfOpen | TurnedAway::TooManyHalfOpenOfAddress => hub.meters.half_open_full.add(1),
+        TurnedAway::Fast | TurnedAway::FastOfAddress => hub.meters.connects_too_fast.add(1),
+        TurnedAway::HalfOpen | TurnedAway::HalfOpenOfAddress => hub.meters.half_open_full.add(1),
     }
     if let Some(muted) = hub.door.turned_away.pass() {
         warn!(%peer, why = why.as_str(), muted, "connection closed at once");

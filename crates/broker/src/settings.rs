@@ -353,13 +353,13 @@ mod tests {
 
     #[test]
     fn a_plain_port_stays_on_this_machine_unless_told_otherwise() {
-        let everywhere = Some(SocketAddr::from(([0, 0, 0, 0], 1883)));
-        let plain = Settings { listen: everywhere.unwrap(), ..Settings::default() };
+        let everywhere = SocketAddr::from(([0, 0, 0, 0], 1883));
+        let plain = Settings { listen: everywhere, ..Settings::default() };
         let error = plain.check().unwrap_err();
         assert_eq!((error.key, error.value.as_str()), ("listen", "0.0.0.0:1883"));
         assert!(error.to_string().contains("plain_beyond_loopback"), "{error}");
         Settings { plain_beyond_loopback: true, ..plain }.check().unwrap();
-        let websocket = Settings { websocket_listen: everywhere, ..Settings::default() };
+        let websocket = Settings { websocket_listen: Some(everywhere), ..Settings::default() };
         assert_eq!(websocket.check().unwrap_err().key, "websocket_listen");
     }
 
