@@ -41,10 +41,12 @@
 mod access;
 mod broker;
 mod connection;
+mod door;
 mod follower;
 mod inbound;
 mod keeper;
 mod layout;
+mod limits;
 mod link;
 mod listener;
 mod log;
@@ -55,9 +57,12 @@ mod relay;
 mod retained;
 mod session;
 mod settings;
+mod stream;
 mod subscriptions;
+mod tls;
 mod topic;
 mod vault;
+mod websocket;
 mod wire;
 
 pub use access::{Access, Attempt, Grant, Lane, Login, Refusal, Refused, Route};
@@ -65,7 +70,8 @@ pub use broker::{Broker, ClientInfo, ConnectionInfo, Outcome, Parts, StartError,
 pub use inbound::{AckHandle, Answer, DownCause, Inbound, Inlets, Message, Outlets, Reason, SessionEvent};
 pub use log::{Log, LogEntry, Page};
 pub use meter::Counts;
-pub use settings::{Settings, SettingsError};
+pub use settings::{ClientCertificates, Settings, SettingsError};
+pub use tls::TlsError;
 pub use topic::{Topic, TopicError, TopicFilter};
 pub use vault::{Change, Vault, VaultError};
 

@@ -1,6 +1,7 @@
 //! The listener over real sockets: well-behaved clients (rumqttc, both versions) and hand-made bytes.
 #![allow(clippy::unwrap_used)]
 
+mod certificates;
 mod clients;
 mod conform;
 mod conform_connect;
@@ -12,6 +13,7 @@ mod exact_out;
 mod following;
 mod hall;
 mod hostile;
+mod incidents;
 mod kept;
 mod lanes;
 mod limits;
@@ -19,4 +21,6 @@ mod login;
 mod sessions;
 mod shutdown;
 mod support;
+mod tls;
+mod websocket;
 mod wills;
