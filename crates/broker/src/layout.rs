@@ -28,8 +28,8 @@ use crate::wire::control::Options;
 use crate::wire::hello::Will;
 use crate::wire::publish::Forward;
 
-use codec::{Reader, Writer};
 pub(crate) use codec::Damaged;
+use codec::{Reader, Writer};
 pub(crate) use restore::{Restored, RestoredSession, restore};
 
 /// A session as it is kept.

@@ -41,10 +41,9 @@
 mod access;
 mod broker;
 mod connection;
+mod follower;
 mod inbound;
-#[allow(dead_code)]
 mod keeper;
-#[allow(dead_code)]
 mod layout;
 mod link;
 mod listener;
@@ -52,18 +51,17 @@ mod log;
 mod meter;
 mod outbound;
 mod registry;
-#[allow(dead_code)]
+mod relay;
 mod retained;
 mod session;
 mod settings;
-#[allow(dead_code)]
 mod subscriptions;
 mod topic;
 mod vault;
 mod wire;
 
 pub use access::{Access, Attempt, Grant, Lane, Login, Refusal, Refused, Route};
-pub use broker::{Broker, Outcome, Parts, StartError, start};
+pub use broker::{Broker, ClientInfo, ConnectionInfo, Outcome, Parts, StartError, Subscribed, start};
 pub use inbound::{AckHandle, Answer, DownCause, Inbound, Inlets, Message, Outlets, Reason, SessionEvent};
 pub use log::{Log, LogEntry, Page};
 pub use meter::Counts;

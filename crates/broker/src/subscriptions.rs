@@ -195,11 +195,8 @@ impl<S: Subscriber> Subscriptions<S> {
     /// acknowledge; `shared` is [`Match::shared`].
     pub(crate) fn another(&self, shared: &SharedFilter, leaving: u64) -> Option<Match<S>> {
         let topics = &shared.filter;
-        let leaf = if topics.is_literal() {
-            self.literal.get(topics.as_str())?
-        } else {
-            self.tree.leaf(topics.as_str())?
-        };
+        let leaf =
+            if topics.is_literal() { self.literal.get(topics.as_str())? } else { self.tree.leaf(topics.as_str())? };
         let groups = leaf.groups.as_ref()?;
         groups.iter().find(|group| group.shared == *shared)?.choose(Some(leaving))
     }
