@@ -419,6 +419,24 @@ impl Client {
         assert_eq!(codes, [options & 3], "{filter}");
     }
 
+    /// Subscribes with QoS 0 while messages may be on their way.
+    pub async fn subscribe_after(&mut self, filter: &str) {
+        let mut body = vec![0, 77];
+        if self.v5 {
+            body.push(0);
+        }
+        body.extend_from_slice(&text(filter));
+        body.push(0);
+        self.send(&packet(0x82, &body)).await;
+        loop {
+            let packet = self.packet().await;
+            if packet.first == 0x90 {
+                return;
+            }
+            self.early.push_back(packet);
+        }
+    }
+
     /// Unsubscribes; codes of the UNSUBACK, none for v3.1.1.
     pub async fn unsubscribe(&mut self, filters: &[&str]) -> Vec<u8> {
         let mut body = vec![0, 77];
