@@ -79,7 +79,12 @@ async fn a_broken_connect_is_refused() {
     let id = text("broken");
     let v5 = |props: &[u8]| connect("MQTT", 5, 0xC2, &[properties(props), id.clone(), credentials()].concat());
     let v5_will = |flags: u8, props: &[u8], topic: &[u8]| {
-        connect("MQTT", 5, 0xC2 | flags, &[vec![0], id.clone(), properties(props), topic.to_vec(), text("p"), credentials()].concat())
+        connect(
+            "MQTT",
+            5,
+            0xC2 | flags,
+            &[vec![0], id.clone(), properties(props), topic.to_vec(), text("p"), credentials()].concat(),
+        )
     };
     let v3 = |flags: u8, rest: &[u8]| connect("MQTT", 4, flags, rest);
     let closed: &[Option<u8>] = &[None];
@@ -238,7 +243,11 @@ async fn disconnect_is_read_strictly() {
         ("reason", vec![0xE0, 1, 0], &[End::Closed]),
         ("with reason string", disconnect(0, &[&[0x1F][..], &text("bye")].concat()), &[End::Closed]),
         ("flags", vec![0xE1, 0], &[End::Closed, End::Told(0x81), End::Told(0x82)]),
-        ("expiry twice", disconnect(0, &[expiry(0), expiry(0)].concat()), &[End::Closed, End::Told(0x81), End::Told(0x82)]),
+        (
+            "expiry twice",
+            disconnect(0, &[expiry(0), expiry(0)].concat()),
+            &[End::Closed, End::Told(0x81), End::Told(0x82)],
+        ),
         ("not its property", disconnect(0, &[0x23, 0, 1]), &[End::Closed, End::Told(0x81), End::Told(0x82)]),
         ("0 made longer", disconnect(0, &expiry(60)), &[End::Closed, End::Told(0x82)]),
     ];

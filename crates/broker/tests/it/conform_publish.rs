@@ -81,7 +81,15 @@ async fn topics_are_any_utf8_and_case_counts() {
     let peer = Peer::start().await;
     let mut client = peer.plain(true, "topics").await;
     client.subscribe("relay/topics/#", 0).await;
-    for topic in ["relay/topics", "relay/topics/", "relay/topics//", "relay/topics/Ab", "relay/topics/ab c", "relay/topics/楼宇/台/\u{1F525}", "relay/topics/\u{FEFF}x"] {
+    for topic in [
+        "relay/topics",
+        "relay/topics/",
+        "relay/topics//",
+        "relay/topics/Ab",
+        "relay/topics/ab c",
+        "relay/topics/楼宇/台/\u{1F525}",
+        "relay/topics/\u{FEFF}x",
+    ] {
         client.publish(&message(topic, "1")).await;
         assert_eq!(client.got().await.topic, topic, "MQTT-4.7.3-4, MQTT-1.5.4-3");
     }
@@ -131,7 +139,15 @@ async fn a_malformed_publish_ends_the_connection() {
         fatal(&peer, &mut faults, true, what, &v5, &[0x81, 0x82, 0x90, 0x9B]).await;
     }
     fatal(&peer, &mut faults, false, "MQTT-4.7.3-1 empty topic", &publish(0x30, b"", b"x"), &[]).await;
-    fatal(&peer, &mut faults, true, "3.3.2.1 empty topic without alias", &publish(0x30, b"", &[0]), &[0x81, 0x82, 0x90]).await;
+    fatal(
+        &peer,
+        &mut faults,
+        true,
+        "3.3.2.1 empty topic without alias",
+        &publish(0x30, b"", &[0]),
+        &[0x81, 0x82, 0x90],
+    )
+    .await;
     fatal(&peer, &mut faults, false, "cut in the topic", &packet(0x30, &[0, 9, b'a']), &[]).await;
     fatal(&peer, &mut faults, false, "cut before the id", &packet(0x32, &[0, 1, b'a', 0]), &[]).await;
     fatal(&peer, &mut faults, true, "cut before the properties", &packet(0x30, &[0, 1, b'a']), &[0x81]).await;
@@ -349,7 +365,9 @@ async fn a_client_that_publishes_to_dollar_topics_reaches_nobody() {
         assert!(!v5 || reason >= 0x10, "not permitted or heard by nobody: {reason:#x}");
         client.ping().await;
     }
-    while let Ok(Some(packet)) = tokio::time::timeout(std::time::Duration::from_millis(300), watcher.raw.try_packet()).await {
+    while let Ok(Some(packet)) =
+        tokio::time::timeout(std::time::Duration::from_millis(300), watcher.raw.try_packet()).await
+    {
         assert_ne!(&packet.body[2..5], b"$SY", "MQTT-4.7.2-1");
     }
 }
