@@ -3,6 +3,7 @@
 
 mod clients;
 mod delivery;
+mod fuzz;
 mod hostile;
 mod lanes;
 mod limits;
