@@ -15,6 +15,7 @@ mod delivery;
 mod exact;
 mod exact_out;
 mod following;
+mod fuzz;
 mod hall;
 mod hostile;
 mod incidents;
