@@ -11,7 +11,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::sleep;
 use tracing::error;
 
-use crate::broker::Hub;
+use crate::hub::Hub;
 use crate::lock;
 use crate::log::{Log, Page};
 use crate::outbound::Parcel;
