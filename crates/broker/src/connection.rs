@@ -277,7 +277,9 @@ impl Connection {
             && self.limits.paused_until().is_none()
             && self.urgent.is_empty()
             && self.socket.pending_bytes() < GATHER_BYTES
-            && (self.v5 || self.unanswered < self.hub.settings.unanswered_max_v3)
+            && (self.v5
+                || self.unanswered < self.hub.settings.unanswered_max_v3
+                    && self.normal.bytes() < self.hub.settings.held_bytes_max_v3)
     }
 
     /// Ends the connection when one of its deadlines has passed; else sets the timer to the next.
