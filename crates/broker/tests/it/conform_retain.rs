@@ -11,7 +11,8 @@ async fn keep(client: &mut Client, topic: &str, payload: &str, qos: u8) {
 async fn on_subscribe(peer: &Peer, v5: bool, filter: &str, options: u8) -> Vec<(String, String, u8, bool)> {
     let mut client = peer.plain(v5, &fresh("retain-reader")).await;
     client.subscribe(filter, options).await;
-    let mut found = all(&mut client).await.into_iter().map(|got| (got.topic, got.payload, got.qos, got.retain)).collect::<Vec<_>>();
+    let mut found =
+        all(&mut client).await.into_iter().map(|got| (got.topic, got.payload, got.qos, got.retain)).collect::<Vec<_>>();
     found.sort();
     found
 }
@@ -115,9 +116,13 @@ async fn retain_handling_decides_what_a_subscription_gets() {
     let if_new = 0x10;
     let never = 0x20;
     // options of the first and of the second subscription, what each brings
-    for (first, second, expected) in
-        [(always, always, [1, 1]), (if_new, if_new, [1, 0]), (never, never, [0, 0]), (never, always, [0, 1]), (never, if_new, [0, 0])]
-    {
+    for (first, second, expected) in [
+        (always, always, [1, 1]),
+        (if_new, if_new, [1, 0]),
+        (never, never, [0, 0]),
+        (never, always, [0, 1]),
+        (never, if_new, [0, 0]),
+    ] {
         let mut client = peer.plain(true, "handling-reader").await;
         client.subscribe("relay/handling", first).await;
         let one = all(&mut client).await.len();

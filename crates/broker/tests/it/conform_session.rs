@@ -11,7 +11,8 @@ async fn session_present_says_what_is_there() {
     for v5 in [false, true] {
         let id = format!("present-{v5}");
         let lasting = Hello::lasting(v5, &id);
-        let expect = |connack: crate::conform::Connack, present| assert_eq!(connack.present, present, "MQTT-3.2.2-2, 3");
+        let expect =
+            |connack: crate::conform::Connack, present| assert_eq!(connack.present, present, "MQTT-3.2.2-2, 3");
         let (client, connack) = peer.welcome(&lasting.clone().clean()).await;
         expect(connack, false);
         client.goodbye().await;
@@ -110,7 +111,11 @@ async fn what_was_not_acknowledged_is_sent_again_with_the_same_id() {
             let mut client = peer.client(&hello).await;
             for (payload, id) in ["1", "2", "3"].iter().zip(&ids) {
                 let got = client.got().await;
-                assert_eq!((&*got.payload, got.id, got.qos, got.dup), (*payload, *id, qos, true), "MQTT-4.4.0-1, MQTT-3.3.1-1");
+                assert_eq!(
+                    (&*got.payload, got.id, got.qos, got.dup),
+                    (*payload, *id, qos, true),
+                    "MQTT-4.4.0-1, MQTT-3.3.1-1"
+                );
             }
             for id in &ids {
                 if qos == 1 {
