@@ -32,7 +32,7 @@ use crate::stream::Transport;
 use crate::tls::TlsError;
 use crate::topic::Topic;
 use crate::vault::{Vault, VaultError};
-use crate::wire::encode::{self, Sending};
+use crate::wire::encode;
 use crate::wire::publish::Forward;
 
 /// What all connections of a listener share.
@@ -371,7 +371,7 @@ impl Broker {
     /// are away is on the disk when this returns [`Outcome::Queued`], if sessions are kept at all.
     ///
     /// # Errors
-    /// A topic that is not a topic name reaches nobody: [`Outcome::NoSubscriber`].
+    /// A topic that is not a topic name, or that comes from the log, reaches nobody: [`Outcome::NoSubscriber`].
     pub async fn publish(
         &self,
         topic: &str,
@@ -383,8 +383,9 @@ impl Broker {
         let deadline = Instant::now() + deadline;
         let forward = content_type.and_then(Forward::of_content_type);
         let parcel = Parcel { topic: Arc::from(topic), payload, forward, retain: false, expires_at_ms: None };
-        let bytes = encode::publish_bytes(&parcel, Sending { qos: 1, v5: true, ..Sending::default() });
-        if Topic::new(topic).is_err() || bytes > self.hub.settings.packet_limit_bytes {
+        let bytes = encode::publish_bytes(&parcel, encode::LARGEST);
+        let from_log = self.hub.follower.as_ref().is_some_and(|follower| follower.owns(topic));
+        if from_log || Topic::new(topic).is_err() || bytes > self.hub.settings.packet_limit_bytes {
             return Outcome::NoSubscriber;
         }
         let (receipt, mut receipts) = mpsc::channel(1);

@@ -29,6 +29,7 @@ use crate::door::{self, Arrival};
 use crate::inbound::{DownCause, Outlets, SessionEvent};
 use crate::limits::ClientLimits;
 use crate::link::{Link, Order};
+use crate::registry::Detached;
 use crate::session::{Pen, Session};
 use crate::topic::Topic;
 use crate::wire::encode;
@@ -340,7 +341,8 @@ impl Connection {
         let settle = async {
             urgent.finish(&outlets.urgent).await;
             // None: the connection that took the session over has reported this one's end.
-            if let Some(will) = detached {
+            if let Some(Detached { will, remains }) = detached {
+                hub.pass_on(remains);
                 if let Some(will) = will {
                     publish_will(&hub, &outlets, &session, *will).await;
                 }

@@ -16,6 +16,7 @@ mod delivery;
 mod exact;
 mod exact_out;
 mod following;
+mod fuzz;
 mod hall;
 mod hostile;
 mod incidents;
