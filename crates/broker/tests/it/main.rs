@@ -5,6 +5,7 @@ mod certificates;
 mod clients;
 mod conform;
 mod conform_connect;
+mod conform_flow;
 mod conform_publish;
 mod conform_retain;
 mod conform_session;
