@@ -111,7 +111,7 @@ impl Keeper {
     pub(crate) fn note(&self, changes: impl IntoIterator<Item = Change>) {
         let Some(running) = &self.0 else { return };
         let mut pending = lock(&running.shared.pending);
-        if !pending.add(changes) || pending.closed {
+        if pending.closed || !pending.add(changes) {
             return;
         }
         let first = pending.noted_at.is_none();

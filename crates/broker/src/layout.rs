@@ -230,6 +230,7 @@ impl SessionRecord {
         out.option(self.expires_at_ms, Writer::u64);
         out.option(self.will.as_deref(), will);
         out.option(self.will_at_ms, Writer::u64);
+        out.u32(u32::try_from(self.subscriptions.len()).expect("a session has few subscriptions"));
         for subscription in &self.subscriptions {
             out.text(&subscription.filter.to_string());
             out.u8(subscription.options.to_byte());
@@ -247,11 +248,12 @@ impl SessionRecord {
         let will = from.option(read_will)?.map(Box::new);
         let will_at_ms = from.option(Reader::u64)?;
         let mut subscriptions = Vec::new();
-        while !from.is_empty() {
+        for _ in 0..from.u32()? {
             let filter = from.filter()?;
             let options = Options::from_byte(from.u8()?).map_err(|_| Damaged("subscription options"))?;
             subscriptions.push(SubscriptionRecord { filter, options, identifier: from.u32()? });
         }
+        from.end()?;
         Ok(SessionRecord { client_id, identity, expiry_s, expires_at_ms, will, will_at_ms, subscriptions })
     }
 }

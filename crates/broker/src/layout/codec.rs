@@ -113,10 +113,6 @@ impl<'a> Reader<'a> {
         if self.flag()? { read(self).map(Some) } else { Ok(None) }
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
     pub(super) fn end(self) -> Result<(), Damaged> {
         if self.0.is_empty() { Ok(()) } else { Err(Damaged("bytes after the end")) }
     }
