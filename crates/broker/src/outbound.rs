@@ -1,8 +1,9 @@
-//! Messages from the process to subscribers.
+//! Messages to subscribers.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
+use smallvec::SmallVec;
 use tokio::sync::mpsc;
 
 use crate::wire::publish::Forward;
@@ -25,6 +26,10 @@ pub(crate) struct Parcel {
 pub(crate) struct Outbound {
     pub(crate) parcel: Arc<Parcel>,
     pub(crate) qos: u8,
+    /// The retain flag that this subscriber sees.
+    pub(crate) retain: bool,
+    /// Of the subscriptions that brought it.
+    pub(crate) identifiers: SmallVec<[u32; 2]>,
     /// Told when the subscriber acknowledges. That all its clones are gone tells the publisher
     /// that nobody will.
     pub(crate) receipt: Option<mpsc::Sender<()>>,

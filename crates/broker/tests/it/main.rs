@@ -2,9 +2,18 @@
 #![allow(clippy::unwrap_used)]
 
 mod clients;
+mod conform;
+mod conform_connect;
+mod conform_publish;
+mod conform_subscribe;
 mod delivery;
+mod exact;
+mod exact_out;
+mod following;
 mod fuzz;
+mod hall;
 mod hostile;
+mod kept;
 mod lanes;
 mod limits;
 mod login;
