@@ -1,4 +1,4 @@
-//! MQTT 3.1.1 and 5.0 on one TCP port.
+//! MQTT 3.1.1 and 5.0 over TCP, TLS and WebSocket.
 //!
 //! Before this room: sockets. After it: the [`Inlets`], from which one consumer takes batches of
 //! publishes, and the [`Broker`] handle, through which the process publishes to subscribers. The
@@ -19,6 +19,9 @@
 //! - [`Lane::Urgent`] waits for room; [`Lane::Normal`] QoS 0 is dropped and counted when its inlet
 //!   is full; Normal QoS 1 is held while the connection goes on taking packets from its socket, so
 //!   that an urgent publish behind it still gets through.
+//! - A connection costs little until it has logged in: how many come, how fast, and how long they take is bounded before
+//!   a byte is looked at. Who sends too fast is read from more slowly; nothing that was sent is dropped for it.
+//! - A certificate that cannot be used changes nothing: those of before stay in force.
 //! - A client id belongs to the identity that opened its session, for as long as the session lives.
 //!
 //! Choices the standard leaves open
