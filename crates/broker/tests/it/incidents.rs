@@ -246,7 +246,7 @@ async fn retained_floods() {
 /// Mosquitto CVE-2023-28366, amqtt GHSA-wcqj-wx85-c75p: what is in flight is bounded for QoS 1 and for QoS 2.
 #[tokio::test]
 async fn messages_in_flight_without_end() {
-    let (broker, mut inlets) = start(Settings { receive_maximum: 4, ..settings() }).await;
+    let (broker, mut inlets) = start(Settings { receive_maximum: 4, unanswered_max_v3: 4, ..settings() }).await;
     for first in [0x32, 0x34] {
         let mut raw = attacker(&broker, true).await;
         let flood: Vec<u8> =

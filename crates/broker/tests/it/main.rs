@@ -3,9 +3,23 @@
 
 mod certificates;
 mod clients;
+mod conform;
+mod conform_connect;
+mod conform_publish;
+mod conform_retain;
+mod conform_session;
+mod conform_subscribe;
+mod conform_v5;
+mod conform_will;
 mod delivery;
+mod exact;
+mod exact_out;
+mod following;
+mod fuzz;
+mod hall;
 mod hostile;
 mod incidents;
+mod kept;
 mod lanes;
 mod limits;
 mod login;
