@@ -96,8 +96,8 @@ pub async fn start(settings: Settings, parts: Parts) -> Result<(Broker, Inlets),
 /// down.
 #[derive(Clone)]
 pub struct Broker {
-    hub: Arc<Hub>,
-    addresses: Vec<(Transport, SocketAddr)>,
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) addresses: Vec<(Transport, SocketAddr)>,
     life: Arc<Life>,
 }
 
@@ -129,39 +129,6 @@ pub enum Outcome {
 }
 
 impl Broker {
-    /// The address of the plain listener.
-    pub fn local_addr(&self) -> SocketAddr {
-        self.addr(Transport::Plain).expect("a listener has a plain port")
-    }
-
-    /// The address of the TLS listener, if there is one.
-    pub fn tls_addr(&self) -> Option<SocketAddr> {
-        self.addr(Transport::Tls)
-    }
-
-    /// The address of the WebSocket listener, if there is one.
-    pub fn websocket_addr(&self) -> Option<SocketAddr> {
-        self.addr(Transport::WebSocket)
-    }
-
-    /// The address of the WebSocket listener with TLS, if there is one.
-    pub fn websocket_tls_addr(&self) -> Option<SocketAddr> {
-        self.addr(Transport::WebSocketTls)
-    }
-
-    fn addr(&self, wanted: Transport) -> Option<SocketAddr> {
-        self.addresses.iter().find(|(transport, _)| *transport == wanted).map(|(_, address)| *address)
-    }
-
-    /// Reads certificates, keys, authorities and revocation lists again. Open connections stay; nothing is resumed
-    /// from before.
-    ///
-    /// # Errors
-    /// See [`TlsError`]; what was in use stays in use.
-    pub fn reload_tls(&self) -> Result<(), TlsError> {
-        self.hub.door.reload_tls()
-    }
-
     /// A way to the consumer beside the sockets. `None` once the listener has shut down. The [`Inlets`] end only when
     /// every clone is gone.
     pub fn outlets(&self) -> Option<Outlets> {

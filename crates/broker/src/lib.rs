@@ -33,6 +33,9 @@
 //! - [`Lane::Urgent`] waits for room; [`Lane::Normal`] QoS 0 is dropped and counted when its inlet
 //!   is full; Normal QoS 1 and 2 are held while the connection goes on taking packets from its socket, so
 //!   that an urgent publish behind them still gets through.
+//! - A connection costs little until it has logged in: how many come, how fast, and how long they take is bounded before
+//!   a byte is looked at. Who sends too fast is read from more slowly; nothing that was sent is dropped for it.
+//! - A certificate that cannot be used changes nothing: those of before stay in force.
 //! - A client id belongs to the identity that opened its session, for as long as the session lives. A session that is
 //!   resumed keeps only the subscriptions that its credential still permits.
 //!
