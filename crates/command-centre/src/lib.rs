@@ -42,7 +42,7 @@ pub use actions::{ActionError, Actions, DeviceOrder, DeviceSent, DeviceStatus, D
 pub use router::{Need, ROUTES, Route};
 pub use server::{Checks, CommandCentre, Parts, ServeError};
 pub use settings::Settings;
-pub use view::View;
+pub use view::{AlertEvent, FeedPage, View};
 
 /// The OpenAPI 3.1 document of this API, as served at `/api/v1/openapi.json`.
 pub const OPENAPI: &str = include_str!("../openapi.json");

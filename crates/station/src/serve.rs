@@ -26,6 +26,7 @@ use crate::config::{Config, Station};
 use crate::credentials::Credentials;
 use crate::desk::{self, Listeners, Waiting};
 use crate::devices::Heard;
+use crate::front::{AlertLog, Kept};
 use crate::outlets::{BrokerOutlet, Receipts};
 use crate::roster_files;
 use crate::upkeep;
@@ -113,7 +114,7 @@ async fn serve(config: Config) -> Result<()> {
     let roster_now: RosterNow = Arc::new(move || view.roster());
     let gate = Arc::new(Gate::new(credentials, Arc::clone(&clock)));
 
-    let (broker, inlets) = broker::start(config.mqtt.clone(), broker::Parts::new(Arc::clone(&gate) as _)).await?;
+    let (broker, inlets) = broker::start(config.mqtt.clone(), core.front_door(&gate)).await?;
     let ingest = ingest::start(ingest::Parts {
         settings: config.ingest.clone(),
         journal: Arc::clone(&core.store) as _,
@@ -363,6 +364,16 @@ impl Core {
             evaluation,
             desk,
         })
+    }
+
+    /// What the listener works with.
+    fn front_door(&self, gate: &Arc<Gate>) -> broker::Parts {
+        let log = AlertLog::new(Arc::clone(&self.view), Arc::clone(&self.store) as _);
+        broker::Parts {
+            access: Arc::clone(gate) as _,
+            vault: Some(Arc::new(Kept(Arc::clone(&self.store)))),
+            log: Some(Arc::new(log)),
+        }
     }
 
     /// Returns when a thread of the pipeline has ended, which none does by itself.
