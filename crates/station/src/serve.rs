@@ -194,7 +194,6 @@ fn dispatching(
         mqtt: Arc::new(BrokerOutlet(broker.clone())),
         roster: Arc::clone(roster),
         clock: Arc::clone(clock),
-        feed: core.view.follow(),
     })
     .context("starting the dispatcher")
 }
