@@ -25,6 +25,7 @@
 mod access;
 mod actions;
 mod api;
+mod clients;
 mod encoding;
 mod extract;
 mod problem;
@@ -39,6 +40,7 @@ mod view;
 
 pub use access::{Access, Caller, Role};
 pub use actions::{ActionError, Actions, DeviceOrder, DeviceSent, DeviceStatus, Devices, RosterReloaded};
+pub use clients::{ClientConnection, ClientSession, Clients};
 pub use router::{Need, ROUTES, Route};
 pub use server::{Checks, CommandCentre, Parts, ServeError};
 pub use settings::Settings;
