@@ -1,9 +1,12 @@
 //! One connection: a task that takes what others want sent, sends it, hands batches over, takes
 //! packets from the socket and watches the time, all in one poll and without a lock held across.
 
+mod advice;
 mod handshake;
 mod receive;
+mod relaying;
 mod socket;
+mod subscribing;
 mod waiting;
 
 use std::net::SocketAddr;
@@ -22,14 +25,15 @@ use tracing::{debug, warn};
 
 use self::socket::Socket;
 use self::waiting::Waiting;
-use crate::access::{Grant, Lane, Route};
+use crate::access::{Attempt, Grant, Lane};
 use crate::broker::Hub;
-use crate::inbound::{AckHandle, DownCause, Inbound, Message, Outlets, SessionEvent};
+use crate::inbound::{DownCause, Outlets, SessionEvent};
 use crate::link::{Link, Order};
-use crate::session::Session;
+use crate::session::{Pen, Session};
 use crate::topic::Topic;
 use crate::wire::encode;
-use crate::wire::hello::Will;
+
+pub(crate) use relaying::publish_will;
 
 /// How a connection ends.
 #[derive(Clone, Copy, Debug)]
@@ -60,8 +64,19 @@ struct Connection {
     heard_at: Instant,
     mid_packet_since: Option<Instant>,
     timer: Pin<Box<Sleep>>,
-    /// QoS 1 publishes taken in and not acknowledged.
-    unacked: usize,
+    /// The client takes reason strings in acknowledgements.
+    explains: bool,
+    /// The client's Maximum Packet Size, capped by ours, bytes.
+    packet_max_bytes: usize,
+    pen: Pen,
+    /// Publishes taken in and not answered: no PUBACK or PUBREC has left.
+    unanswered: usize,
+    /// Exchanges that count against the receive maximum: no PUBACK or PUBCOMP has left.
+    open: usize,
+    /// Writes to the vault that an answer waits for.
+    unsettled: usize,
+    /// Of these, SUBSCRIBEs: what they bring is sent after their SUBACK.
+    gated: usize,
     urgent: Waiting,
     normal: Waiting,
     aliases: Vec<Option<Topic>>,
@@ -122,7 +137,13 @@ impl Connection {
             heard_at: now,
             mid_packet_since: None,
             timer: Box::pin(tokio::time::sleep_until(now)),
-            unacked: 0,
+            explains: admitted.explains,
+            packet_max_bytes: admitted.packet_max_bytes,
+            pen: Pen::new(admitted.v5, admitted.alias_limit),
+            unanswered: 0,
+            open: 0,
+            unsettled: 0,
+            gated: 0,
             urgent: Waiting::default(),
             normal: Waiting::default(),
             aliases: Vec::new(),
@@ -158,7 +179,7 @@ impl Connection {
                 let what = "server shutting down";
                 return Err(End { cause: DownCause::ShuttingDown, code: 0x8B, what });
             }
-            if !self.may_read() {
+            if !self.may_read() || self.hub.keeper.wait_if_behind(self.session.number, cx.waker()) {
                 break;
             }
             if reads_left == 0 {
@@ -184,7 +205,10 @@ impl Connection {
             return self.link.order_given().map_or(Ok(()), |order| Err(self.obey(order)));
         }
         let Some(taken) = self.link.take(&mut self.socket.out) else { return Ok(()) };
-        self.unacked = self.unacked.saturating_sub(taken.acked);
+        self.unanswered = self.unanswered.saturating_sub(taken.done.answered);
+        self.open = self.open.saturating_sub(taken.done.closed);
+        self.unsettled = self.unsettled.saturating_sub(taken.done.settled);
+        self.gated = self.gated.saturating_sub(taken.done.opened);
         self.draining |= taken.draining;
         self.gather = true;
         taken.order.map_or(Ok(()), |order| Err(self.obey(order)))
@@ -196,25 +220,37 @@ impl Connection {
             Order::TakenOver => end(DownCause::TakenOver, 0x8E, "session taken over"),
             Order::SlowReader => end(DownCause::SlowReader, 0x97, "outbound queue full"),
             Order::Abandoned => end(DownCause::Abandoned, 0x83, "publishes were left unanswered"),
+            Order::Revoked => end(DownCause::Revoked, 0x87, "credential revoked"),
         }
     }
 
     /// Sends what waits; true if nothing waits any more.
     fn send(&mut self, cx: &mut Context<'_>) -> Result<bool, End> {
         loop {
-            if self.gather && self.socket.pending_bytes() < GATHER_BYTES {
-                let out = &mut self.socket.out;
-                let count = self.session.gather(&self.link, self.v5, out, GATHER_BYTES);
-                self.hub.meters.delivered.add(count);
-                self.gather = self.socket.pending_bytes() >= GATHER_BYTES;
+            if self.gather && self.gated == 0 && self.socket.pending_bytes() < GATHER_BYTES {
+                self.gather();
             }
             match self.socket.poll_flush(cx) {
-                Poll::Ready(Ok(())) if self.gather => {}
+                Poll::Ready(Ok(())) if self.gather && self.gated == 0 => {}
                 Poll::Ready(Ok(())) => return Ok(true),
                 Poll::Ready(Err(_)) => return Err(End::lost("socket failed")),
                 Poll::Pending => return Ok(false),
             }
         }
+    }
+
+    fn gather(&mut self) {
+        let now_ms = self.hub.access.now_ms();
+        let out = &mut self.socket.out;
+        let gathered = self.session.gather(&self.link, &mut self.pen, out, GATHER_BYTES, now_ms);
+        let meters = &self.hub.meters;
+        meters.delivered.add(gathered.sent);
+        meters.delivery_expired.add(gathered.expired);
+        meters.undelivered.add(gathered.too_large);
+        if let (true, Some(follower)) = (gathered.wants_more, &self.hub.follower) {
+            follower.call(self.session.clone());
+        }
+        self.gather = self.socket.pending_bytes() >= GATHER_BYTES;
     }
 
     fn hand_over(&mut self, cx: &mut Context<'_>) -> Result<(), End> {
@@ -227,16 +263,16 @@ impl Connection {
     }
 
     fn is_drained(&self) -> bool {
-        self.draining && self.unacked == 0 && self.urgent.is_empty() && self.normal.is_empty()
+        self.draining && self.unanswered == 0 && self.unsettled == 0 && self.urgent.is_empty() && self.normal.is_empty()
     }
 
     /// Whether to take more from the socket: not while draining, not while an urgent batch waits,
-    /// not from a client that does not take what we send, and not with too much unacknowledged.
+    /// not from a client that does not take what we send, and not with too much unanswered.
     fn may_read(&self) -> bool {
         !self.draining
             && self.urgent.is_empty()
             && self.socket.pending_bytes() < GATHER_BYTES
-            && (self.v5 || self.unacked < usize::from(self.hub.settings.receive_maximum))
+            && (self.v5 || self.unanswered < self.hub.settings.unanswered_max_v3)
     }
 
     /// Ends the connection when one of its deadlines has passed; else sets the timer to the next.
@@ -256,7 +292,7 @@ impl Connection {
                 return Ok(());
             }
             let now = Instant::now();
-            if !self.may_read() {
+            if !self.may_read() || self.hub.keeper.is_behind() {
                 self.heard_at = now; // we do not listen: the silence is ours
                 self.mid_packet_since = self.mid_packet_since.map(|_| now);
             }
@@ -284,10 +320,10 @@ impl Connection {
     async fn finish(mut self, end: End) {
         self.count(end);
         self.normal.forget();
-        let will_is_due = end.cause.will_is_due();
-        let detached = self.hub.registry.detach(&self.session, &self.link, will_is_due);
+        let detached = self.hub.registry.detach(&self.session, &self.link, end.cause.will_fate(), self.hub.clock());
         if self.v5 && end.code != 0 && self.socket.blocked_since.is_none() {
-            self.socket.out.extend_from_slice(&encode::disconnect(end.code));
+            let what = Some(end.what);
+            encode::disconnect(&mut self.socket.out, true, end.code, what, self.packet_max_bytes);
         }
         let Connection { hub, outlets, session, socket, urgent, .. } = self;
         let mut socket = socket;
@@ -317,9 +353,14 @@ impl Connection {
             _ => return,
         };
         tally.add(1);
+        let todo = advice::after(end.cause, end.code);
         if let Some(muted) = self.hub.gates.ended.pass() {
             let cause = end.cause.as_str();
-            warn!(client, identity, cause, end.what, muted, "client cut off");
+            warn!(client, identity, cause, end.what, todo, muted, "client cut off");
+        }
+        if end.cause != DownCause::Abandoned {
+            let detail = format!("{}: {todo}", end.what);
+            self.hub.tell_refused(&self.session, self.socket.peer, Attempt::Connection, end.code, &detail);
         }
     }
 }
@@ -349,32 +390,6 @@ async fn goodbye(hub: &Hub, socket: &mut Socket) {
 }
 
 const SCRAP_BYTES: usize = 4 * 1024;
-
-/// Publishes the will of a session as its owner's message.
-pub(crate) async fn publish_will(hub: &Hub, outlets: &Outlets, session: &Session, will: Will) {
-    let verdict = std::panic::catch_unwind(AssertUnwindSafe(|| (hub.access.route(&will.topic), hub.access.now_ms())));
-    let Ok((route, received_ms)) = verdict else {
-        return panicked(hub, &session.client_id);
-    };
-    let Route::Consumer(lane) = route else { return };
-    let batch = Inbound {
-        identity: session.identity.clone(),
-        client_id: session.client_id.clone(),
-        messages: vec![Message {
-            topic: will.topic,
-            payload: will.payload,
-            qos: will.qos,
-            retain: will.retain,
-            dup: false,
-            content_type: will.content_type,
-            received_ms,
-            is_will: true,
-        }],
-        ack: AckHandle::nowhere(),
-        marks: Vec::new(),
-    };
-    drop(outlets.lane(lane).send(batch).await); // fails only when the consumer is gone
-}
 
 /// Tells the consumer that a session's connection ended.
 async fn report_down(hub: &Hub, outlets: &Outlets, session: &Session, cause: DownCause) {

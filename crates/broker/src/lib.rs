@@ -41,13 +41,18 @@
 mod access;
 mod broker;
 mod connection;
+mod follower;
 mod inbound;
+mod keeper;
+mod layout;
 mod link;
 mod listener;
 mod log;
 mod meter;
 mod outbound;
 mod registry;
+mod relay;
+mod retained;
 mod session;
 mod settings;
 mod subscriptions;
@@ -56,7 +61,7 @@ mod vault;
 mod wire;
 
 pub use access::{Access, Attempt, Grant, Lane, Login, Refusal, Refused, Route};
-pub use broker::{Broker, Outcome, Parts, StartError, start};
+pub use broker::{Broker, ClientInfo, ConnectionInfo, Outcome, Parts, StartError, Subscribed, start};
 pub use inbound::{AckHandle, Answer, DownCause, Inbound, Inlets, Message, Outlets, Reason, SessionEvent};
 pub use log::{Log, LogEntry, Page};
 pub use meter::Counts;

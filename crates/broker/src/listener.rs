@@ -157,6 +157,7 @@ fn sweep(hub: &Arc<Hub>, outlets: &Arc<Outlets>, tasks: &mut JoinSet<()>) {
     waiting("normal", outlets.normal.max_capacity() - outlets.normal.capacity());
     waiting("sessions", outlets.sessions.max_capacity() - outlets.sessions.capacity());
     metrics::gauge!("fenghuo_broker_sessions").set(hub.registry.sessions() as f64);
+    hub.expire_retained();
     for due in hub.registry.due(Instant::now()) {
         hub.meters.expired.add(usize::from(due.expired));
         if let Some(will) = due.will {

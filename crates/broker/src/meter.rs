@@ -68,6 +68,8 @@ meters! {
     publishes_urgent => "fenghuo_broker_publishes_total", "lane" => "urgent";
     /// Publishes handed to the normal lane.
     publishes_normal => "fenghuo_broker_publishes_total", "lane" => "normal";
+    /// Publishes that went to other clients.
+    publishes_relayed => "fenghuo_broker_publishes_total", "lane" => "relay";
     /// QoS 0 publishes dropped because the normal lane was full.
     shed => "fenghuo_broker_publishes_dropped_total", "reason" => "lane_full";
     /// Publishes to topics that the client may not publish to.
@@ -88,6 +90,12 @@ meters! {
     delivered => "fenghuo_broker_deliveries_total";
     /// Messages that a full queue or a small Maximum Packet Size kept from a subscriber.
     undelivered => "fenghuo_broker_deliveries_dropped_total";
+    /// Messages that had expired before a subscriber could take them.
+    delivery_expired => "fenghuo_broker_deliveries_expired_total";
+    /// Messages that the log did not keep until a subscriber came for them.
+    log_lost => "fenghuo_broker_log_messages_lost_total";
+    /// Wills that the consumer was not there for any more.
+    wills_lost => "fenghuo_broker_wills_lost_total";
     /// Sessions that expired while away.
     expired => "fenghuo_broker_sessions_expired_total";
 }

@@ -22,11 +22,16 @@ pub struct Settings {
     pub packet_limit_bytes: usize,
     /// From the first byte of a packet to its last, milliseconds. Default 30,000.
     pub packet_deadline_ms: u64,
-    /// Unacknowledged QoS 1 messages per connection, in each direction. A v5 client that sends more
-    /// is disconnected (0x93); a v3.1.1 client is not read from until acknowledgements leave.
-    /// Default 64.
+    /// Unacknowledged QoS 1 and 2 messages per connection, in each direction. A v5 client that sends more
+    /// is disconnected (0x93). Default 64.
     pub receive_maximum: u16,
-    /// Topic aliases a v5 client may define per connection. Default 16.
+    /// Unanswered QoS 1 and 2 publishes after which a v3.1.1 client, which cannot be told a limit, is not read from.
+    /// Default 1,024.
+    pub unanswered_max_v3: usize,
+    /// QoS 2 publishes of one session that were taken in and not released by PUBREL. A client with more is
+    /// disconnected (0x93). Default 1,024.
+    pub qos_2_open_max: usize,
+    /// Topic aliases per connection that a v5 client may define, and that we define towards one. Default 16.
     pub topic_alias_maximum: u16,
     /// Longest keep-alive a v5 client gets, seconds; it also replaces 0 (none). A v3.1.1 client
     /// cannot be told and keeps its own. Default 3,600.
@@ -52,6 +57,28 @@ pub struct Settings {
     pub session_expiry_max_s: u32,
     /// Sessions, with and without a connection. One more is refused as busy. Default 100,000.
     pub sessions_max: usize,
+    /// Retained messages in all. One more is refused (0x97). Default 100,000.
+    pub retained_messages: usize,
+    /// Topic, payload and property bytes of all retained messages. Default 67,108,864.
+    pub retained_bytes: usize,
+    /// Retained messages that one identity has published. Default 10,000.
+    pub retained_messages_per_identity: usize,
+    /// Bytes of the retained messages that one identity has published. Default 16,777,216.
+    pub retained_bytes_per_identity: usize,
+    /// Longest wait of a change to a session that nobody waits for, before it is written to the disk, milliseconds.
+    /// Default 100.
+    pub vault_flush_ms: u64,
+    /// Bytes of changes to sessions that are written without waiting for more. Default 1,048,576.
+    pub vault_batch_bytes: usize,
+    /// Bytes of changes to sessions waiting for the disk; above it connections are not read. Default 33,554,432.
+    pub vault_backlog_bytes: usize,
+    /// Longest pause between two tries to write to a disk that fails, milliseconds. Default 1,000.
+    pub vault_retry_max_ms: u64,
+    /// How long a client that was connected when this process ended has to come back before its will is published,
+    /// seconds. Default 60.
+    pub restart_grace_s: u32,
+    /// Messages of the log read at a time. Default 128.
+    pub log_page_entries: usize,
     /// Batches waiting for the consumer in the urgent lane. Default 1,024.
     pub inbound_queue_batches_urgent: usize,
     /// Batches waiting for the consumer in the normal lane. Default 1,024.
@@ -75,6 +102,8 @@ impl Default for Settings {
             packet_limit_bytes: 64 * 1024,
             packet_deadline_ms: 30_000,
             receive_maximum: 64,
+            unanswered_max_v3: 1_024,
+            qos_2_open_max: 1_024,
             topic_alias_maximum: 16,
             max_keep_alive_s: 3_600,
             write_deadline_ms: 10_000,
@@ -87,6 +116,16 @@ impl Default for Settings {
             client_id_bytes: 256,
             session_expiry_max_s: 86_400,
             sessions_max: 100_000,
+            retained_messages: 100_000,
+            retained_bytes: 64 * 1024 * 1024,
+            retained_messages_per_identity: 10_000,
+            retained_bytes_per_identity: 16 * 1024 * 1024,
+            vault_flush_ms: 100,
+            vault_batch_bytes: 1024 * 1024,
+            vault_backlog_bytes: 32 * 1024 * 1024,
+            vault_retry_max_ms: 1_000,
+            restart_grace_s: 60,
+            log_page_entries: 128,
             inbound_queue_batches_urgent: 1_024,
             inbound_queue_batches_normal: 1_024,
             session_events_queue: 4_096,
@@ -120,6 +159,9 @@ impl Settings {
             ("connect_deadline_ms", self.connect_deadline_ms),
             ("packet_deadline_ms", self.packet_deadline_ms),
             ("receive_maximum", u64::from(self.receive_maximum)),
+            ("unanswered_max_v3", self.unanswered_max_v3 as u64),
+            ("qos_2_open_max", self.qos_2_open_max as u64),
+            ("log_page_entries", self.log_page_entries as u64),
             ("max_keep_alive_s", u64::from(self.max_keep_alive_s)),
             ("write_deadline_ms", self.write_deadline_ms),
             ("outbound_queue_messages", self.outbound_queue_messages as u64),
@@ -129,6 +171,9 @@ impl Settings {
             ("topic_bytes", self.topic_bytes as u64),
             ("client_id_bytes", self.client_id_bytes as u64),
             ("sessions_max", self.sessions_max as u64),
+            ("vault_batch_bytes", self.vault_batch_bytes as u64),
+            ("vault_backlog_bytes", self.vault_backlog_bytes as u64),
+            ("vault_retry_max_ms", self.vault_retry_max_ms),
             ("inbound_queue_batches_urgent", self.inbound_queue_batches_urgent as u64),
             ("inbound_queue_batches_normal", self.inbound_queue_batches_normal as u64),
             ("session_events_queue", self.session_events_queue as u64),

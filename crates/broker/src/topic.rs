@@ -88,6 +88,9 @@ pub enum TopicError {
     /// MQTT-3.3.2-2 for names; MQTT-4.7.1-1 and 4.7.1-2 for filters.
     #[error("a wildcard stands where none may: + alone in its level, # alone and last, none in a name")]
     Wildcard,
+    /// MQTT-4.8.2-1 and 4.8.2-2.
+    #[error("a shared subscription is $share/group/filter, the group without + and #")]
+    Share,
 }
 
 /// A topic filter with the wildcards `+` and `#`.
@@ -175,6 +178,46 @@ impl TopicFilter {
 impl fmt::Display for TopicFilter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+/// What a SUBSCRIBE names: a filter, or a filter whose messages a group of sessions shares (MQTT 5 section 4.8.2).
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct SharedFilter {
+    /// The share name; `None` for a subscription of its own.
+    pub(crate) group: Option<Arc<str>>,
+    pub(crate) filter: TopicFilter,
+}
+
+impl SharedFilter {
+    /// Parses `$share/{group}/{filter}` or a plain filter.
+    ///
+    /// # Errors
+    /// See [`TopicError`].
+    pub(crate) fn parse(text: &str) -> Result<SharedFilter, TopicError> {
+        let Some(shared) = text.strip_prefix("$share/") else {
+            return Ok(SharedFilter { group: None, filter: TopicFilter::parse(text)? });
+        };
+        if text.len() > usize::from(u16::MAX) {
+            return Err(TopicError::TooLong);
+        }
+        let (group, filter) = shared.split_once('/').ok_or(TopicError::Share)?;
+        if group.is_empty() || group.contains(['#', '+']) {
+            return Err(TopicError::Share);
+        }
+        if group.contains('\0') {
+            return Err(TopicError::Nul);
+        }
+        Ok(SharedFilter { group: Some(Arc::from(group)), filter: TopicFilter::parse(filter)? })
+    }
+}
+
+impl fmt::Display for SharedFilter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.group {
+            Some(group) => write!(f, "$share/{group}/{}", self.filter),
+            None => self.filter.fmt(f),
+        }
     }
 }
 

@@ -2,7 +2,14 @@
 #![allow(clippy::unwrap_used)]
 
 mod clients;
+mod conform;
+mod conform_connect;
+mod conform_publish;
+mod conform_subscribe;
 mod delivery;
+mod exact;
+mod exact_out;
+mod hall;
 mod hostile;
 mod lanes;
 mod limits;
