@@ -327,6 +327,11 @@ impl Broker {
         self.hub.registry.kick(identity)
     }
 
+    /// Ends the connection of a client (DISCONNECT 0x98); its session stays and it may come back. False if it has none.
+    pub fn disconnect(&self, client_id: &str) -> bool {
+        self.hub.registry.dismiss(client_id)
+    }
+
     /// Subscriptions from now on. A listener that is behind by more than 1,024 loses the oldest and is told.
     pub fn subscribed(&self) -> broadcast::Receiver<Subscribed> {
         self.hub.subscribed.subscribe()

@@ -335,6 +335,13 @@ impl Registry {
         links.inspect(|link| link.order(Order::Revoked)).count()
     }
 
+    /// Orders a client's connection to end. False if it has none.
+    pub(crate) fn dismiss(&self, client_id: &str) -> bool {
+        let session = lock(&self.sessions).get(client_id).cloned();
+        let link = session.and_then(|session| lock(&session.state).link.clone());
+        link.inspect(|link| link.order(Order::Dismissed)).is_some()
+    }
+
     /// Takes out what is due at `now`.
     pub(crate) fn due(&self, now: Instant) -> Vec<Due> {
         let mut found = Vec::new();

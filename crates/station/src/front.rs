@@ -3,10 +3,12 @@
 
 use std::sync::Arc;
 
-use broker::{Change, LogEntry, Page, TopicFilter, VaultError};
-use command_centre::View;
+use broker::{Broker, Change, LogEntry, Page, Subscribed, TopicFilter, VaultError};
+use command_centre::{ClientConnection, ClientSession, View};
 use model::{Cursor, Ledger, Level, RegionCode};
 use store::{FrontChange, Store};
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::watch;
 
 /// The listener's records, beside the journal in one store.
@@ -71,6 +73,50 @@ impl broker::Log for AlertLog {
             read_to: page.read_to,
             lost: page.lost,
         })
+    }
+}
+
+/// Who is at the listener, for the API.
+pub struct Clients(pub Broker);
+
+impl command_centre::Clients for Clients {
+    fn page(&self, after: Option<&str>, limit: usize) -> Vec<ClientSession> {
+        let session = |client: broker::ClientInfo| ClientSession {
+            client_id: client.client_id,
+            identity: client.identity,
+            connection: client.connection.map(|connection| ClientConnection {
+                class: connection.class,
+                peer: connection.peer,
+                since_ms: connection.since_ms,
+            }),
+            v5: client.v5,
+            session_expiry_s: client.session_expiry_s,
+            waiting: client.waiting,
+            in_flight: client.in_flight,
+            subscriptions: client.subscriptions,
+        };
+        self.0.clients(after, limit).into_iter().map(session).collect()
+    }
+
+    fn disconnect(&self, client_id: &str) -> bool {
+        self.0.disconnect(client_id)
+    }
+}
+
+/// Tells the dispatcher of each person who begins to listen, until the listener is gone or nobody asks for it any more.
+pub async fn tell_listening(mut subscribed: Receiver<Subscribed>, dispatcher: dispatcher::Handle) {
+    loop {
+        match subscribed.recv().await {
+            Ok(Subscribed { filter, .. }) => {
+                let person = filter.strip_prefix("people/v1/").and_then(|rest| rest.split('/').next());
+                if let Some(person) = person {
+                    dispatcher.listens(person);
+                }
+            }
+            // whoever was missed is reached by the next try
+            Err(RecvError::Lagged(missed)) => tracing::debug!(missed, "subscriptions went by unseen"),
+            Err(RecvError::Closed) => return,
+        }
     }
 }
 

@@ -26,7 +26,7 @@ use crate::config::{Config, Station};
 use crate::credentials::Credentials;
 use crate::desk::{self, Listeners, Waiting};
 use crate::devices::Heard;
-use crate::front::{AlertLog, Kept};
+use crate::front::{AlertLog, Clients, Kept, tell_listening};
 use crate::outlets::{BrokerOutlet, Receipts};
 use crate::roster_files;
 use crate::upkeep;
@@ -132,6 +132,7 @@ async fn serve(config: Config) -> Result<()> {
     let dispatcher = dispatching(&config, &core, &handle, &broker, &roster_now, &clock)?;
     // set once: this function runs once
     let _ = core.dispatcher.set(dispatcher.clone());
+    let listening = tokio::spawn(tell_listening(broker.subscribed(), dispatcher.clone()));
 
     let shutdown = CancellationToken::new();
     let ready = readiness(&core, &ingest);
@@ -150,6 +151,7 @@ async fn serve(config: Config) -> Result<()> {
                 folder: config.station.roster.clone(),
             }),
             devices: Arc::new(Heard(Arc::clone(&core.liveness))),
+            clients: Arc::new(Clients(broker.clone())),
             metrics: {
                 let metrics = metrics.clone();
                 Arc::new(move || metrics.render())
@@ -173,6 +175,7 @@ async fn serve(config: Config) -> Result<()> {
         () = core.broken() => tracing::error!("a stage of the pipeline ended: the station stops, start it again"),
     }
     tracing::info!("stopping: draining what was received");
+    listening.abort();
     let limit = Duration::from_millis(config.station.shutdown_limit_ms);
     let drained =
         tokio::time::timeout(limit, drain(broker, dispatcher, shutdown, http, upkeep, handle, ingest, core)).await;

@@ -35,8 +35,10 @@ struct Plan {
 #[derive(Clone, Copy)]
 enum Step {
     Sent,
-    /// PUBREC came: PUBREL went, or goes again.
+    /// PUBREC came, PUBREL went.
     Released,
+    /// PUBREL went again: the first may have been heard, and then the identifier is not known any more (reason 0x92).
+    ReleasedAgain,
 }
 
 /// A publisher and what it must remember across connections (MQTT-4.1.0-1).
@@ -83,13 +85,16 @@ impl Publisher {
     }
 
     async fn converse(&mut self, raw: &mut Raw, plan: &Plan) -> std::io::Result<()> {
-        for (id, serial, step) in &self.under_way {
+        for (id, serial, step) in &mut self.under_way {
             match step {
                 Step::Sent => {
                     let (topic, payload) = message(self.qos, *serial);
                     raw.publish(&topic, payload.as_bytes(), self.qos, *id, true).await?;
                 }
-                Step::Released => raw.pubrel(*id).await?,
+                Step::Released | Step::ReleasedAgain => {
+                    *step = Step::ReleasedAgain;
+                    raw.pubrel(*id).await?;
+                }
             }
         }
         // one connection in three is cut by the client, in the middle of things
@@ -113,9 +118,10 @@ impl Publisher {
                     publish.2 = Step::Released;
                     raw.pubrel(id).await?;
                 }
-                Packet::Pubcomp { id, reason: 0 } | Packet::Puback { id, reason: 0 } => {
+                Packet::Pubcomp { id, reason: reason @ (0 | 0x92) } | Packet::Puback { id, reason: reason @ 0 } => {
                     let at = self.under_way.iter().position(|(used, ..)| *used == id).expect("confirmed for nothing");
-                    self.under_way.remove(at);
+                    let (_, serial, step) = self.under_way.remove(at).expect("found");
+                    assert!(reason == 0 || matches!(step, Step::ReleasedAgain), "{serial} was forgotten");
                     self.done += 1;
                 }
                 other => panic!("{}: {other:?}", self.login.client_id),
