@@ -260,7 +260,8 @@ impl Connection {
     }
 
     /// Turns one publish down: v5 QoS 1 and 2 with a PUBACK or PUBREC, QoS 0 by dropping it, v3.1.1 by ending the
-    /// connection, since its acknowledgement cannot say no.
+    /// connection, since its acknowledgement cannot say no. To `$` topics nobody publishes what matters: that is
+    /// acknowledged.
     fn refuse(&mut self, qos: u8, packet_id: u16, code: u8, topic: &str) -> Result<(), End> {
         let todo = advice::refused_publish(code);
         if let Some(muted) = self.hub.gates.forbidden.pass() {
@@ -271,14 +272,14 @@ impl Connection {
         if qos == 0 {
             return Ok(());
         }
-        if !self.v5 {
+        if !self.v5 && !topic.starts_with('$') {
             return Err(End { cause: DownCause::NotPermitted, code: 0, what: "publish not permitted" });
         }
         let kind = if qos == 1 { AckKind::Puback } else { AckKind::Pubrec };
         let out = &mut self.socket.out;
         match self.explains {
             true => encode::ack_because(out, kind, packet_id, code, todo, self.packet_max_bytes),
-            false => encode::ack(out, kind, packet_id, code),
+            false => encode::ack(out, kind, packet_id, if self.v5 { code } else { 0 }),
         }
         Ok(())
     }
