@@ -454,6 +454,7 @@ fn settle(session: &Session, state: &mut State, arrival: Arrival) {
     state.outgoing.packet_max_bytes = arrival.packet_max_bytes;
     state.will = arrival.will;
     state.card = Some(Box::new(arrival.card));
+    state.received.reconnected();
     state.resume(arrival.link);
     session.note(state);
     session.set_readiness(state);

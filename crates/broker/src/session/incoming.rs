@@ -64,6 +64,15 @@ impl Received {
         self.0.iter().flat_map(|all| all.iter().map(|(id, _)| *id))
     }
 
+    /// The session has another connection, through which nothing has come again yet.
+    pub(crate) fn reconnected(&mut self) {
+        for (_, stage) in self.0.iter_mut().flat_map(|all| all.iter_mut()) {
+            if let Stage::Pending { again } | Stage::Releasing { again } = stage {
+                *again = false;
+            }
+        }
+    }
+
     fn find(&self, id: u16) -> Option<Stage> {
         let all = self.0.as_ref()?;
         all.binary_search_by_key(&id, |(id, _)| *id).ok().map(|index| all[index].1)
