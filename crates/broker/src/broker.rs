@@ -20,13 +20,14 @@ use crate::layout::{self, Restored};
 use crate::listener;
 use crate::lock;
 use crate::log::Log;
-use crate::meter::{Counts, Gate, Meters};
+use crate::meter::{Counts, Gate, Meters, Refusals};
 use crate::outbound::Parcel;
 use crate::registry::Registry;
 use crate::relay::{Round, Taken};
 use crate::retained::{Retained, RetainedLimits};
 use crate::session::{Clock, Session};
 use crate::settings::{Settings, SettingsError};
+use crate::sys;
 use crate::topic::Topic;
 use crate::vault::{Vault, VaultError};
 use crate::wire::encode::{self, Sending};
@@ -42,6 +43,7 @@ pub(crate) struct Hub {
     pub(crate) follower: Option<Arc<Follower>>,
     pub(crate) subscribed: broadcast::Sender<Subscribed>,
     pub(crate) meters: Meters,
+    pub(crate) refusals: Refusals,
     pub(crate) gates: Gates,
     pub(crate) accepting: CancellationToken,
     pub(crate) draining: CancellationToken,
@@ -85,6 +87,7 @@ impl Hub {
 
     /// Tells what was refused to a client that was let in.
     pub(crate) fn tell_refused(&self, session: &Session, peer: SocketAddr, what: Attempt<'_>, code: u8, detail: &str) {
+        self.refusals.count(what, code);
         self.access.refused(&Refused {
             who: Some(&session.identity),
             proved: true,
@@ -155,10 +158,12 @@ pub async fn start(settings: Settings, parts: Parts) -> Result<(Broker, Inlets),
     let (outlets, inlets) = inbound::channels(&hub.settings);
     let outlets = Arc::new(outlets);
     let follows = hub.follower.clone().map(|follower| tokio::spawn(follower.run(hub.clone())));
+    let survey = tokio::spawn(sys::run(hub.clone()));
     let task = tokio::spawn(listener::run(hub.clone(), outlets.clone(), socket));
     let life = Life {
         _task: task,
         _follows: follows,
+        _survey: survey,
         _end: hub.draining.clone().drop_guard(),
         outlets: Arc::downgrade(&outlets),
     };
@@ -191,6 +196,7 @@ fn hub(settings: Settings, parts: Parts) -> Result<Hub, StartError> {
         subscribed: broadcast::channel(SUBSCRIBED_KEPT).0,
         access,
         meters: Meters::new(),
+        refusals: Refusals::default(),
         gates: Gates {
             refused: gate(),
             forbidden: gate(),
@@ -223,6 +229,7 @@ pub struct Broker {
 struct Life {
     _task: JoinHandle<()>,
     _follows: Option<JoinHandle<()>>,
+    _survey: JoinHandle<()>,
     _end: DropGuard,
     outlets: Weak<Outlets>,
 }

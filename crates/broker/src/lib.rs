@@ -56,6 +56,7 @@ mod retained;
 mod session;
 mod settings;
 mod subscriptions;
+mod sys;
 mod topic;
 mod vault;
 mod wire;

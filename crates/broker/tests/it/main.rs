@@ -19,4 +19,5 @@ mod login;
 mod sessions;
 mod shutdown;
 mod support;
+mod sys;
 mod wills;
