@@ -22,10 +22,11 @@ use crate::outbound::Parcel;
 use crate::relay::{Round, Taken};
 use crate::settings::{Settings, SettingsError};
 use crate::stream::Transport;
+use crate::sys;
 use crate::tls::TlsError;
 use crate::topic::Topic;
 use crate::vault::{Vault, VaultError};
-use crate::wire::encode;
+use crate::wire::encode::{self, Sending};
 use crate::wire::publish::Forward;
 
 /// Why the listener did not start.
@@ -81,10 +82,12 @@ pub async fn start(settings: Settings, parts: Parts) -> Result<(Broker, Inlets),
     let (outlets, inlets) = inbound::channels(&hub.settings);
     let outlets = Arc::new(outlets);
     let follows = hub.follower.clone().map(|follower| tokio::spawn(follower.run(hub.clone())));
+    let survey = tokio::spawn(sys::run(hub.clone()));
     let task = tokio::spawn(listener::run(hub.clone(), outlets.clone(), ports));
     let life = Life {
         _task: task,
         _follows: follows,
+        _survey: survey,
         _end: hub.draining.clone().drop_guard(),
         outlets: Arc::downgrade(&outlets),
     };
@@ -105,6 +108,7 @@ pub struct Broker {
 struct Life {
     _task: JoinHandle<()>,
     _follows: Option<JoinHandle<()>>,
+    _survey: JoinHandle<()>,
     _end: DropGuard,
     outlets: Weak<Outlets>,
 }
@@ -161,6 +165,11 @@ impl Broker {
         self.hub.registry.kick(identity)
     }
 
+    /// Ends the connection of a client (DISCONNECT 0x98); its session stays and it may come back. False if it has none.
+    pub fn disconnect(&self, client_id: &str) -> bool {
+        self.hub.registry.dismiss(client_id)
+    }
+
     /// Subscriptions from now on. A listener that is behind by more than 1,024 loses the oldest and is told.
     pub fn subscribed(&self) -> broadcast::Receiver<Subscribed> {
         self.hub.subscribed.subscribe()
@@ -183,7 +192,7 @@ impl Broker {
         let deadline = Instant::now() + deadline;
         let forward = content_type.and_then(Forward::of_content_type);
         let parcel = Parcel { topic: Arc::from(topic), payload, forward, retain: false, expires_at_ms: None };
-        let bytes = encode::publish_bytes(&parcel, encode::LARGEST);
+        let bytes = encode::publish_bytes(&parcel, Sending { qos: 1, v5: true, ..Sending::default() });
         let from_log = self.hub.follower.as_ref().is_some_and(|follower| follower.owns(topic));
         if from_log || Topic::new(topic).is_err() || bytes > self.hub.settings.packet_limit_bytes {
             return Outcome::NoSubscriber;

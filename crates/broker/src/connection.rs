@@ -60,6 +60,8 @@ struct Connection {
     v5: bool,
     /// Silence after which the client counts as gone; none for keep-alive 0.
     silence_max: Option<Duration>,
+    /// Publishes of its class of credentials.
+    class_publishes: metrics::Counter,
     heard_at: Instant,
     mid_packet_since: Option<Instant>,
     timer: Pin<Box<Sleep>>,
@@ -128,6 +130,8 @@ impl Connection {
         limits: ClientLimits,
     ) -> Connection {
         let now = Instant::now();
+        let class = admitted.grant.class;
+        let class_publishes = metrics::counter!("fenghuo_broker_class_publishes_total", "class" => class);
         Connection {
             hub,
             outlets,
@@ -137,6 +141,7 @@ impl Connection {
             socket,
             v5: admitted.v5,
             silence_max: admitted.silence_max,
+            class_publishes,
             heard_at: now,
             mid_packet_since: None,
             timer: Box::pin(tokio::time::sleep_until(now)),
@@ -224,6 +229,7 @@ impl Connection {
             Order::TakenOver => end(DownCause::TakenOver, 0x8E, "session taken over"),
             Order::SlowReader => end(DownCause::SlowReader, 0x97, "outbound queue full"),
             Order::Abandoned => end(DownCause::Abandoned, 0x83, "publishes were left unanswered"),
+            Order::Dismissed => end(DownCause::Revoked, 0x98, "ended by an operator"),
             Order::Revoked => end(DownCause::Revoked, 0x87, "credential revoked"),
         }
     }
@@ -234,7 +240,10 @@ impl Connection {
             if self.gather && self.gated == 0 && self.socket.pending_bytes() < GATHER_BYTES {
                 self.gather();
             }
-            match self.socket.poll_flush(cx) {
+            let before = self.socket.pending_bytes();
+            let flushed = self.socket.poll_flush(cx);
+            self.hub.meters.bytes_sent.add(before - self.socket.pending_bytes());
+            match flushed {
                 Poll::Ready(Ok(())) if self.gather && self.gated == 0 => {}
                 Poll::Ready(Ok(())) => return Ok(true),
                 Poll::Ready(Err(_)) => return Err(End::lost("socket failed")),

@@ -16,7 +16,7 @@ use crate::door::Door;
 use crate::follower::Follower;
 use crate::keeper::{Keeper, KeeperLimits};
 use crate::layout::{self, Restored};
-use crate::meter::{Gate, Meters};
+use crate::meter::{Gate, Meters, Refusals};
 use crate::registry::Registry;
 use crate::retained::{Retained, RetainedLimits};
 use crate::session::{Clock, Session};
@@ -32,6 +32,7 @@ pub(crate) struct Hub {
     pub(crate) follower: Option<Arc<Follower>>,
     pub(crate) subscribed: broadcast::Sender<Subscribed>,
     pub(crate) meters: Meters,
+    pub(crate) refusals: Refusals,
     pub(crate) gates: Gates,
     pub(crate) door: Door,
     pub(crate) accepting: CancellationToken,
@@ -76,6 +77,7 @@ impl Hub {
 
     /// Tells what was refused to a client that was let in.
     pub(crate) fn tell_refused(&self, session: &Session, peer: SocketAddr, what: Attempt<'_>, code: u8, detail: &str) {
+        self.refusals.count(what, code);
         self.access.refused(&Refused {
             who: Some(&session.identity),
             proved: true,
@@ -124,6 +126,7 @@ pub(crate) fn build(settings: Settings, parts: Parts) -> Result<Hub, StartError>
         subscribed: broadcast::channel(SUBSCRIBED_KEPT).0,
         access,
         meters: Meters::new(),
+        refusals: Refusals::default(),
         gates: Gates {
             refused: gate(),
             forbidden: gate(),

@@ -86,6 +86,7 @@ mod session;
 mod settings;
 mod stream;
 mod subscriptions;
+mod sys;
 mod tls;
 mod topic;
 mod vault;

@@ -267,6 +267,13 @@ impl Registry {
         links.inspect(|link| link.order(Order::Revoked)).count()
     }
 
+    /// Orders a client's connection to end. False if it has none.
+    pub(crate) fn dismiss(&self, client_id: &str) -> bool {
+        let session = lock(&self.sessions).get(client_id).cloned();
+        let link = session.and_then(|session| lock(&session.state).link.clone());
+        link.inspect(|link| link.order(Order::Dismissed)).is_some()
+    }
+
     /// Sessions, with and without a connection.
     pub(crate) fn sessions(&self) -> usize {
         lock(&self.sessions).len()
@@ -304,6 +311,7 @@ fn settle(session: &Session, state: &mut State, arrival: Arrival) {
     state.outgoing.packet_max_bytes = arrival.packet_max_bytes;
     state.will = arrival.will;
     state.card = Some(Box::new(arrival.card));
+    state.received.reconnected();
     state.resume(arrival.link);
     session.note(state);
     session.set_readiness(state);

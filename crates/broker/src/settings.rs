@@ -83,6 +83,8 @@ pub struct Settings {
     pub restart_grace_s: u32,
     /// Messages of the log read at a time. Default 128.
     pub log_page_entries: usize,
+    /// How often the listener publishes its own state under `$SYS/broker/`, seconds. Default 10. 0 never.
+    pub sys_every_s: u32,
     /// Batches waiting for the consumer in the urgent lane. Default 1,024.
     pub inbound_queue_batches_urgent: usize,
     /// Batches waiting for the consumer in the normal lane. Default 1,024.
@@ -212,6 +214,7 @@ impl Default for Settings {
             vault_retry_max_ms: 1_000,
             restart_grace_s: 60,
             log_page_entries: 128,
+            sys_every_s: 10,
             inbound_queue_batches_urgent: 1_024,
             inbound_queue_batches_normal: 1_024,
             session_events_queue: 4_096,

@@ -298,6 +298,7 @@ fn turn_away(hub: &Hub, socket: &mut Socket, rejection: Rejection, claim: &Claim
         let client = claim.client_id.as_deref();
         warn!(%peer, client, what, muted, "connection refused; see the client's credentials and settings");
     }
+    hub.refusals.count(Attempt::Connect, code);
     hub.access.refused(&Refused {
         who: claim.username.as_deref(),
         proved: false,

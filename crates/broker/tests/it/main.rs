@@ -28,6 +28,7 @@ mod oversight;
 mod sessions;
 mod shutdown;
 mod support;
+mod sys;
 mod tls;
 mod websocket;
 mod wills;
