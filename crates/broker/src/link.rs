@@ -63,6 +63,8 @@ pub(crate) enum Order {
     SlowReader,
     Abandoned,
     Revoked,
+    /// By an operator's wish.
+    Dismissed,
 }
 
 /// What [`Link::take`] found beside the acknowledgements.

@@ -1,9 +1,12 @@
 //! What is counted, and a brake for log lines that a client can provoke.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use metrics::Counter;
+
+use crate::access::Attempt;
 
 /// A counter that both the metrics recorder and [`Counts`] see.
 pub(crate) struct Tally {
@@ -96,6 +99,10 @@ meters! {
     log_lost => "fenghuo_broker_log_messages_lost_total";
     /// Wills that the consumer was not there for any more.
     wills_lost => "fenghuo_broker_wills_lost_total";
+    /// Bytes of packets received.
+    bytes_received => "fenghuo_broker_bytes_total", "direction" => "received";
+    /// Bytes sent.
+    bytes_sent => "fenghuo_broker_bytes_total", "direction" => "sent";
     /// Sessions that expired while away.
     expired => "fenghuo_broker_sessions_expired_total";
     /// TLS handshakes finished.
@@ -114,6 +121,40 @@ meters! {
     logins_delayed => "fenghuo_broker_logins_delayed_total";
     /// Times that a client was not read from for a while because it sent too fast.
     throttled => "fenghuo_broker_clients_throttled_total";
+}
+
+/// Refusals by what was tried and why.
+#[derive(Default)]
+pub(crate) struct Refusals([[OnceLock<Counter>; REASONS.len() + 1]; 4]);
+
+/// MQTT 5 reason codes with their words; any other is a breach of the protocol.
+const REASONS: [(u8, &str); 9] = [
+    (0x85, "client_id"),
+    (0x86, "bad_credentials"),
+    (0x87, "not_authorised"),
+    (0x89, "busy"),
+    (0x8A, "banned"),
+    (0x8D, "too_slow"),
+    (0x90, "topic"),
+    (0x97, "quota"),
+    (0x9F, "rate"),
+];
+
+impl Refusals {
+    pub(crate) fn count(&self, what: Attempt<'_>, code: u8) {
+        let (row, attempt) = match what {
+            Attempt::Connect => (0, "connect"),
+            Attempt::Publish(_) => (1, "publish"),
+            Attempt::Subscribe(_) => (2, "subscribe"),
+            Attempt::Connection => (3, "connection"),
+        };
+        let column = REASONS.iter().position(|(known, _)| *known == code).unwrap_or(REASONS.len());
+        let reason = REASONS.get(column).map_or("protocol", |(_, word)| word);
+        let counter = self.0[row][column].get_or_init(
+            || metrics::counter!("fenghuo_broker_refusals_total", "attempt" => attempt, "reason" => reason),
+        );
+        counter.increment(1);
+    }
 }
 
 /// Lets one log line a second through and counts the rest.

@@ -110,6 +110,12 @@ impl<S> Matches<S> {
     pub(crate) fn drain(&mut self) -> impl Iterator<Item = Match<S>> + '_ {
         self.found.drain(..)
     }
+
+    /// The deliveries.
+    #[cfg(test)]
+    pub(crate) fn iter(&self) -> std::slice::Iter<'_, Match<S>> {
+        self.found.iter()
+    }
 }
 
 impl<S> Default for Subscriptions<S> {

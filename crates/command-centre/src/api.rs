@@ -6,6 +6,7 @@ pub(crate) mod devices;
 pub(crate) mod feed;
 pub(crate) mod health;
 pub(crate) mod map;
+pub(crate) mod mqtt;
 pub(crate) mod quarantine;
 pub(crate) mod regions;
 pub(crate) mod session;

@@ -25,6 +25,7 @@
 mod access;
 mod actions;
 mod api;
+mod clients;
 mod encoding;
 mod extract;
 mod problem;
@@ -39,10 +40,11 @@ mod view;
 
 pub use access::{Access, Caller, Role};
 pub use actions::{ActionError, Actions, DeviceOrder, DeviceSent, DeviceStatus, Devices, RosterReloaded};
+pub use clients::{ClientConnection, ClientSession, Clients};
 pub use router::{Need, ROUTES, Route};
 pub use server::{Checks, CommandCentre, Parts, ServeError};
 pub use settings::Settings;
-pub use view::View;
+pub use view::{AlertEvent, FeedPage, View};
 
 /// The OpenAPI 3.1 document of this API, as served at `/api/v1/openapi.json`.
 pub const OPENAPI: &str = include_str!("../openapi.json");

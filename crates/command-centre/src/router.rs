@@ -11,7 +11,7 @@ use axum::routing::{MethodRouter, delete, get, post};
 use tokio::time::Instant;
 
 use crate::access::Role;
-use crate::api::{alerts, devices, feed, health, map, quarantine, regions, session, units};
+use crate::api::{alerts, devices, feed, health, map, mqtt, quarantine, regions, session, units};
 use crate::problem::{Kind, Problem};
 use crate::settings::Settings;
 use crate::shared::Shared;
@@ -72,6 +72,10 @@ pub const ROUTES: &[Route] = &[
     route("GET", "/api/v1/units", VIEWER, || get(units::list)),
     route("GET", "/api/v1/units/{code}", VIEWER, || get(units::one)),
     route("GET", "/api/v1/quarantine", ADMIN, || get(quarantine::list)),
+    route("GET", "/api/v1/mqtt/connections", OPERATOR, || get(mqtt::connections)),
+    route("DELETE", "/api/v1/mqtt/connections/{client_id}", OPERATOR, || delete(mqtt::disconnect)),
+    route("GET", "/api/v1/mqtt/sessions", OPERATOR, || get(mqtt::sessions)),
+    route("GET", "/api/v1/mqtt/subscriptions", OPERATOR, || get(mqtt::subscriptions)),
     route("GET", "/api/v1/map/geometry", VIEWER, || get(map::geometry)),
     route("GET", "/api/v1/map/snapshot", VIEWER, || get(map::snapshot)),
     route("POST", "/api/v1/devices/{vendor}/{device}/command", OPERATOR, || post(devices::command)),

@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::access::Access;
 use crate::actions::{Actions, Devices};
+use crate::clients::Clients;
 use crate::extract::Peer;
 use crate::router;
 use crate::settings::Settings;
@@ -47,6 +48,7 @@ pub struct Parts {
     pub actions: Arc<dyn Actions>,
     /// The view itself, or something fresher.
     pub devices: Arc<dyn Devices>,
+    pub clients: Arc<dyn Clients>,
     /// Renders every metric of the process, as Prometheus text.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
     /// Whether every stage takes work; quick.

@@ -3,6 +3,7 @@
 //! Three steps make a batch known, in this order: the state (with the cursor it is exact at), the ring of recent
 //! events, the watch that wakes the feed's readers. So whoever has heard of an event finds a state that holds it.
 
+mod pages;
 mod picture;
 mod ring;
 mod state;
@@ -13,6 +14,7 @@ use model::finding::DeviceChange;
 use model::{Alert, AlertId, Cursor, DeviceId, Ledger, LedgerBatch, RegionCode, Roster, StoreError};
 use tokio::sync::watch;
 
+pub use pages::{AlertEvent, FeedPage};
 pub(crate) use picture::{Picture, RegionFacts};
 use ring::Ring;
 pub(crate) use ring::{Recent, Told};

@@ -3,14 +3,13 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use model::{Clock, Cursor, Delivery, Ledger, Receipt, Roster};
-use tokio::sync::{Notify, mpsc, watch};
+use model::{Clock, Delivery, Ledger, Receipt, Roster};
+use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::channel::{self, MqttPublisher};
-use crate::feed_topic;
-use crate::run::{self, Run};
+use crate::run::{self, Hint, Run};
 use crate::settings::Settings;
 
 /// Gives the roster in force.
@@ -39,8 +38,6 @@ pub struct Parts {
     pub mqtt: Arc<dyn MqttPublisher>,
     pub roster: RosterNow,
     pub clock: Arc<dyn Clock>,
-    /// Newest cursor of the ledger's feed, changed after each commit.
-    pub feed: watch::Receiver<Cursor>,
 }
 
 /// Why a dispatcher could not start.
@@ -63,15 +60,13 @@ impl Dispatcher {
     /// # Errors
     /// [`StartError`] when the settings make no sense.
     pub fn start(parts: Parts) -> Result<Handle, StartError> {
-        let Parts { settings, ledger, receipts, mqtt, roster, clock, feed } = parts;
+        let Parts { settings, ledger, receipts, mqtt, roster, clock } = parts;
         for (value, name) in [
             (settings.hints_max, "hints_max"),
             (settings.owed_max, "owed_max"),
             (settings.in_flight_max, "in_flight_max"),
             (settings.in_flight_per_channel_max, "in_flight_per_channel_max"),
             (settings.receipts_pending_max, "receipts_pending_max"),
-            (settings.feed_batch_max, "feed_batch_max"),
-            (settings.feed_in_flight_max, "feed_in_flight_max"),
         ] {
             if value == 0 {
                 return Err(StartError::Zero(name));
@@ -81,13 +76,6 @@ impl Dispatcher {
         let settings = Arc::new(settings);
         let (hints, hinted) = mpsc::channel(settings.hints_max);
         let (rescan, stop) = (Arc::new(Notify::new()), CancellationToken::new());
-        let follower = feed_topic::Follower {
-            settings: Arc::clone(&settings),
-            ledger: Arc::clone(&ledger),
-            mqtt,
-            roster: Arc::clone(&roster),
-            stop: stop.clone(),
-        };
         let run = Run {
             settings,
             ledger,
@@ -98,9 +86,9 @@ impl Dispatcher {
             rescan: Arc::clone(&rescan),
             stop: stop.clone(),
         };
-        let tasks = vec![tokio::spawn(run::run(run, hinted)), tokio::spawn(follower.follow(feed))];
+        let task = tokio::spawn(run::run(run, hinted));
         let inner =
-            Inner { hints, rescan, stop: stop.clone(), _stop_on_drop: stop.drop_guard(), tasks: Mutex::new(tasks) };
+            Inner { hints, rescan, stop: stop.clone(), _stop_on_drop: stop.drop_guard(), task: Mutex::new(Some(task)) };
         Ok(Handle(Arc::new(inner)))
     }
 }
@@ -110,11 +98,11 @@ impl Dispatcher {
 pub struct Handle(Arc<Inner>);
 
 struct Inner {
-    hints: mpsc::Sender<Vec<Arc<Delivery>>>,
+    hints: mpsc::Sender<Hint>,
     rescan: Arc<Notify>,
     stop: CancellationToken,
     _stop_on_drop: DropGuard,
-    tasks: Mutex<Vec<JoinHandle<()>>>,
+    task: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Handle {
@@ -124,9 +112,17 @@ impl Handle {
         if deliveries.is_empty() {
             return;
         }
-        if self.0.hints.try_send(deliveries.to_vec()).is_err() {
+        if self.0.hints.try_send(Hint::Owed(deliveries.to_vec())).is_err() {
             metrics::counter!("fenghuo_dispatcher_hints_dropped_total").increment(1);
             self.0.rescan.notify_one();
+        }
+    }
+
+    /// Tells that a person can be reached over MQTT again: what waits for a further try there is tried at once. Never blocks: a
+    /// hint that finds no room is dropped, and the try comes when it is due.
+    pub fn listens(&self, person_code: &str) {
+        if self.0.hints.try_send(Hint::Listens(person_code.into())).is_err() {
+            metrics::counter!("fenghuo_dispatcher_hints_dropped_total").increment(1);
         }
     }
 
@@ -134,11 +130,11 @@ impl Handle {
     /// so in the ledger.
     pub async fn shutdown(&self) {
         self.0.stop.cancel();
-        let tasks = std::mem::take(&mut *self.0.tasks.lock().unwrap_or_else(PoisonError::into_inner));
-        for task in tasks {
-            if let Err(error) = task.await {
-                tracing::error!(%error, "a task of the dispatcher ended badly: what is owed is delivered after a restart");
-            }
+        let task = self.0.task.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(task) = task
+            && let Err(error) = task.await
+        {
+            tracing::error!(%error, "the dispatcher's task ended badly: what is owed is delivered after a restart");
         }
     }
 }

@@ -21,7 +21,6 @@
 
 pub mod channel;
 mod dispatcher;
-mod feed_topic;
 mod message;
 mod retry;
 mod run;

@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::channel::{Channel, Outcome, Try};
+use crate::channel::{Channel, Outcome, Try, mqtt};
 use crate::dispatcher::{ReceiptSink, RosterNow};
 use crate::message::Message;
 use crate::retry::{self, Next};
@@ -30,6 +30,15 @@ pub(crate) struct Run {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) rescan: Arc<Notify>,
     pub(crate) stop: CancellationToken,
+}
+
+/// What the task is told from outside.
+#[derive(Debug)]
+pub(crate) enum Hint {
+    /// The ledger has just begun to owe these.
+    Owed(Vec<Arc<Delivery>>),
+    /// The person with this code can be reached over MQTT.
+    Listens(Box<str>),
 }
 
 /// What a task of this task came back with.
@@ -60,7 +69,7 @@ struct State {
 }
 
 /// Runs until it is stopped.
-pub(crate) async fn run(run: Run, mut hints: mpsc::Receiver<Vec<Arc<Delivery>>>) {
+pub(crate) async fn run(run: Run, mut hints: mpsc::Receiver<Hint>) {
     let mut state = State {
         schedule: Schedule::new(run.channels.keys().map(AsRef::as_ref), &run.settings),
         tasks: JoinSet::new(),
@@ -76,7 +85,10 @@ pub(crate) async fn run(run: Run, mut hints: mpsc::Receiver<Vec<Arc<Delivery>>>)
             biased;
             () = run.stop.cancelled() => break,
             Some(done) = state.tasks.join_next() => run.done(&mut state, done),
-            Some(deliveries) = hints.recv() => run.admit(&mut state, &deliveries),
+            Some(hint) = hints.recv() => match hint {
+                Hint::Owed(deliveries) => run.admit(&mut state, &deliveries),
+                Hint::Listens(person) => state.schedule.hasten(mqtt::NAME, &person, Instant::now()),
+            },
             () = run.rescan.notified() => state.scan_due = Some(Instant::now()),
             () = sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => {}
         }

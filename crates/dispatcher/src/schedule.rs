@@ -29,6 +29,10 @@ struct Job {
     /// Tries, those before this process included.
     tries: u32,
     stage: Stage,
+    /// When the person last began to listen and this was tried for it.
+    hastened: Option<Instant>,
+    /// The next pause is left out.
+    at_once: bool,
 }
 
 /// Position in a lane: drills last, else by colour, then by age.
@@ -44,6 +48,7 @@ struct Lane {
 /// All jobs.
 pub(crate) struct Schedule {
     jobs: HashMap<DeliveryId, Job>,
+    by_person: HashMap<Box<str>, BTreeSet<DeliveryId>>,
     lanes: Vec<Lane>,
     /// Index of a channel's lane by its name; a name that is not there has the last lane.
     names: BTreeMap<Box<str>, usize>,
@@ -54,6 +59,7 @@ pub(crate) struct Schedule {
     share: usize,
     kept_for_red: usize,
     settled_kept: Duration,
+    hasten_every: Duration,
 }
 
 /// What became of a delivery that was offered.
@@ -73,6 +79,7 @@ impl Schedule {
         let share = (settings.in_flight_max / lanes).min(settings.in_flight_per_channel_max).max(1);
         Schedule {
             jobs: HashMap::new(),
+            by_person: HashMap::new(),
             lanes: (0..lanes).map(|_| Lane::default()).collect(),
             names,
             waiting: BTreeSet::new(),
@@ -81,6 +88,7 @@ impl Schedule {
             share,
             kept_for_red: share / 4,
             settled_kept: Duration::from_secs(settings.settled_kept_s),
+            hasten_every: Duration::from_secs(settings.listen_retry_every_s),
         }
     }
 
@@ -95,9 +103,12 @@ impl Schedule {
         }
         let lane = self.names.get(&delivery.channel).copied().unwrap_or(self.lanes.len() - 1);
         let tries = delivery.attempt_count;
-        let job = Job { delivery: Arc::clone(delivery), lane, tries, stage: Stage::Ready };
-        self.jobs.insert(delivery.id.clone(), job);
-        self.wait(&delivery.id, wait, now);
+        let delivery = Arc::clone(delivery);
+        let id = delivery.id.clone();
+        self.by_person.entry(delivery.person_code.clone()).or_default().insert(id.clone());
+        let job = Job { delivery, lane, tries, stage: Stage::Ready, hastened: None, at_once: false };
+        self.jobs.insert(id.clone(), job);
+        self.wait(&id, wait, now);
         Admitted::New
     }
 
@@ -142,12 +153,36 @@ impl Schedule {
     /// Puts a job back for another try after `pause`.
     pub(crate) fn wait(&mut self, id: &DeliveryId, pause: Duration, now: Instant) {
         let Some(job) = self.jobs.get_mut(id) else { return };
+        let pause = if std::mem::take(&mut job.at_once) { Duration::ZERO } else { pause };
         if pause.is_zero() {
             job.stage = Stage::Ready;
             self.lanes[job.lane].ready.insert(rank(&job.delivery));
         } else {
             job.stage = Stage::Waiting(now + pause);
             self.waiting.insert((now + pause, id.clone()));
+        }
+    }
+
+    /// Makes due what waits for a further try to a person over one channel; what is being tried now is tried again at once
+    /// should it fail. No delivery is hastened more often than the settings allow.
+    pub(crate) fn hasten(&mut self, channel: &str, person_code: &str, now: Instant) {
+        let Some(ids) = self.by_person.get(person_code) else { return };
+        let mut due = Vec::new();
+        for id in ids {
+            let Some(job) = self.jobs.get_mut(id).filter(|job| *job.delivery.channel == *channel) else { continue };
+            if job.hastened.is_some_and(|last| now < last + self.hasten_every) {
+                continue;
+            }
+            match job.stage {
+                Stage::Waiting(until) => due.push((until, id.clone())),
+                Stage::InFlight | Stage::Recording => job.at_once = true,
+                Stage::Ready | Stage::Settled => continue,
+            }
+            job.hastened = Some(now);
+        }
+        for entry in due {
+            self.waiting.remove(&entry);
+            self.wait(&entry.1, Duration::ZERO, now);
         }
     }
 
@@ -175,7 +210,17 @@ impl Schedule {
             && *until <= now
         {
             if let Some((_, id)) = self.settled.pop_front() {
-                self.jobs.remove(&id);
+                self.forget(&id);
+            }
+        }
+    }
+
+    fn forget(&mut self, id: &DeliveryId) {
+        let Some(job) = self.jobs.remove(id) else { return };
+        if let Some(ids) = self.by_person.get_mut(&job.delivery.person_code) {
+            ids.remove(id);
+            if ids.is_empty() {
+                self.by_person.remove(&job.delivery.person_code);
             }
         }
     }

@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
-    /// Hints of new deliveries that may wait, hints (one a commit). Beyond it the ledger is read again.
+    /// Hints that may wait, hints: one a commit with new deliveries, one a person who begins to listen. Beyond it the ledger is
+    /// read again.
     pub hints_max: usize,
     /// Deliveries that are kept in mind, deliveries; the rest stay in the ledger until there is room. Red may take as many again.
     pub owed_max: usize,
@@ -36,6 +37,8 @@ pub struct Settings {
     pub give_up_orange_s: u64,
     /// As above, other colours, s.
     pub give_up_other_s: u64,
+    /// What is owed to a person who begins to listen over MQTT is tried at once; the same delivery not more often than this, s.
+    pub listen_retry_every_s: u64,
     /// Longest pause that a receiver may ask for (`Retry-After`), s.
     pub retry_after_max_s: u64,
     /// Time limit of one try of a red alert's delivery, ms.
@@ -46,12 +49,6 @@ pub struct Settings {
     pub journal_pause_max_ms: u64,
     /// How long tries under way may go on when the dispatcher is shut down, ms.
     pub shutdown_limit_ms: u64,
-    /// Events of the feed that are read in one go, events.
-    pub feed_batch_max: usize,
-    /// Publishes of feed events under way at one time, publishes.
-    pub feed_in_flight_max: usize,
-    /// How long a subscriber of the feed may take to acknowledge before the feed goes on without it, ms.
-    pub feed_limit_ms: u64,
     /// Webhooks, which people's channels name as `webhook:<name>`.
     pub webhook: Vec<Webhook>,
 }
@@ -100,14 +97,12 @@ impl Default for Settings {
             give_up_red_s: 2 * 3600,
             give_up_orange_s: 6 * 3600,
             give_up_other_s: 24 * 3600,
+            listen_retry_every_s: 5,
             retry_after_max_s: 600,
             try_limit_red_ms: 5_000,
             try_limit_ms: 15_000,
             journal_pause_max_ms: 5_000,
             shutdown_limit_ms: 3_000,
-            feed_batch_max: 256,
-            feed_in_flight_max: 64,
-            feed_limit_ms: 1_000,
             webhook: Vec::new(),
         }
     }

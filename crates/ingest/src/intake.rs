@@ -29,7 +29,10 @@ pub struct Draft {
 impl Draft {
     /// Whether there is nothing to write.
     pub fn is_empty(&self) -> bool {
-        self.commit.entries.is_empty() && self.commit.readings.is_empty() && self.quarantined.is_empty()
+        self.commit.entries.is_empty()
+            && self.commit.readings.is_empty()
+            && self.quarantined.is_empty()
+            && self.marks.is_empty()
     }
 }
 

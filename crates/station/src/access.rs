@@ -4,9 +4,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use broker::{Grant, Login, Refusal, Route, TopicFilter};
-use model::{Clock, Level, RegionCode};
+use model::Clock;
 
 use crate::credentials::{Credential, Credentials, Kind};
+use crate::front::feed_filter;
 
 /// The door's keeper: credentials that can be exchanged while the house is open.
 pub struct Gate {
@@ -64,9 +65,9 @@ fn grant(credential: &Credential) -> Option<Grant> {
         Kind::Vendor => device_topics(&format!("{}/+", credential.subject)),
         Kind::Person => {
             let own = format!("people/v1/{}/#", credential.subject);
-            (Vec::new(), vec![own, feed_topic(credential.scope)])
+            (Vec::new(), vec![own, feed_filter(credential.scope)])
         }
-        Kind::Service => (Vec::new(), vec![feed_topic(credential.scope)]),
+        Kind::Service => (Vec::new(), vec![feed_filter(credential.scope)]),
         Kind::Token(_) => return None,
     };
     let parse =
@@ -86,14 +87,6 @@ fn grant(credential: &Credential) -> Option<Grant> {
 fn device_topics(device: &str) -> (Vec<String>, Vec<String>) {
     let up = ["alarm", "telemetry", "event", "state"].map(|kind| format!("fire/v1/{device}/{kind}"));
     (up.to_vec(), vec![format!("fire/v1/{device}/command")])
-}
-
-/// `feed/v1/{township}/{village}/{grid}/{alert}`, down from the credential's region.
-fn feed_topic(scope: Option<RegionCode>) -> String {
-    let levels = [Level::Township, Level::Village, Level::Grid];
-    let known = levels.iter().map_while(|level| scope.and_then(|scope| scope.at(*level)));
-    let path: String = known.map(|code| format!("{code}/")).collect();
-    format!("feed/v1/{path}#")
 }
 
 #[cfg(test)]

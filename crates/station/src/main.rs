@@ -19,6 +19,7 @@ mod config;
 mod credentials;
 mod desk;
 mod devices;
+mod front;
 mod outlets;
 mod roster_files;
 mod serve;

@@ -26,6 +26,7 @@ use crate::config::{Config, Station};
 use crate::credentials::Credentials;
 use crate::desk::{self, Listeners, Waiting};
 use crate::devices::Heard;
+use crate::front::{AlertLog, Clients, Kept, tell_listening};
 use crate::outlets::{BrokerOutlet, Receipts};
 use crate::roster_files;
 use crate::upkeep;
@@ -113,7 +114,7 @@ async fn serve(config: Config) -> Result<()> {
     let roster_now: RosterNow = Arc::new(move || view.roster());
     let gate = Arc::new(Gate::new(credentials, Arc::clone(&clock)));
 
-    let (broker, inlets) = broker::start(config.mqtt.clone(), broker::Parts::new(Arc::clone(&gate) as _)).await?;
+    let (broker, inlets) = broker::start(config.mqtt.clone(), core.front_door(&gate)).await?;
     let ingest = ingest::start(ingest::Parts {
         settings: config.ingest.clone(),
         journal: Arc::clone(&core.store) as _,
@@ -131,6 +132,7 @@ async fn serve(config: Config) -> Result<()> {
     let dispatcher = dispatching(&config, &core, &handle, &broker, &roster_now, &clock)?;
     // set once: this function runs once
     let _ = core.dispatcher.set(dispatcher.clone());
+    let listening = tokio::spawn(tell_listening(broker.subscribed(), dispatcher.clone()));
 
     let shutdown = CancellationToken::new();
     let ready = readiness(&core, &ingest);
@@ -149,6 +151,7 @@ async fn serve(config: Config) -> Result<()> {
                 folder: config.station.roster.clone(),
             }),
             devices: Arc::new(Heard(Arc::clone(&core.liveness))),
+            clients: Arc::new(Clients(broker.clone())),
             metrics: {
                 let metrics = metrics.clone();
                 Arc::new(move || metrics.render())
@@ -172,6 +175,7 @@ async fn serve(config: Config) -> Result<()> {
         () = core.broken() => tracing::error!("a stage of the pipeline ended: the station stops, start it again"),
     }
     tracing::info!("stopping: draining what was received");
+    listening.abort();
     let limit = Duration::from_millis(config.station.shutdown_limit_ms);
     let drained =
         tokio::time::timeout(limit, drain(broker, dispatcher, shutdown, http, upkeep, handle, ingest, core)).await;
@@ -193,7 +197,6 @@ fn dispatching(
         mqtt: Arc::new(BrokerOutlet(broker.clone())),
         roster: Arc::clone(roster),
         clock: Arc::clone(clock),
-        feed: core.view.follow(),
     })
     .context("starting the dispatcher")
 }
@@ -363,6 +366,16 @@ impl Core {
             evaluation,
             desk,
         })
+    }
+
+    /// What the listener works with.
+    fn front_door(&self, gate: &Arc<Gate>) -> broker::Parts {
+        let log = AlertLog::new(Arc::clone(&self.view), Arc::clone(&self.store) as _);
+        broker::Parts {
+            access: Arc::clone(gate) as _,
+            vault: Some(Arc::new(Kept(Arc::clone(&self.store)))),
+            log: Some(Arc::new(log)),
+        }
     }
 
     /// Returns when a thread of the pipeline has ended, which none does by itself.

@@ -15,15 +15,21 @@ pub(crate) const REGIONS: &str = "regions";
 pub(crate) const FEED: &str = "feed";
 pub(crate) const QUARANTINE: &str = "quarantine";
 pub(crate) const META: &str = "meta";
+/// The front door's records.
+pub(crate) const FRONT: &str = "mqtt";
 
 /// Every family but those of the journal's days.
-pub(crate) const FIXED: [&str; 10] =
-    [ALERTS, OPEN, ALERTS_BY_UNIT, DELIVERIES, OWED, UNITS, REGIONS, FEED, QUARANTINE, META];
+pub(crate) const FIXED: [&str; 11] =
+    [ALERTS, OPEN, ALERTS_BY_UNIT, DELIVERIES, OWED, UNITS, REGIONS, FEED, QUARANTINE, META, FRONT];
 
 /// Tables that may wait to be merged, in one family, before its writes are held up.
 const LEVEL_ZERO_FILES_MAX: i32 = 48;
 /// Bytes that may wait to be merged, in one family, before its writes are held up.
 const COMPACTION_DEBT_BYTES_MAX: usize = 256 << 30;
+
+/// A table of the front door's records is merged away when so many of any so many rows in it only remove others.
+const DELETIONS_MAX: usize = 4_096;
+const DELETIONS_WINDOW: usize = 16_384;
 
 /// Makes options, all of them with one cache.
 pub(crate) struct Tuning {
@@ -81,6 +87,10 @@ impl Tuning {
             table.set_block_size(16 * 1024);
             table.set_bloom_filter(10.0, false);
             options.set_write_buffer_size(self.settings.ledger_write_buffer_bytes);
+        }
+        if name == FRONT {
+            // queues: rows come and go, and what is gone must not slow down the reading at start
+            options.add_compact_on_deletion_collector_factory(DELETIONS_WINDOW, DELETIONS_MAX, 0.5);
         }
         options.set_block_based_table_factory(&table);
         options

@@ -9,6 +9,7 @@ use model::{Commit, Epoch, Journal, Mark, Quarantined, StoreError};
 use rocksdb::{Direction, IteratorMode, WriteBatch};
 
 use crate::error::{damaged, from_rocks, from_wire};
+use crate::front;
 use crate::key::{self, Day};
 use crate::quarantine;
 use crate::rocks::{Base, day_end, lock, ordered};
@@ -25,7 +26,7 @@ const CHUNK_BYTES: usize = 4 * 1024 * 1024;
 const CHUNK_COMMITS: usize = 256;
 
 impl Journal for Store {
-    fn append(&self, commit: &Commit, quarantined: &[Quarantined], _marks: &[Mark]) -> Result<(), StoreError> {
+    fn append(&self, commit: &Commit, quarantined: &[Quarantined], marks: &[Mark]) -> Result<(), StoreError> {
         self.ready_to_write(APPENDING)?;
         let mut end = lock(&self.journal);
         let expected = self.heads().last_epoch() + 1;
@@ -39,7 +40,7 @@ impl Journal for Store {
         // a clock that was set back must not put a commit before its predecessors
         let day = end.newest_day.map_or(Day::of(commit.at_ms), |newest| newest.max(Day::of(commit.at_ms)));
         let held = quarantine::Held::after(&end, quarantined);
-        let bytes = buffer.len() + held.bytes();
+        let bytes = buffer.len() + held.bytes() + front::mark_bytes(marks);
         let written = self.write(APPENDING, |base| {
             base.make_day(day, &self.tuning)?;
             let mut batch = WriteBatch::with_capacity_bytes(bytes + 256);
@@ -47,12 +48,17 @@ impl Journal for Store {
                 base.rocks.cf_handle(&day.family()).expect("made above; retention drops only days before the newest");
             batch.put_cf(&family, commit.epoch.to_be_bytes(), &buffer);
             held.put(&base.rocks, &mut batch);
+            front::put_marks(&base.rocks, &mut batch, marks);
             base.rocks.write_opt(batch, &synced())
         });
         if buffer.capacity() <= BUFFER_KEPT_BYTES {
             end.buffer = buffer;
         }
-        written?;
+        if let Err(error) = written {
+            end.undo = self.before(marks);
+            return Err(error);
+        }
+        end.undo.clear();
         end.newest_day = Some(day);
         held.settle(&mut end);
         self.heads().last_epoch.store(commit.epoch, Ordering::Release);

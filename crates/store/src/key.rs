@@ -13,6 +13,7 @@
 //! | feed          | cursor 8                             | `wire` of a `FeedEvent`                       |
 //! | quarantine    | number 8                             | bytes of all items up to this one 8, `wire` of a `Quarantined` |
 //! | meta          | a word                               | number 8, or text                             |
+//! | mqtt          | the front door's own                 | the front door's own                          |
 
 use model::{AlertId, DeliveryId, Family, UnitId};
 

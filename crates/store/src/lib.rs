@@ -12,8 +12,9 @@
 //!   write-ahead log, where 40 MB would hold up every alarm behind them.
 //!
 //! Invariants
-//! - An append that returned is on the disk: journal commit and quarantined messages are one batch of the write-ahead
-//!   log, synced. One that failed left nothing: see below.
+//! - An append that returned is on the disk: journal commit, quarantined messages and the front door's marks are one batch of
+//!   the write-ahead log, synced. One that failed left nothing: see below.
+//! - The front door's records (`front.rs`) are written beside the journal, synced, each write all or nothing.
 //! - What is durable is a prefix. Journal and ledger share one write-ahead log, written in one order; recovery reads it up
 //!   to the first record that is not whole and stops there (point-in-time recovery). What was synced lies before that
 //!   point, so only ledger rows, which are not synced, can be lost, the newest first, and replay writes them again.
@@ -21,8 +22,8 @@
 //!   refused here otherwise. A ledger found ahead of the journal on opening means that the disk lost what it had promised;
 //!   the store then refuses to open rather than judge with half a past.
 //! - A write that failed leaves RocksDB unable to write. The next write checks that the disk takes data again, opens
-//!   RocksDB anew, which moves all that the log holds into synced tables, and removes the commit that failed if any of
-//!   it had reached the disk. Reads go on as long as they can.
+//!   RocksDB anew, which moves all that the log holds into synced tables, and removes the commit that failed, with its
+//!   marks, if any of it had reached the disk. Reads go on as long as they can.
 //! - The files that are open at one time are bounded ([`Settings::open_files_max`]): sockets need the descriptors.
 //!
 //! Never here: a decision about what a commit means, a clock (retention is told the time), a socket, an async function.
@@ -31,6 +32,7 @@ mod backup;
 mod checkpoints;
 mod error;
 mod family;
+mod front;
 mod journal;
 mod key;
 mod ledger;
@@ -41,6 +43,7 @@ mod settings;
 mod store;
 
 pub use error::OpenError;
+pub use front::FrontChange;
 pub use retain::Retained;
 pub use settings::{Compression, Settings};
 pub use store::Store;

@@ -8,6 +8,7 @@ use rocksdb::{BoundColumnFamily, FlushOptions, IteratorMode, WriteBatch};
 
 use crate::error::from_rocks;
 use crate::family;
+use crate::front;
 use crate::key::Day;
 use crate::rocks::{self, Base, day_end, fixed, lock};
 use crate::store::{Store, unsynced};
@@ -110,6 +111,7 @@ impl Store {
                     journal_bytes += bytes.map_err(|error| from_rocks("measure", &error))?.unwrap_or(0);
                 }
             }
+            front::measure(base);
             Ok((base.days().len(), journal_bytes))
         });
         if let Ok((days, journal_bytes)) = sizes {

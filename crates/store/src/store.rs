@@ -7,11 +7,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use model::{Cursor, Epoch, StoreError};
+use model::{Cursor, Epoch, Mark, StoreError};
 use rocksdb::{ErrorKind, WriteBatch, WriteOptions};
 
 use crate::error::{OpenError, damaged, from_io, from_rocks};
 use crate::family::{self, Tuning};
+use crate::front;
 use crate::key::{Day, meta};
 use crate::rocks::{self, Base, Ends, lock};
 use crate::settings::Settings;
@@ -75,6 +76,8 @@ pub(crate) struct JournalEnd {
     pub(crate) newest_day: Option<Day>,
     pub(crate) quarantined: u64,
     pub(crate) quarantined_bytes: u64,
+    /// What the marks of the append that failed last replaced, to be put back with its commit's removal.
+    pub(crate) undo: Vec<Mark>,
 }
 
 /// The last write that failed.
@@ -288,6 +291,7 @@ fn remove_unconfirmed(base: &Base, ends: &Ends, confirmed: Epoch, journal: &Jour
     for number in journal.quarantined + 1..=ends.quarantined {
         batch.delete_cf(&quarantine, number.to_be_bytes());
     }
+    front::put_marks(rocks, &mut batch, &journal.undo);
     let meta = rocks::fixed(rocks, family::META);
     batch.put_cf(&meta, meta::QUARANTINED, journal.quarantined.to_be_bytes());
     batch.put_cf(&meta, meta::QUARANTINED_BYTES, journal.quarantined_bytes.to_be_bytes());
@@ -350,5 +354,47 @@ impl Heads {
 impl std::fmt::Debug for Store {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Store").field("folder", &self.folder).field("last_epoch", &self.heads.last_epoch()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use model::{Commit, Journal};
+
+    use super::*;
+
+    /// An append that fails may still be on the disk, whole. Its marks go with it: else the publish that they stand for would
+    /// be taken for one that is in the journal.
+    #[test]
+    fn marks_of_a_commit_that_failed_are_put_back_with_it() {
+        let folder = tempfile::tempdir().expect("temp folder");
+        let settings = Settings { recovery_pause_ms: 0, recovery_space_bytes: 4096, ..Settings::default() };
+        let store = Store::open(folder.path(), settings).expect("opens");
+        let mark = |key: &[u8], value: &[u8]| Mark { key: key.into(), value: Some(value.into()) };
+        store.front_write(&[(b"old", Some(b"1"))]).expect("written");
+        let (first, second) = (Commit { epoch: 1, ..Commit::default() }, Commit { epoch: 2, ..Commit::default() });
+        store.append(&first, &[], &[mark(b"first", b"1")]).expect("appended");
+        // what an append leaves whose sync failed
+        let marks = [mark(b"second", b"1"), mark(b"old", b"2")];
+        lock(&store.journal).undo = store.before(&marks);
+        store
+            .with("test", |base| {
+                let mut batch = WriteBatch::default();
+                let family = base.rocks.cf_handle(&Day(0).family()).expect("made by the first append");
+                batch.put_cf(&family, 2u64.to_be_bytes(), model::wire::encode(&second));
+                front::put_marks(&base.rocks, &mut batch, &marks);
+                base.rocks.write_opt(batch, &synced()).map_err(|error| from_rocks("test", &error))
+            })
+            .expect("written");
+        *lock(&store.failure) = Some(Failure { reason: "sync".to_owned(), tried: Instant::now() });
+        store.failed.store(true, Ordering::Release);
+
+        store.front_write(&[(b"new", Some(b"1"))]).expect("it writes again");
+        let mut records = Vec::new();
+        store.front_load(&mut |key, value| records.push((key.to_vec(), value.to_vec()))).expect("read");
+        let expected = [("first", "1"), ("new", "1"), ("old", "1")];
+        assert_eq!(records, expected.map(|(key, value)| (key.as_bytes().to_vec(), value.as_bytes().to_vec())));
+        assert_eq!(store.read(0).count(), 1);
+        store.append(&second, &[], &[mark(b"second", b"1")]).expect("the same append again");
     }
 }

@@ -12,7 +12,7 @@ use tracing::{debug, warn};
 use super::socket::Socket;
 use super::{publish_will, report_down};
 use crate::access::{Attempt, Grant, Login, Refused, Route};
-use crate::broker::Hub;
+use crate::hub::Hub;
 use crate::inbound::{DownCause, Outlets, SessionEvent};
 use crate::link::Link;
 use crate::registry::{Arrival, AttachError, Attached, WillFate};
@@ -298,6 +298,7 @@ fn turn_away(hub: &Hub, socket: &mut Socket, rejection: Rejection, claim: &Claim
         let client = claim.client_id.as_deref();
         warn!(%peer, client, what, muted, "connection refused; see the client's credentials and settings");
     }
+    hub.refusals.count(Attempt::Connect, code);
     hub.access.refused(&Refused {
         who: claim.username.as_deref(),
         proved: false,

@@ -66,18 +66,23 @@ impl Connection {
     fn packets(&mut self, mut bytes: Bytes, sorted: &mut Sorted) -> Result<(), End> {
         let received_ms = self.hub.access.now_ms();
         let limit_bytes = self.hub.settings.packet_limit_bytes;
-        let (mut at, mut count) = (0, 0);
+        let (mut at, mut count, mut publishes) = (0, 0, 0);
         while let Some(frame) = frame::peek(&bytes[at..], limit_bytes)? {
             let body = at + frame.header..at + frame.total;
             let packet = control::decode(frame.first, &bytes, body, self.v5)?;
             at += frame.total;
             count += 1;
             match packet {
-                Packet::Publish(publish) => self.publish(publish, received_ms, sorted)?,
+                Packet::Publish(publish) => {
+                    publishes += 1;
+                    self.publish(publish, received_ms, sorted)?;
+                }
                 other => self.control(other, &mut sorted.settling)?,
             }
         }
         if at > 0 {
+            self.hub.meters.bytes_received.add(at);
+            self.class_publishes.increment(publishes);
             self.heard_at = Instant::now();
             self.mid_packet_since = None;
             bytes.advance(at);

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use super::{Session, keeping};
 use crate::link::{Done, Link};
 use crate::lock;
@@ -16,12 +18,12 @@ pub(crate) struct Received(
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
-    /// Handed over, not answered.
-    Pending,
+    /// Handed over, not answered. `again`: the PUBLISH has come again, through the connection that the session has now.
+    Pending { again: bool },
     /// PUBREC is due again whenever the PUBLISH comes again.
     Received,
-    /// PUBREL has come; PUBCOMP leaves when that is on the disk.
-    Releasing,
+    /// PUBREL has come; PUBCOMP leaves when that is on the disk. `again`: as above.
+    Releasing { again: bool },
 }
 
 /// What a PUBLISH with QoS 2 is.
@@ -62,6 +64,15 @@ impl Received {
         self.0.iter().flat_map(|all| all.iter().map(|(id, _)| *id))
     }
 
+    /// The session has another connection, through which nothing has come again yet.
+    pub(crate) fn reconnected(&mut self) {
+        for (_, stage) in self.0.iter_mut().flat_map(|all| all.iter_mut()) {
+            if let Stage::Pending { again } | Stage::Releasing { again } = stage {
+                *again = false;
+            }
+        }
+    }
+
     fn find(&self, id: u16) -> Option<Stage> {
         let all = self.0.as_ref()?;
         all.binary_search_by_key(&id, |(id, _)| *id).ok().map(|index| all[index].1)
@@ -97,11 +108,14 @@ impl Session {
     pub(crate) fn begin(&self, id: u16, limit: usize) -> Begun {
         let mut state = lock(&self.state);
         match state.received.find(id) {
-            Some(Stage::Pending) => Begun::Pending,
-            Some(Stage::Received | Stage::Releasing) => Begun::Again,
+            Some(Stage::Pending { .. }) => {
+                state.received.set(id, Stage::Pending { again: true });
+                Begun::Pending
+            }
+            Some(Stage::Received | Stage::Releasing { .. }) => Begun::Again,
             None if state.received.len() >= limit => Begun::TooMany,
             None => {
-                state.received.set(id, Stage::Pending);
+                state.received.set(id, Stage::Pending { again: false });
                 Begun::New
             }
         }
@@ -112,8 +126,10 @@ impl Session {
         lock(&self.state).durable.then(|| keeping::mark(self.number, id))
     }
 
-    /// Publishes with QoS 2 that came through the connection `origin` were answered, each with a reason code. Whatever
-    /// connection the session has now gets the PUBRECs.
+    /// Publishes with QoS 2 that came through the connection `origin` were answered, each with a reason code. The PUBRECs
+    /// leave through the connection that the session has now. Where that is another one, the client sends each PUBLISH
+    /// again, and gets one PUBREC for it: now if it has come, else when it comes. A second PUBREC would cause a second
+    /// PUBREL and PUBCOMP, which the client could take for those of its next publish with the same identifier.
     pub(crate) fn taken_in(&self, answers: &[(u16, u8)], origin: &Arc<Link>) {
         let mut state = lock(&self.state);
         if state.ended {
@@ -122,6 +138,9 @@ impl Session {
             }
             return;
         }
+        let is_origin = state.link.as_ref().is_some_and(|link| Arc::ptr_eq(link, origin));
+        let asked = |id: u16| is_origin || state.received.find(id) == Some(Stage::Pending { again: true });
+        let due: SmallVec<[(u16, u8); 8]> = answers.iter().copied().filter(|(id, _)| asked(*id)).collect();
         for (id, reason) in answers {
             // A v3.1.1 client cannot be told no: its exchange goes on to the end.
             match *reason >= 0x80 && state.v5 {
@@ -130,13 +149,13 @@ impl Session {
             }
         }
         let Some(link) = &state.link else { return };
-        let (v5, counts) = (state.v5, usize::from(Arc::ptr_eq(link, origin)));
+        let (v5, counts) = (state.v5, usize::from(is_origin));
         link.acknowledge(|out| {
             let mut done = Done::default();
-            for (id, reason) in answers {
-                encode::ack(out, AckKind::Pubrec, *id, if v5 { *reason } else { 0 });
+            for (id, reason) in due {
+                encode::ack(out, AckKind::Pubrec, id, if v5 { reason } else { 0 });
                 done.answered += counts;
-                done.closed += if *reason >= 0x80 { counts } else { 0 };
+                done.closed += if reason >= 0x80 { counts } else { 0 };
             }
             done
         });
@@ -155,31 +174,37 @@ impl Session {
         let mut state = lock(&self.state);
         match state.received.find(id) {
             Some(Stage::Received) if state.durable => {
-                state.received.set(id, Stage::Releasing);
+                state.received.set(id, Stage::Releasing { again: false });
                 Release::Later(keeping::mark_gone(self.number, id))
             }
             Some(Stage::Received) => {
                 state.received.remove(id);
                 Release::Now
             }
-            Some(Stage::Releasing) => Release::Underway,
-            Some(Stage::Pending) | None => Release::Unknown,
+            Some(Stage::Releasing { .. }) => {
+                state.received.set(id, Stage::Releasing { again: true });
+                Release::Underway
+            }
+            Some(Stage::Pending { .. }) | None => Release::Unknown,
         }
     }
 
-    /// The end of these exchanges is on the disk.
+    /// The end of these exchanges, whose PUBRELs came through the connection `origin`, is on the disk. As with PUBREC, a
+    /// PUBREL that comes again has one answer.
     pub(crate) fn released(&self, ids: &[u16], origin: &Arc<Link>) {
         let mut state = lock(&self.state);
+        let is_origin = state.link.as_ref().is_some_and(|link| Arc::ptr_eq(link, origin));
+        let asked = |id: u16| is_origin || state.received.find(id) == Some(Stage::Releasing { again: true });
+        let due: SmallVec<[u16; 8]> = ids.iter().copied().filter(|id| asked(*id)).collect();
         for id in ids {
             state.received.remove(*id);
         }
         let Some(link) = &state.link else { return };
-        let counts = usize::from(Arc::ptr_eq(link, origin));
         link.acknowledge(|out| {
-            for id in ids {
+            for id in &due {
                 encode::ack(out, AckKind::Pubcomp, *id, 0);
             }
-            Done { closed: ids.len() * counts, ..Done::default() }
+            Done { closed: if is_origin { due.len() } else { 0 }, ..Done::default() }
         });
     }
 }

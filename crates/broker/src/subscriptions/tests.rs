@@ -138,7 +138,7 @@ proptest! {
                     index.matching(&topic, Some(publisher), &mut found);
                     let (plain, mut groups) = oracle.matching(&topic, publisher);
                     let mut seen = Seen::new();
-                    for one in found.found.iter() {
+                    for one in found.iter() {
                         if let Some(shared) = &one.shared {
                             let members = groups.remove(&shared.to_string());
                             prop_assert!(members.is_some_and(|m| m.contains(&one.session.number)), "{topic} {shared}");
@@ -192,9 +192,9 @@ fn no_local_holds_back_what_the_publisher_itself_subscribed_so() {
     index.insert(&filter("a"), &someone(2), wants);
     let mut found = Matches::default();
     index.matching("a", Some(1), &mut found);
-    assert_eq!(found.found.iter().map(|one| one.session.number).collect::<Vec<_>>(), [2]);
+    assert_eq!(found.iter().map(|one| one.session.number).collect::<Vec<_>>(), [2]);
     index.matching("a", None, &mut found);
-    assert_eq!(found.found.iter().count(), 2);
+    assert_eq!(found.iter().count(), 2);
 }
 
 #[test]

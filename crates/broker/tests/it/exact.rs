@@ -107,6 +107,30 @@ async fn the_answer_goes_to_the_connection_that_the_session_has_by_then() {
 }
 
 #[tokio::test]
+async fn a_publish_answered_while_its_client_reconnects_has_one_pubrec() {
+    let (broker, mut inlets) = start(settings()).await;
+    let connect = Connect::lasting("c", "dev", 600);
+    let mut old = Raw::login(&broker, &connect.bytes()).await;
+    old.send(&publish_2(true, "up/dev/x", 9, "x", false)).await;
+    let batch = next(&mut inlets).await;
+    // It comes again through a connection that is lost too: that asks nothing of the third.
+    let mut lost = Raw::login(&broker, &connect.bytes()).await;
+    lost.send(&publish_2(true, "up/dev/x", 9, "x", true)).await;
+    lost.ping().await;
+    let mut new = Raw::login(&broker, &connect.bytes()).await;
+    batch.ack.accept_all();
+    new.ping().await;
+    new.send(&publish_2(true, "up/dev/x", 9, "x", true)).await;
+    expect(&new.packet().await, PUBREC, 9);
+    // A second one would cause a second PUBREL, and its answer would meet the next publish with this identifier.
+    new.ping().await;
+    new.send(&step(PUBREL, 9)).await;
+    expect(&new.packet().await, PUBCOMP, 9);
+    new.send(&publish_2(true, "up/dev/x", 9, "y", false)).await;
+    assert_eq!(payloads(&next(&mut inlets).await), ["y"]);
+}
+
+#[tokio::test]
 async fn what_was_taken_in_is_not_taken_in_again_after_a_restart() {
     let house = House::new();
     let (broker, mut inlets) = house.start().await;

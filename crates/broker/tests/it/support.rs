@@ -50,8 +50,9 @@ impl Access for Gatehouse {
             return Err(Refusal::BadCredentials);
         }
         let filters = |prefix: &str| {
-            let filter = if user == "all" { "#".to_owned() } else { format!("{prefix}/{user}/#") };
-            vec![TopicFilter::parse(&filter).unwrap()]
+            let own = format!("{prefix}/{user}/#");
+            let granted: &[&str] = if user == "all" { &["#", "$SYS/#"] } else { &[&own] };
+            granted.iter().map(|filter| TopicFilter::parse(filter).unwrap()).collect()
         };
         let identity = user.into();
         Ok(Grant {

@@ -13,6 +13,7 @@ mod ledger;
 mod limits;
 mod lists;
 mod map;
+mod mqtt;
 mod openapi;
 mod problems;
 mod screen;

@@ -17,6 +17,7 @@ use crate::city::{self, code};
 use crate::conform;
 use crate::desk::Desk;
 use crate::ledger::MemoryLedger;
+use crate::mqtt::Door;
 
 pub const DEADLINE: Duration = Duration::from_secs(20);
 pub const ADMIN: &str = "ops.admin.s";
@@ -49,6 +50,7 @@ pub struct Station {
     pub address: SocketAddr,
     pub desk: Arc<Desk>,
     pub tokens: Arc<Tokens>,
+    pub door: Arc<Door>,
     pub healthy: Arc<AtomicBool>,
     pub client: reqwest::Client,
     shutdown: CancellationToken,
@@ -104,6 +106,7 @@ impl Station {
         tokens.put(OPERATOR, "P3", Role::Operator, None);
         tokens.put(VIEWER, "wall", Role::Viewer, None);
         tokens.put(LOCAL, "P2", Role::Operator, Some(city::TOWNSHIP));
+        let door = Arc::new(Door::default());
         let healthy = Arc::new(AtomicBool::new(true));
         let is_healthy = Arc::clone(&healthy);
         let shutdown = CancellationToken::new();
@@ -114,6 +117,7 @@ impl Station {
             ledger,
             access: tokens.clone(),
             actions: desk.clone(),
+            clients: Arc::clone(&door) as _,
             metrics: Arc::new(|| "fenghuo_up 1\n".to_owned()),
             ready: Arc::new(move || {
                 let disk = if is_healthy.load(Ordering::SeqCst) { Ok(()) } else { Err("the disk is full".to_owned()) };
@@ -122,7 +126,7 @@ impl Station {
         };
         let (address, task) = CommandCentre::serve(parts, shutdown.clone()).await.unwrap();
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
-        Station { address, desk, tokens, healthy, client, shutdown, task }
+        Station { address, desk, tokens, door, healthy, client, shutdown, task }
     }
 
     pub fn url(&self, path: &str) -> String {
@@ -178,6 +182,7 @@ impl Station {
             ledger: self.desk.ledger.clone(),
             access: self.tokens.clone(),
             actions: self.desk.clone(),
+            clients: Arc::clone(&self.door) as _,
             metrics: Arc::new(String::new),
             ready: Arc::new(Vec::new),
         }

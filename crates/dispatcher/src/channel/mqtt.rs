@@ -31,11 +31,14 @@ pub enum MqttOutcome {
     TimedOut,
 }
 
+/// Name of the channel.
+pub(crate) const NAME: &str = "mqtt";
+
 struct Mqtt(Arc<dyn MqttPublisher>);
 
 /// The channel `mqtt`.
 pub(crate) fn open(_: &Settings, mqtt: &Arc<dyn MqttPublisher>) -> Opened {
-    Ok(vec![("mqtt".into(), Arc::new(Mqtt(Arc::clone(mqtt))))])
+    Ok(vec![(NAME.into(), Arc::new(Mqtt(Arc::clone(mqtt))))])
 }
 
 #[async_trait]

@@ -11,7 +11,6 @@ use dispatcher::{Dispatcher, Handle, MqttOutcome, MqttPublisher, Parts, ReceiptS
 use model::alert::{Attempt, ReceiptOutcome};
 use model::finding::Words;
 use model::*;
-use tokio::sync::watch;
 use tokio::time::Instant;
 
 pub const START_MS: u64 = 1_795_305_600_000;
@@ -20,7 +19,6 @@ pub const START_MS: u64 = 1_795_305_600_000;
 #[derive(Default)]
 pub struct Memory {
     pub deliveries: Mutex<BTreeMap<DeliveryId, Delivery>>,
-    pub feed: Mutex<Vec<FeedEvent>>,
     pub failing: AtomicBool,
     /// What `owed` says is as old as the moment of the call; so many times it was called.
     pub scans: Mutex<u32>,
@@ -51,13 +49,13 @@ impl Ledger for Memory {
         0
     }
     fn newest_cursor(&self) -> Cursor {
-        self.feed.lock().unwrap().len() as u64
+        0
     }
     fn oldest_cursor(&self) -> Cursor {
         1
     }
-    fn feed(&self, after: Cursor, limit: usize) -> Read<Vec<FeedEvent>> {
-        Ok(self.feed.lock().unwrap().iter().filter(|event| event.cursor > after).take(limit).cloned().collect())
+    fn feed(&self, _: Cursor, _: usize) -> Read<Vec<FeedEvent>> {
+        Ok(Vec::new())
     }
     fn open_alerts(&self) -> Read<Vec<Alert>> {
         Ok(Vec::new())
@@ -218,7 +216,6 @@ pub struct Rig {
     pub desk: Arc<Desk>,
     pub broker: Arc<Broker>,
     pub clock: Arc<dyn Clock>,
-    pub newest: watch::Sender<Cursor>,
     pub settings: Settings,
 }
 
@@ -239,8 +236,7 @@ impl Rig {
             script: Mutex::new(Box::new(|_, _| Answer::Now(MqttOutcome::Acknowledged))),
             published: Mutex::default(),
         };
-        let newest = watch::channel(0).0;
-        Rig { ledger, desk: Arc::new(desk), broker: Arc::new(broker), clock, newest, settings: Settings::default() }
+        Rig { ledger, desk: Arc::new(desk), broker: Arc::new(broker), clock, settings: Settings::default() }
     }
 
     pub fn parts(&self) -> Parts {
@@ -252,7 +248,6 @@ impl Rig {
             mqtt: Arc::clone(&self.broker) as _,
             roster: Arc::new(move || Arc::clone(&roster)),
             clock: Arc::clone(&self.clock),
-            feed: self.newest.subscribe(),
         }
     }
 

@@ -165,3 +165,53 @@ async fn a_ledger_that_cannot_be_read_is_read_again() {
     until("it is delivered", || rig.ledger.count(DeliveryState::Delivered) == 1).await;
     handle.shutdown().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_begins_to_listen_hears_at_once() {
+    let rig = Rig::new();
+    let online = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let is_online = std::sync::Arc::clone(&online);
+    rig.broker.script(move |_, _| match is_online.load(Ordering::SeqCst) {
+        true => Answer::Now(MqttOutcome::Acknowledged),
+        false => Answer::Now(MqttOutcome::NoSubscriber),
+    });
+    let handle = rig.start();
+    rig.owe(&handle, vec![rig.delivery("d1", "mqtt", Colour::Yellow), rig.delivery("d2", "mqtt", Colour::Yellow)]);
+    // the next try would be ten minutes away
+    tokio::time::sleep(Duration::from_secs(400)).await;
+    let before = rig.broker.times(TOPIC).len();
+    // a client that subscribes again and again makes no storm of tries
+    for _ in 0..40 {
+        handle.listens("d1");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let tries = rig.broker.times(TOPIC).len() - before;
+    assert!((1..=2).contains(&tries), "{tries} tries");
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    online.store(true, Ordering::SeqCst);
+    let begun = tokio::time::Instant::now();
+    handle.listens("d1");
+    until("d1 is delivered", || rig.ledger.get("d1").state == DeliveryState::Delivered).await;
+    assert!(begun.elapsed() < Duration::from_millis(100), "{:?}", begun.elapsed());
+    assert_eq!(rig.ledger.get("d2").state, DeliveryState::Owed, "d2 has not said that it listens");
+    handle.listens("nobody");
+    handle.shutdown().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_begins_to_listen_during_a_try_is_tried_again_at_once() {
+    let rig = Rig::new();
+    rig.broker.script(|_, nth| match nth {
+        2 => Answer::After(Duration::from_secs(3), MqttOutcome::TimedOut),
+        0 | 1 => Answer::Now(MqttOutcome::NoSubscriber),
+        _ => Answer::Now(MqttOutcome::Acknowledged),
+    });
+    let handle = rig.start();
+    rig.owe(&handle, vec![rig.delivery("d1", "mqtt", Colour::Yellow)]);
+    until("the third try", || rig.broker.times(TOPIC).len() == 3).await;
+    handle.listens("d1");
+    until("it is delivered", || rig.ledger.get("d1").state == DeliveryState::Delivered).await;
+    let pauses = pauses(&rig);
+    assert!(pauses[2] < 3.5, "{pauses:?}");
+    handle.shutdown().await;
+}

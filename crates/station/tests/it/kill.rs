@@ -17,15 +17,15 @@ use crate::rig::{Rig, fenghuo};
 
 const UNITS: usize = 400;
 
-fn rounds() -> usize {
+pub fn rounds() -> usize {
     std::env::var("FENGHUO_KILL_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(5)
 }
 
 /// A small generator of its own: rounds differ, runs with one seed do not.
-struct Lcg(u64);
+pub struct Lcg(pub u64);
 
 impl Lcg {
-    fn below(&mut self, bound: u64) -> u64 {
+    pub fn below(&mut self, bound: u64) -> u64 {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % bound
     }

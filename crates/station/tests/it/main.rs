@@ -6,5 +6,8 @@ mod feed;
 mod house;
 mod journey;
 mod kill;
+mod kill_exact;
+mod kill_feed;
 mod mirror;
+mod raw;
 mod rig;

@@ -33,7 +33,7 @@ impl Rig {
         Rig::start_with(units, "").await
     }
 
-    /// As [`Rig::start`], with further lines of configuration.
+    /// As [`Rig::start`], with further lines of configuration; the first section may be `[mqtt]`.
     pub async fn start_with(units: usize, configuration: &str) -> Rig {
         let folder = tempfile::tempdir().unwrap();
         write_city(&folder.path().join("roster"), units);
@@ -44,7 +44,8 @@ impl Rig {
             folder.path().join("roster"),
         );
         let (station, rest) = configuration.split_once("---").unwrap_or(("", configuration));
-        let text = format!("{base}{station}\n{rest}\n[mqtt]\nlisten = \"{mqtt}\"\n[http]\nlisten = \"{http}\"\n");
+        let listener = rest.strip_prefix("[mqtt]\n").unwrap_or(rest);
+        let text = format!("{base}{station}\n[http]\nlisten = \"{http}\"\n[mqtt]\nlisten = \"{mqtt}\"\n{listener}\n");
         fs::write(folder.path().join("fenghuo.toml"), text).unwrap();
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
         let mut rig = Rig { folder, mqtt, http, child: None, client };

@@ -6,6 +6,7 @@ use std::process::Command;
 use model::{Checkpoints, Journal, Ledger, StoreError};
 
 use crate::fixture::*;
+use crate::front::{keep_pair, mark, marked, pairs, records};
 
 const FOLDER: &str = "FENGHUO_STORE_SMALL_DISK";
 
@@ -31,15 +32,20 @@ fn child() {
         assert!(refused.to_string().contains("free space"), "{refused}");
         for _ in 0..3 {
             append(&store, next).unwrap_err();
+            keep_pair(&store, next).unwrap_err();
             store.retain(START_MS, 1).unwrap_err();
         }
         assert!(store.put("desk", 1, &vec![0; 40 * 1024 * 1024]).is_err());
         assert_eq!(store.last_epoch(), next - 1);
+        assert_eq!(marked(&records(&store)), (1..next).collect::<Vec<_>>());
         // whoever reads goes on
         assert_eq!(all(&store).len() as u64, next - 1);
         assert_eq!(store.alert(alert_id(1, 1)).unwrap().map(|alert| alert.id.epoch), Some(1));
 
         std::fs::remove_file(&ballast).unwrap();
+        // the front door may be the first to find that there is room again
+        keep_pair(&store, next).unwrap_or_else(|error| panic!("round {round}: {error}"));
+        assert_eq!(marked(&records(&store)), (1..next).collect::<Vec<_>>(), "the mark of the refused commit is gone");
         append(&store, next).unwrap_or_else(|error| panic!("round {round}: {error}"));
         next += 1;
         check(&store, next - 1);
@@ -51,7 +57,11 @@ fn child() {
 fn append(store: &store::Store, epoch: u64) -> Result<(), StoreError> {
     let mut large = commit(epoch, START_MS);
     large.entries.push(model::Entry::Policy(noise(epoch).into()));
-    store.append(&large, &[quarantined(epoch, 1000)], &[])?;
+    store.append(&large, &[quarantined(epoch, 1000)], &[mark(epoch)])?;
+    match keep_pair(store, epoch) {
+        Ok(()) | Err(StoreError::Disk { .. }) => {}
+        Err(error) => panic!("{error}"),
+    }
     let applied = store.applied();
     for missing in applied + 1..=epoch {
         match store.commit(&batch(missing, missing)) {
@@ -79,6 +89,9 @@ fn check(store: &store::Store, last: u64) {
     }
     let quarantine = store.quarantine(None, usize::MAX).unwrap();
     assert_eq!(quarantine.iter().map(|(n, _)| *n).rev().collect::<Vec<_>>(), (1..=last).collect::<Vec<_>>());
+    let records = records(store);
+    assert_eq!(marked(&records), (1..=last).collect::<Vec<_>>());
+    assert!(pairs(&records).len() as u64 + 3 >= last);
     assert_eq!(store.newest_cursor(), store.applied());
     assert_eq!(store.feed(0, usize::MAX).unwrap().len() as u64, store.applied());
 }

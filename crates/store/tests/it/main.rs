@@ -6,6 +6,7 @@ mod conformance;
 mod crash;
 mod disk_full;
 mod fixture;
+mod front;
 mod model_based;
 mod retention;
 mod torn_tail;

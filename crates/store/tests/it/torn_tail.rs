@@ -6,6 +6,7 @@ use model::{Journal, Ledger};
 use store::{OpenError, Store};
 
 use crate::fixture::*;
+use crate::front::{keep_pair, mark, marked, pairs, records};
 
 fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
@@ -43,6 +44,13 @@ fn check(folder: &Path, written: u64) -> u64 {
     assert_eq!(store.feed(0, 10_000).unwrap().len() as u64, applied);
     assert_eq!(store.open_alerts().unwrap().len() as u64, applied);
     assert_eq!(store.quarantine(None, 10_000).unwrap().len() as u64, last);
+    let records = records(&store);
+    assert_eq!(marked(&records), (1..=last).collect::<Vec<_>>(), "a mark for each commit, none without");
+    let pairs = pairs(&records).len() as u64;
+    assert!(
+        pairs <= last && pairs + 1 >= last,
+        "{pairs} writes of the front door, {last} commits before and after them"
+    );
     // and life goes on
     store.append(&commit(last + 1, START_MS + last + 1), &[], &[]).unwrap();
     last
@@ -56,7 +64,8 @@ fn a_torn_log_leaves_a_prefix() {
     {
         let store = open(&whole);
         for epoch in 1..=WRITTEN {
-            store.append(&commit(epoch, START_MS + epoch), &[quarantined(epoch, 20)], &[]).unwrap();
+            store.append(&commit(epoch, START_MS + epoch), &[quarantined(epoch, 20)], &[mark(epoch)]).unwrap();
+            keep_pair(&store, epoch).unwrap();
             store.commit(&batch(epoch, epoch)).unwrap();
         }
     }
