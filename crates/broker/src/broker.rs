@@ -13,6 +13,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::{info, warn};
 
 use crate::access::{Access, Attempt, Grant, Refused};
+use crate::door::Door;
 use crate::follower::Follower;
 use crate::inbound::{self, Inlets, Outlets};
 use crate::keeper::{Keeper, KeeperLimits};
@@ -27,10 +28,12 @@ use crate::relay::{Round, Taken};
 use crate::retained::{Retained, RetainedLimits};
 use crate::session::{Clock, Session};
 use crate::settings::{Settings, SettingsError};
+use crate::stream::Transport;
 use crate::sys;
+use crate::tls::TlsError;
 use crate::topic::Topic;
 use crate::vault::{Vault, VaultError};
-use crate::wire::encode::{self, Sending};
+use crate::wire::encode;
 use crate::wire::publish::Forward;
 
 /// What all connections of a listener share.
@@ -45,6 +48,7 @@ pub(crate) struct Hub {
     pub(crate) meters: Meters,
     pub(crate) refusals: Refusals,
     pub(crate) gates: Gates,
+    pub(crate) door: Door,
     pub(crate) accepting: CancellationToken,
     pub(crate) draining: CancellationToken,
     pub(crate) finished: CancellationToken,
@@ -125,6 +129,9 @@ pub enum StartError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The certificates cannot be used.
+    #[error("the TLS ports cannot be opened: {0}")]
+    Tls(#[from] TlsError),
 }
 
 /// What the listener works with.
@@ -150,16 +157,13 @@ impl Parts {
 /// See [`StartError`].
 pub async fn start(settings: Settings, parts: Parts) -> Result<(Broker, Inlets), StartError> {
     settings.check()?;
-    let listen = settings.listen;
     let hub = Arc::new(hub(settings, parts)?);
-    let failed = |source| StartError::Listen { listen, source };
-    let socket = listener::bind(&hub.settings).map_err(failed)?;
-    let local_addr = socket.local_addr().map_err(failed)?;
+    let (ports, addresses) = listener::bind(&hub.settings)?;
     let (outlets, inlets) = inbound::channels(&hub.settings);
     let outlets = Arc::new(outlets);
     let follows = hub.follower.clone().map(|follower| tokio::spawn(follower.run(hub.clone())));
     let survey = tokio::spawn(sys::run(hub.clone()));
-    let task = tokio::spawn(listener::run(hub.clone(), outlets.clone(), socket));
+    let task = tokio::spawn(listener::run(hub.clone(), outlets.clone(), ports));
     let life = Life {
         _task: task,
         _follows: follows,
@@ -167,12 +171,13 @@ pub async fn start(settings: Settings, parts: Parts) -> Result<(Broker, Inlets),
         _end: hub.draining.clone().drop_guard(),
         outlets: Arc::downgrade(&outlets),
     };
-    info!(%local_addr, sessions = hub.registry.sessions(), "listening for MQTT 3.1.1 and 5.0");
-    Ok((Broker { hub, local_addr, life: Arc::new(life) }, inlets))
+    info!(sessions = hub.registry.sessions(), "sessions that were kept are back");
+    Ok((Broker { hub, addresses, life: Arc::new(life) }, inlets))
 }
 
 fn hub(settings: Settings, parts: Parts) -> Result<Hub, StartError> {
     let Parts { access, vault, log } = parts;
+    let door = Door::new(&settings)?;
     let Restored { sessions, retained, next_session, next_retained, leftovers, damaged } = match &vault {
         Some(vault) => layout::restore(&**vault)?,
         None => Restored::default(),
@@ -189,6 +194,7 @@ fn hub(settings: Settings, parts: Parts) -> Result<Hub, StartError> {
         Registry::new(settings.sessions_max, keeper.clone(), follower.clone(), sessions, next_session, clock);
     let gate = Gate::new;
     Ok(Hub {
+        door,
         registry,
         keeper,
         retained: Mutex::new(Retained::new(RetainedLimits::of(&settings), retained, next_retained)),
@@ -221,7 +227,7 @@ const SUBSCRIBED_KEPT: usize = 1_024;
 #[derive(Clone)]
 pub struct Broker {
     hub: Arc<Hub>,
-    local_addr: SocketAddr,
+    addresses: Vec<(Transport, SocketAddr)>,
     life: Arc<Life>,
 }
 
@@ -297,9 +303,37 @@ pub struct ConnectionInfo {
 }
 
 impl Broker {
-    /// The address of the listener.
+    /// The address of the plain listener.
     pub fn local_addr(&self) -> SocketAddr {
-        self.local_addr
+        self.addr(Transport::Plain).expect("a listener has a plain port")
+    }
+
+    /// The address of the TLS listener, if there is one.
+    pub fn tls_addr(&self) -> Option<SocketAddr> {
+        self.addr(Transport::Tls)
+    }
+
+    /// The address of the WebSocket listener, if there is one.
+    pub fn websocket_addr(&self) -> Option<SocketAddr> {
+        self.addr(Transport::WebSocket)
+    }
+
+    /// The address of the WebSocket listener with TLS, if there is one.
+    pub fn websocket_tls_addr(&self) -> Option<SocketAddr> {
+        self.addr(Transport::WebSocketTls)
+    }
+
+    fn addr(&self, wanted: Transport) -> Option<SocketAddr> {
+        self.addresses.iter().find(|(transport, _)| *transport == wanted).map(|(_, address)| *address)
+    }
+
+    /// Reads certificates, keys, authorities and revocation lists again. Open connections stay; nothing is resumed
+    /// from before.
+    ///
+    /// # Errors
+    /// See [`TlsError`]; what was in use stays in use.
+    pub fn reload_tls(&self) -> Result<(), TlsError> {
+        self.hub.door.reload_tls()
     }
 
     /// A way to the consumer beside the sockets. `None` once the listener has shut down. The [`Inlets`] end only when
@@ -349,7 +383,7 @@ impl Broker {
     /// are away is on the disk when this returns [`Outcome::Queued`], if sessions are kept at all.
     ///
     /// # Errors
-    /// A topic that is not a topic name reaches nobody: [`Outcome::NoSubscriber`].
+    /// A topic that is not a topic name, or that comes from the log, reaches nobody: [`Outcome::NoSubscriber`].
     pub async fn publish(
         &self,
         topic: &str,
@@ -361,8 +395,9 @@ impl Broker {
         let deadline = Instant::now() + deadline;
         let forward = content_type.and_then(Forward::of_content_type);
         let parcel = Parcel { topic: Arc::from(topic), payload, forward, retain: false, expires_at_ms: None };
-        let bytes = encode::publish_bytes(&parcel, Sending { qos: 1, v5: true, ..Sending::default() });
-        if Topic::new(topic).is_err() || bytes > self.hub.settings.packet_limit_bytes {
+        let bytes = encode::publish_bytes(&parcel, encode::LARGEST);
+        let from_log = self.hub.follower.as_ref().is_some_and(|follower| follower.owns(topic));
+        if from_log || Topic::new(topic).is_err() || bytes > self.hub.settings.packet_limit_bytes {
             return Outcome::NoSubscriber;
         }
         let (receipt, mut receipts) = mpsc::channel(1);

@@ -9,7 +9,6 @@ mod socket;
 mod subscribing;
 mod waiting;
 
-use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -19,7 +18,6 @@ use std::time::Duration;
 use bytes::BytesMut;
 use futures::FutureExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, timeout};
 use tracing::{debug, warn};
 
@@ -27,8 +25,11 @@ use self::socket::Socket;
 use self::waiting::Waiting;
 use crate::access::{Attempt, Grant, Lane};
 use crate::broker::Hub;
+use crate::door::{self, Arrival};
 use crate::inbound::{DownCause, Outlets, SessionEvent};
+use crate::limits::ClientLimits;
 use crate::link::{Link, Order};
+use crate::registry::Detached;
 use crate::session::{Pen, Session};
 use crate::topic::Topic;
 use crate::wire::encode;
@@ -87,13 +88,16 @@ struct Connection {
     /// Something may wait in the session's queue.
     gather: bool,
     draining: bool,
+    limits: ClientLimits,
 }
 
 /// Runs a connection from accept to its end. Never panics, whatever [`crate::Access`] does.
-pub(crate) async fn run(hub: Arc<Hub>, outlets: Arc<Outlets>, link: Arc<Link>, stream: TcpStream, peer: SocketAddr) {
+pub(crate) async fn run(hub: Arc<Hub>, outlets: Arc<Outlets>, link: Arc<Link>, arrival: Arrival) {
+    let Arrival { stream, peer, transport, connect_by, half_open } = arrival;
+    let Some(stream) = door::open(&hub, stream, transport, peer, connect_by).await else { return };
     let mut socket = Socket::new(stream, peer);
     // Boxed: what a handshake needs is given back before the long life of the connection.
-    let entering = Box::pin(handshake::enter(&hub, &outlets, &link, &mut socket));
+    let entering = Box::pin(handshake::enter(&hub, &outlets, &link, &mut socket, connect_by));
     let entered = match AssertUnwindSafe(entering).catch_unwind().await {
         Ok(entered) => entered,
         Err(_) => {
@@ -104,7 +108,7 @@ pub(crate) async fn run(hub: Arc<Hub>, outlets: Arc<Outlets>, link: Arc<Link>, s
     let Some(admitted) = entered else {
         return Box::pin(goodbye(&hub, &mut socket)).await;
     };
-    let mut connection = Connection::new(hub, outlets, link, socket, admitted);
+    let mut connection = Connection::new(hub, outlets, link, socket, admitted, half_open.admitted());
     let served = AssertUnwindSafe(std::future::poll_fn(|cx| connection.poll(cx)));
     let end = served.catch_unwind().await.unwrap_or_else(|_| {
         panicked(&connection.hub, &connection.session.client_id);
@@ -125,6 +129,7 @@ impl Connection {
         link: Arc<Link>,
         socket: Socket,
         admitted: handshake::Admitted,
+        limits: ClientLimits,
     ) -> Connection {
         let now = Instant::now();
         let class = admitted.grant.class;
@@ -155,6 +160,7 @@ impl Connection {
             fresh: true,
             gather: true,
             draining: false,
+            limits,
         }
     }
 
@@ -279,6 +285,7 @@ impl Connection {
     /// not from a client that does not take what we send, and not with too much unanswered.
     fn may_read(&self) -> bool {
         !self.draining
+            && self.limits.paused_until().is_none()
             && self.urgent.is_empty()
             && self.socket.pending_bytes() < GATHER_BYTES
             && (self.v5 || self.unanswered < self.hub.settings.unanswered_max_v3)
@@ -292,7 +299,8 @@ impl Connection {
             _ => {}
         }
         loop {
-            let next = self.deadlines().into_iter().flatten().map(|(at, _)| at).min();
+            let next = self.deadlines().into_iter().flatten().map(|(at, _)| at);
+            let next = next.chain(self.limits.paused_until()).min();
             let next = next.unwrap_or_else(|| Instant::now() + IDLE_TICK);
             if next < self.timer.deadline() || self.timer.is_elapsed() {
                 self.timer.as_mut().reset(next);
@@ -304,6 +312,9 @@ impl Connection {
             if !self.may_read() || self.hub.keeper.is_behind() {
                 self.heard_at = now; // we do not listen: the silence is ours
                 self.mid_packet_since = self.mid_packet_since.map(|_| now);
+            }
+            if self.limits.resume(now) {
+                cx.waker().wake_by_ref();
             }
             if let Some((_, end)) = self.deadlines().into_iter().flatten().find(|(at, _)| *at <= now) {
                 return Err(end);
@@ -339,7 +350,8 @@ impl Connection {
         let settle = async {
             urgent.finish(&outlets.urgent).await;
             // None: the connection that took the session over has reported this one's end.
-            if let Some(will) = detached {
+            if let Some(Detached { will, remains }) = detached {
+                hub.pass_on(remains);
                 if let Some(will) = will {
                     publish_will(&hub, &outlets, &session, *will).await;
                 }

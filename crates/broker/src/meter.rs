@@ -105,6 +105,22 @@ meters! {
     bytes_sent => "fenghuo_broker_bytes_total", "direction" => "sent";
     /// Sessions that expired while away.
     expired => "fenghuo_broker_sessions_expired_total";
+    /// TLS handshakes finished.
+    handshakes => "fenghuo_broker_tls_handshakes_total";
+    /// TLS handshakes and WebSocket requests that failed or took too long.
+    handshakes_failed => "fenghuo_broker_connects_refused_total", "reason" => "handshake";
+    /// Sockets closed at once because connections came too fast.
+    connects_too_fast => "fenghuo_broker_connects_refused_total", "reason" => "too_fast";
+    /// Sockets closed at once because too many had not logged in.
+    half_open_full => "fenghuo_broker_connects_refused_total", "reason" => "half_open";
+    /// Sockets closed at once because no file descriptor was left.
+    shed_no_file => "fenghuo_broker_connects_refused_total", "reason" => "no_file_descriptor";
+    /// CONNECTs refused because the client id was taken over too often.
+    takeovers_refused => "fenghuo_broker_connects_refused_total", "reason" => "takeovers";
+    /// Answers to failed logins that were held back.
+    logins_delayed => "fenghuo_broker_logins_delayed_total";
+    /// Times that a client was not read from for a while because it sent too fast.
+    throttled => "fenghuo_broker_clients_throttled_total";
 }
 
 /// Refusals by what was tried and why.

@@ -16,9 +16,9 @@ use crate::keeper::Keeper;
 use crate::layout::{self, RestoredSession};
 use crate::link::{Link, Order};
 use crate::lock;
-use crate::session::{Card, Clock, Following, Held, Session, State};
-use crate::subscriptions::{Matches, Subscription, Subscriptions};
-use crate::topic::SharedFilter;
+use crate::session::{Card, Clock, Following, Held, Remains, Session, State};
+use crate::subscriptions::{Match, Matches, Subscription, Subscriptions};
+use crate::topic::{SharedFilter, TopicFilter};
 use crate::wire::hello::Will;
 
 /// Sessions and connections of one listener.
@@ -56,6 +56,8 @@ pub(crate) struct Attached {
     pub(crate) took_over: bool,
     /// The will of the connection or session that this arrival ended.
     pub(crate) old_will: Option<Box<Will>>,
+    /// Of the session that this arrival ended.
+    pub(crate) remains: Option<Remains>,
     /// The session is kept, or an older one is not kept any more: CONNACK may leave when that is on the disk.
     pub(crate) must_wait: bool,
 }
@@ -94,6 +96,15 @@ pub(crate) struct Due {
     pub(crate) session: Arc<Session>,
     pub(crate) will: Option<Box<Will>>,
     pub(crate) expired: bool,
+    pub(crate) remains: Option<Remains>,
+}
+
+/// What is left to do about a connection that ended.
+pub(crate) struct Detached {
+    /// The will to publish now.
+    pub(crate) will: Option<Box<Will>>,
+    /// Of the session, if it ended too.
+    pub(crate) remains: Option<Remains>,
 }
 
 impl Registry {
@@ -145,7 +156,14 @@ impl Registry {
                 let session = self.fresh(arrival);
                 let must_wait = lock(&session.state).durable;
                 slot.insert(session.clone());
-                return Ok(Attached { session, present: false, took_over: false, old_will: None, must_wait });
+                return Ok(Attached {
+                    session,
+                    present: false,
+                    took_over: false,
+                    old_will: None,
+                    remains: None,
+                    must_wait,
+                });
             }
             Entry::Occupied(slot) => slot,
         };
@@ -168,17 +186,17 @@ impl Registry {
             settle(&old, &mut state, arrival);
             self.follow(&old, &mut state);
             drop(state);
-            return Ok(Attached { session: old, present: true, took_over, old_will, must_wait: false });
+            return Ok(Attached { session: old, present: true, took_over, old_will, remains: None, must_wait: false });
         }
         let was_kept = state.durable;
-        let subscriptions = state.end(&old);
+        let remains = state.end(&old);
         drop(state);
         let session = self.fresh(arrival);
         let must_wait = was_kept || lock(&session.state).durable;
         slot.insert(session.clone());
         drop(sessions);
-        self.forget(&subscriptions, old.number);
-        Ok(Attached { session, present: false, took_over, old_will, must_wait })
+        self.forget(&remains);
+        Ok(Attached { session, present: false, took_over, old_will, remains: Some(remains), must_wait })
     }
 
     fn fresh(&self, arrival: Arrival) -> Arc<Session> {
@@ -192,14 +210,14 @@ impl Registry {
     }
 
     /// Ends the session's connection. `None` if the session has moved to another connection, which
-    /// has reported the end of this one; else the will to publish now, if one is due now.
+    /// has reported the end of this one.
     pub(crate) fn detach(
         &self,
         session: &Arc<Session>,
         link: &Arc<Link>,
         fate: WillFate,
         clock: Clock,
-    ) -> Option<Option<Box<Will>>> {
+    ) -> Option<Detached> {
         let mut sessions = lock(&self.sessions);
         let mut state = lock(&session.state);
         if !state.is_on(link) {
@@ -212,12 +230,12 @@ impl Registry {
         }
         if state.expiry_s == 0 {
             let will = state.will.take().filter(|_| fate == WillFate::Publish);
-            let subscriptions = state.end(session);
+            let remains = state.end(session);
             drop(state);
             sessions.remove(&session.client_id);
             drop(sessions);
-            self.forget(&subscriptions, session.number);
-            return Some(will);
+            self.forget(&remains);
+            return Some(Detached { will, remains: Some(remains) });
         }
         drop(sessions);
         let durable = state.durable;
@@ -233,7 +251,7 @@ impl Registry {
         session.note(&state);
         session.set_readiness(&state);
         self.schedule(session, &state);
-        Some(will)
+        Some(Detached { will, remains: None })
     }
 
     /// Sets a new expiry, as a v5 DISCONNECT may ask for. False if it may not (MQTT 5 3.14.2.2.2).
@@ -355,12 +373,14 @@ impl Registry {
             let expired = state.expires_at.is_some_and(|at| at <= now);
             let will_due = expired || state.will_at.is_some_and(|at| at <= now);
             let will = if will_due { state.will.take() } else { None };
+            let mut remains = None;
             if expired {
-                let subscriptions = state.end(&session);
+                let ended = state.end(&session);
                 drop(state);
                 sessions.remove(&session.client_id);
                 drop(sessions);
-                self.forget(&subscriptions, session.number);
+                self.forget(&ended);
+                remains = Some(ended);
             } else {
                 if will_due {
                     (state.will_at, state.will_at_ms) = (None, None);
@@ -369,7 +389,7 @@ impl Registry {
                 self.schedule(&session, &state);
                 drop(state);
             }
-            found.push(Due { session, will, expired });
+            found.push(Due { session, will, expired, remains });
         }
     }
 
@@ -392,13 +412,31 @@ impl Registry {
         }
     }
 
-    fn forget(&self, filters: &[Held], session: u64) {
-        if filters.is_empty() {
+    fn forget(&self, remains: &Remains) {
+        if remains.subscriptions.is_empty() {
             return;
         }
         let mut subscriptions = self.subscriptions_mut();
-        for held in filters {
-            subscriptions.remove(&held.filter, session);
+        for held in &remains.subscriptions {
+            subscriptions.remove(&held.filter, remains.number);
+        }
+    }
+
+    /// Another member of a shared subscription.
+    pub(crate) fn another(&self, shared: &SharedFilter, leaving: u64) -> Option<Match> {
+        self.subscriptions().another(shared, leaving)
+    }
+
+    /// Takes subscriptions away that the credential does not permit any more.
+    pub(crate) fn prune(&self, session: &Session, permitted: &[TopicFilter]) {
+        let forbidden: Vec<String> = {
+            let state = lock(&session.state);
+            let held = state.subscriptions.iter().map(|held| &held.filter);
+            let covered = |one: &&SharedFilter| !permitted.iter().any(|filter| filter.covers(&one.filter));
+            held.filter(covered).map(SharedFilter::to_string).collect()
+        };
+        for filter in forbidden {
+            self.unsubscribe(session, &filter);
         }
     }
 

@@ -286,6 +286,42 @@ mod tests {
     }
 
     #[test]
+    fn shared_filters_are_told_from_plain_ones() {
+        for (text, group, rest) in [
+            ("$share/g/a/+", Some("g"), "a/+"),
+            ("$share/组/#", Some("组"), "#"),
+            ("$share/g//", Some("g"), "/"),
+            ("$share/g/$SYS/#", Some("g"), "$SYS/#"),
+            ("$share/$share/a", Some("$share"), "a"),
+            ("a/b", None, "a/b"),
+            ("$SHARE/g/a", None, "$SHARE/g/a"),
+            ("$share", None, "$share"),
+            ("x/$share/g/a", None, "x/$share/g/a"),
+        ] {
+            let shared = SharedFilter::parse(text).unwrap();
+            assert_eq!((shared.group.as_deref(), shared.filter.as_str()), (group, rest), "{text}");
+            assert_eq!(shared.to_string(), text);
+        }
+        for (bad, why) in [
+            ("$share/", TopicError::Share),
+            ("$share/g", TopicError::Share),
+            ("$share//a", TopicError::Share),
+            ("$share/+/a", TopicError::Share),
+            ("$share/g#/a", TopicError::Share),
+            ("$share/g/", TopicError::Empty),
+            ("$share/g/a#", TopicError::Wildcard),
+            ("$share/g/#/a", TopicError::Wildcard),
+            ("$share/g\0/a", TopicError::Nul),
+            ("$share/g/\0", TopicError::Nul),
+        ] {
+            assert_eq!(SharedFilter::parse(bad).unwrap_err(), why, "{bad:?}");
+        }
+        let longest = format!("$share/g/{}", "a".repeat(65_526));
+        assert!(SharedFilter::parse(&longest).is_ok());
+        assert_eq!(SharedFilter::parse(&(longest + "a")).unwrap_err(), TopicError::TooLong);
+    }
+
+    #[test]
     fn bad_names_and_filters_are_refused() {
         for bad in ["", "a#", "#/a", "a/b+", "a/#/b", "++", "a\0b"] {
             assert!(TopicFilter::parse(bad).is_err(), "{bad:?}");

@@ -43,3 +43,6 @@ impl From<TopicError> for Fault {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

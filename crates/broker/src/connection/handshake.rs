@@ -1,13 +1,12 @@
 //! From accept to CONNACK: one packet, one deadline, one decision.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::{Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::oneshot;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 use tracing::{debug, warn};
 
 use super::socket::Socket;
@@ -44,20 +43,30 @@ struct Claim {
 }
 
 /// Lets the client in or not. What is to be said to it lies in the socket's `out` either way.
-pub(super) async fn enter(hub: &Hub, outlets: &Outlets, link: &Arc<Link>, socket: &mut Socket) -> Option<Admitted> {
-    let deadline = Duration::from_millis(hub.settings.connect_deadline_ms);
-    let packet = timeout(deadline, read_connect(hub, link, socket)).await;
+pub(super) async fn enter(
+    hub: &Hub,
+    outlets: &Outlets,
+    link: &Arc<Link>,
+    socket: &mut Socket,
+    connect_by: Instant,
+) -> Option<Admitted> {
+    let packet = timeout_at(connect_by, read_connect(hub, link, socket)).await;
     let packet = packet.unwrap_or(Err(Rejection::Silent("no CONNECT in time")));
     let mut claim = Claim::default();
     let entry = packet.and_then(|body| hello::parse(&body)).and_then(|hello| {
         claim.client_id = Some(hello.client_id.clone());
         claim.username = hello.username.clone();
         claim.packet_max_bytes = Some(hello.packet_max_bytes);
-        admit(hub, hello, link, socket.peer)
+        admit(hub, hello, link, socket)
     });
     match entry {
         Ok(entry) => welcome(hub, outlets, link, socket, entry).await,
         Err(rejection) => {
+            if matches!(rejection, Rejection::Connack { code: 0x86, .. })
+                && hub.door.limits.brake(socket.peer.ip()).await
+            {
+                hub.meters.logins_delayed.add(1);
+            }
             turn_away(hub, socket, rejection, &claim);
             None
         }
@@ -112,7 +121,7 @@ struct Entry {
     alias_limit: u16,
 }
 
-fn admit(hub: &Hub, mut hello: Hello, link: &Arc<Link>, peer: SocketAddr) -> Result<Entry, Rejection> {
+fn admit(hub: &Hub, mut hello: Hello, link: &Arc<Link>, socket: &Socket) -> Result<Entry, Rejection> {
     let settings = &hub.settings;
     let v5 = hello.v5;
     let reject = |code, what| Rejection::Connack { v5, code, what };
@@ -131,8 +140,8 @@ fn admit(hub: &Hub, mut hello: Hello, link: &Arc<Link>, peer: SocketAddr) -> Res
         client_id: &hello.client_id,
         username: hello.username.as_deref(),
         password: hello.password.as_deref(),
-        certificate: None,
-        peer,
+        certificate: socket.certificate(),
+        peer: socket.peer,
     };
     let grant = hub.access.authenticate(&login).map_err(|refusal| reject(refusal.code(), refusal.as_str()))?;
     if let Some(will) = &mut hello.will {
@@ -145,6 +154,10 @@ fn admit(hub: &Hub, mut hello: Hello, link: &Arc<Link>, peer: SocketAddr) -> Res
         if hub.access.route(&will.topic) == Route::Relay {
             will.retain &= grant.retain;
         }
+    }
+    if hub.door.limits.takeovers.is_barred(&hello.client_id, Instant::now()) {
+        hub.meters.takeovers_refused.add(1);
+        return Err(reject(0x97, "client id taken over too often; two clients may be using it"));
     }
     let at_ms = hub.access.now_ms();
     let expiry_s = hello.session_expiry_s.min(settings.session_expiry_max_s);
@@ -159,7 +172,7 @@ fn admit(hub: &Hub, mut hello: Hello, link: &Arc<Link>, peer: SocketAddr) -> Res
         packet_max_bytes: packet_max.min(settings.packet_limit_bytes),
         will: hello.will.map(Box::new),
         link: link.clone(),
-        card: Card { class: grant.class, peer, since_ms: at_ms },
+        card: Card { class: grant.class, peer: socket.peer, since_ms: at_ms },
     };
     let attached = hub.registry.attach(arrival).map_err(|error| match error {
         AttachError::ForeignClientId => {
@@ -168,6 +181,9 @@ fn admit(hub: &Hub, mut hello: Hello, link: &Arc<Link>, peer: SocketAddr) -> Res
         AttachError::Full => reject(0x97, "too many sessions: end some, or raise sessions_max"),
     })?;
     // MQTT 3.1.1 has no way to tell a client another keep-alive: it keeps its own, 0 for none.
+    if attached.present {
+        hub.registry.prune(&attached.session, &grant.subscribe);
+    }
     let keep_alive_is_news = v5 && (hello.keep_alive_s == 0 || hello.keep_alive_s > settings.max_keep_alive_s);
     Ok(Entry {
         v5,
@@ -197,12 +213,14 @@ async fn welcome(
     socket: &mut Socket,
     entry: Entry,
 ) -> Option<Admitted> {
-    let Attached { session, present, took_over, old_will, must_wait } = entry.attached;
+    let Attached { session, present, took_over, old_will, remains, must_wait } = entry.attached;
+    hub.pass_on(remains);
     if let Some(will) = old_will {
         publish_will(hub, outlets, &session, *will).await;
     }
     if took_over {
         hub.meters.taken_over.add(1);
+        hub.door.limits.takeovers.note(&session.client_id, Instant::now());
         report_down(hub, outlets, &session, DownCause::TakenOver).await;
     }
     let up = SessionEvent::Up {

@@ -66,11 +66,12 @@ impl Connection {
     fn packets(&mut self, mut bytes: Bytes, sorted: &mut Sorted) -> Result<(), End> {
         let received_ms = self.hub.access.now_ms();
         let limit_bytes = self.hub.settings.packet_limit_bytes;
-        let (mut at, mut publishes) = (0, 0);
+        let (mut at, mut count, mut publishes) = (0, 0, 0);
         while let Some(frame) = frame::peek(&bytes[at..], limit_bytes)? {
             let body = at + frame.header..at + frame.total;
             let packet = control::decode(frame.first, &bytes, body, self.v5)?;
             at += frame.total;
+            count += 1;
             match packet {
                 Packet::Publish(publish) => {
                     publishes += 1;
@@ -85,11 +86,26 @@ impl Connection {
             self.heard_at = Instant::now();
             self.mid_packet_since = None;
             bytes.advance(at);
+            self.ration(count, at);
         }
         if !bytes.is_empty() {
             self.socket.keep(bytes);
         }
         Ok(())
+    }
+
+    /// Slows a client down that sends too much.
+    fn ration(&mut self, packets: usize, bytes: usize) {
+        let door = &self.hub.door;
+        if self.limits.spend(&door.limits, packets, bytes, self.heard_at).is_none() {
+            return;
+        }
+        self.hub.meters.throttled.add(1);
+        if let Some(muted) = door.throttled.pass() {
+            let (client, identity) = (&*self.session.client_id, &*self.session.identity);
+            let peer = self.socket.peer;
+            warn!(client, identity, %peer, muted, "client sends too fast and is read from more slowly; nothing is lost (packets_per_s, bytes_per_s)");
+        }
     }
 
     fn control(&mut self, packet: Packet, settling: &mut Settling) -> Result<(), End> {

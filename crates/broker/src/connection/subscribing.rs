@@ -104,6 +104,7 @@ impl Connection {
                 qos: one.qos.min(wants.options.qos),
                 retain: true,
                 identifiers: (wants.identifier > 0).then_some(wants.identifier).into_iter().collect(),
+                shared: None,
                 receipt: None,
             };
             round.shed += usize::from(self.session.offer(message, round) == Offer::Shed);

@@ -83,5 +83,5 @@ fn subscribed(state: &State, parcel: &Arc<Parcel>) -> Option<Outbound> {
         identifiers.extend((held.wants.identifier > 0).then_some(held.wants.identifier));
     }
     let qos = qos?;
-    Some(Outbound { parcel: parcel.clone(), qos, retain: false, identifiers, receipt: None })
+    Some(Outbound { parcel: parcel.clone(), qos, retain: false, identifiers, shared: None, receipt: None })
 }

@@ -211,7 +211,7 @@ impl Session {
             qos: message.qos,
             retain: message.retain,
             identifiers: message.identifiers.clone(),
-            shared: None,
+            shared: message.shared.as_deref().cloned(),
         };
         let change = layout::keep_message(self.number, sequence, &queued);
         let held = round.exact || message.qos == 2;
@@ -391,8 +391,9 @@ impl Outgoing {
             match entry {
                 QueueEntry::Released => self.in_flight.push_back(Flight { sequence, stage: Stage::Released }),
                 QueueEntry::Message(queued) => {
-                    let QueuedMessage { parcel, qos, retain, identifiers, .. } = queued;
-                    let message = Outbound { parcel, qos, retain, identifiers, receipt: None };
+                    let QueuedMessage { parcel, qos, retain, identifiers, shared } = queued;
+                    let shared = shared.map(Box::new);
+                    let message = Outbound { parcel, qos, retain, identifiers, shared, receipt: None };
                     self.counted += 1;
                     self.counted_bytes += message.bytes();
                     self.queue.push_back(Entry { message, sequence, held: false, exempt: false, again: true });
@@ -407,8 +408,17 @@ impl Outgoing {
         self.resend = self.in_flight.len();
     }
 
-    pub(super) fn clear(&mut self) {
-        *self = Outgoing::default();
+    /// Forgets all. Gives what another member of a shared subscription may get instead (MQTT 5 section 4.8.2): what
+    /// was not sent, and what was sent with QoS 1.
+    pub(super) fn clear(&mut self) -> Vec<Outbound> {
+        let gone = std::mem::take(self);
+        let sent = gone.in_flight.into_iter().filter_map(|flight| match flight.stage {
+            Stage::Sent(message) if message.qos == 1 => Some(message),
+            _ => None,
+        });
+        let unsent = gone.queue.into_iter().filter(|entry| entry.message.qos == 1 || !entry.again);
+        let all = sent.chain(unsent.map(|entry| entry.message));
+        all.filter(|message| message.shared.is_some() && message.qos > 0).collect()
     }
 
     /// The sequence numbers that the vault may hold.

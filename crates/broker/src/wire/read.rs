@@ -1,4 +1,4 @@
-//! Reading the parts that packets are made of (MQTT 5 section 1.5): every step checks what is left.
+//! Takes packets apart into what they are made of (MQTT 5 section 1.5): every step checks what is left.
 
 use super::Fault;
 use super::frame::variable_byte_integer;

@@ -6,22 +6,50 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use broker::{Broker, Settings};
+use broker::{Access, Broker, Grant, Login, Parts, Refusal, Route, Settings};
 use bytes::Bytes;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::support::{Packet, Raw, packet, settings, start_accepting, within};
+use crate::support::{Gatehouse, Packet, Raw, accept_everything, packet, settings, within};
 
 /// Whoever is put to the test.
 pub struct Peer {
     pub addr: SocketAddr,
     pub foreign: bool,
     _broker: Option<Broker>,
+}
+
+/// The usual rights, and time that passes: the rows wait for things to expire.
+struct Clocked {
+    gatehouse: Gatehouse,
+    began: Instant,
+}
+
+impl Clocked {
+    fn new() -> Clocked {
+        Clocked { gatehouse: Gatehouse::default(), began: Instant::now() }
+    }
+}
+
+impl Access for Clocked {
+    fn authenticate(&self, login: &Login<'_>) -> Result<Grant, Refusal> {
+        self.gatehouse.authenticate(login)
+    }
+
+    fn route(&self, topic: &str) -> Route {
+        self.gatehouse.route(topic)
+    }
+
+    fn now_ms(&self) -> u64 {
+        const BEGAN_MS: u64 = 1_700_000_000_000;
+        BEGAN_MS + u64::try_from(self.began.elapsed().as_millis()).expect("a test is short")
+    }
 }
 
 impl Peer {
@@ -34,7 +62,8 @@ impl Peer {
             let addr = text.parse().expect("FENGHUO_CONFORM_PEER is an address and a port");
             return Peer { addr, foreign: true, _broker: None };
         }
-        let broker = start_accepting(settings).await;
+        let (broker, inlets) = broker::start(settings, Parts::new(Arc::new(Clocked::new()))).await.unwrap();
+        tokio::spawn(accept_everything(inlets));
         Peer { addr: broker.local_addr(), foreign: false, _broker: Some(broker) }
     }
 
@@ -417,6 +446,24 @@ impl Client {
     pub async fn subscribe(&mut self, filter: &str, options: u8) {
         let codes = self.subscribe_with(&[], &[(filter, options)]).await;
         assert_eq!(codes, [options & 3], "{filter}");
+    }
+
+    /// Subscribes with QoS 0 while messages may be on their way.
+    pub async fn subscribe_after(&mut self, filter: &str) {
+        let mut body = vec![0, 77];
+        if self.v5 {
+            body.push(0);
+        }
+        body.extend_from_slice(&text(filter));
+        body.push(0);
+        self.send(&packet(0x82, &body)).await;
+        loop {
+            let packet = self.packet().await;
+            if packet.first == 0x90 {
+                return;
+            }
+            self.early.push_back(packet);
+        }
     }
 
     /// Unsubscribes; codes of the UNSUBACK, none for v3.1.1.
