@@ -8,12 +8,13 @@ use crate::rig::Rig;
 
 /// An open feed.
 pub struct Feed {
+    prefix: &'static str,
     response: reqwest::Response,
 }
 
 impl Feed {
-    /// Follows the whole city from now on.
-    pub async fn open(rig: &Rig) -> Result<Feed> {
+    /// Follows the whole city from now on; `prefix` begins the alarm ids of interest.
+    pub async fn open(rig: &Rig, prefix: &'static str) -> Result<Feed> {
         let response = rig
             .http_client
             .get(format!("http://{}/api/v1/feed", rig.http))
@@ -21,7 +22,7 @@ impl Feed {
             .send()
             .await?
             .error_for_status()?;
-        Ok(Feed { response })
+        Ok(Feed { prefix, response })
     }
 
     /// Ids of the devices' own alarms as their evidence comes, until there are `expected` or the time is over.
@@ -43,7 +44,7 @@ impl Feed {
                 let event: serde_json::Value = serde_json::from_slice(data).context("an event that is no JSON")?;
                 let is_alert = event["type"].as_str().is_some_and(|kind| kind.starts_with("alert."));
                 if let (true, Some(id)) = (is_alert, event["detail"].as_str())
-                    && id.starts_with("load-")
+                    && id.starts_with(self.prefix)
                 {
                     seen.push((id.to_owned(), now));
                 }

@@ -21,14 +21,14 @@ const BACKGROUND_CONNECTIONS: usize = 100;
 
 pub async fn run(rig: &Rig, options: &Options, duration: Duration) -> Result<Section> {
     let alarms = usize::try_from(options.alarms * duration.as_secs())?;
-    let chosen = units_apart(rig, alarms)?;
-    let feed = Feed::open(rig).await?;
+    let chosen = units_apart(rig, alarms, "load")?;
+    let feed = Feed::open(rig, "load-").await?;
     let begin = Instant::now() + Duration::from_millis(200);
     let background = (0..BACKGROUND_CONNECTIONS)
         .map(|number| steady(rig, number, begin, options.background as f64 / BACKGROUND_CONNECTIONS as f64, duration));
     let gap = Duration::from_secs_f64(1.0 / options.alarms as f64);
     let (acknowledged, behind, feed) = tokio::try_join!(
-        raise(rig, &chosen, begin, gap),
+        raise(rig, &chosen, begin, gap, "load"),
         try_join_all(background),
         feed.collect(alarms, begin + duration + Duration::from_secs(30)),
     )?;
@@ -75,10 +75,13 @@ fn number_of(id: &str) -> Option<usize> {
 }
 
 /// One smoke or heat detector each of as many different units.
-fn units_apart(rig: &Rig, alarms: usize) -> Result<Vec<&Device>> {
+pub fn units_apart<'a>(rig: &'a Rig, alarms: usize, phase: &str) -> Result<Vec<&'a Device>> {
     let mut units = HashSet::new();
+    // phases take turns in the city's units, so that none finds an alert of another
+    let (turn, of) = (usize::from(phase == "storm"), 2);
     let detectors = rig.devices.iter().filter(|device| device.class == "smoke" || device.class == "heat");
-    let chosen: Vec<&Device> = detectors.filter(|device| units.insert(&device.unit)).take(alarms).collect();
+    let apart = detectors.filter(|device| units.insert(&device.unit));
+    let chosen: Vec<&Device> = apart.skip(turn).step_by(of).take(alarms).collect();
     if chosen.len() < alarms {
         bail!("the city has detectors in {} units only: fewer seconds or alarms, or a larger scale", chosen.len());
     }
@@ -86,19 +89,25 @@ fn units_apart(rig: &Rig, alarms: usize) -> Result<Vec<&Device>> {
 }
 
 /// Publishes each alarm at its planned time; times from then to PUBACK.
-async fn raise(rig: &Rig, devices: &[&Device], begin: Instant, gap: Duration) -> Result<Histogram<u64>> {
+pub async fn raise(
+    rig: &Rig,
+    devices: &[&Device],
+    begin: Instant,
+    gap: Duration,
+    phase: &str,
+) -> Result<Histogram<u64>> {
     let mut by_vendor: HashMap<&str, Vec<(usize, &Device)>> = HashMap::new();
     for (number, device) in devices.iter().enumerate() {
         by_vendor.entry(&device.vendor).or_default().push((number, device));
     }
     let each = by_vendor.into_iter().map(|(vendor, alarms)| async move {
         let login = rig.logins.get(vendor).with_context(|| format!("no login for vendor {vendor}"))?;
-        let stream = mqtt::connect(rig.mqtt, 1, &format!("alarms-{vendor}"), login, 60).await?;
+        let stream = mqtt::connect(rig.mqtt, 1, &format!("{phase}-alarms-{vendor}"), login, 60).await?;
         let plan = alarms.into_iter().map(|(number, device)| {
             let topic = format!("fire/v1/{}/{}/alarm", device.vendor, device.name);
             let payload = format!(
                 "{{\"id\":\"{}\",\"kind\":\"smoke\",\"active\":true,\"value\":0.18,\"unit\":\"dB/m\"}}",
-                name(number)
+                format_args!("{phase}-{number}")
             );
             (begin + gap * number as u32, topic, payload.into_bytes())
         });

@@ -11,9 +11,11 @@ mod connections;
 mod feed;
 mod latency;
 mod mqtt;
+mod peer;
 mod report;
 mod restart;
 mod rig;
+mod storm;
 mod throughput;
 
 use std::path::PathBuf;
@@ -56,7 +58,7 @@ pub struct Options {
     #[arg(long, default_value_t = 18_000)]
     connections: usize,
     /// Phases to run.
-    #[arg(long, value_delimiter = ',', default_value = "throughput,latency,connections,restart")]
+    #[arg(long, value_delimiter = ',', default_value = "throughput,latency,connections,storm,mosquitto,restart")]
     phases: Vec<String>,
     /// Data folder of the station under test; by default a fresh temporary one, removed at the end.
     #[arg(long)]
@@ -80,8 +82,10 @@ async fn run(options: Options) -> Result<()> {
             "throughput" => throughput::run(&rig, options.publishers, options.in_flight, duration).await,
             "latency" => latency::run(&rig, &options, duration).await,
             "connections" => connections::run(&rig, options.connections).await,
+            "storm" => storm::run(&rig, options.connections).await,
+            "mosquitto" => peer::run(&rig, options.publishers, options.in_flight, duration).await,
             "restart" => restart::run(&mut rig).await,
-            other => anyhow::bail!("unknown phase {other:?}: throughput, latency, connections, restart"),
+            other => anyhow::bail!("unknown phase {other:?}: throughput, latency, connections, storm, mosquitto, restart"),
         };
         let section = section.with_context(|| format!("phase {phase}"))?;
         println!("{section}");

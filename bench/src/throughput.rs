@@ -18,7 +18,8 @@ pub async fn run(rig: &Rig, connections: usize, in_flight: usize, duration: Dura
     let count =
         |metrics: &std::collections::HashMap<String, f64>, name: &str| metrics.get(name).copied().unwrap_or(0.0) as u64;
     let (cpu_before, begun) = (rig.cpu_seconds(), Instant::now());
-    let publishers = (0..connections).map(|number| publisher(rig, number, connections, in_flight, duration));
+    let target = Target { address: rig.mqtt, turn: 0 };
+    let publishers = (0..connections).map(|number| publisher(rig, &target, number, connections, in_flight, duration));
     let done = try_join_all(publishers).await?;
     let elapsed = begun.elapsed();
     let cpu = rig.cpu_seconds() - cpu_before;
@@ -68,9 +69,31 @@ pub async fn run(rig: &Rig, connections: usize, in_flight: usize, duration: Dura
     Ok(section)
 }
 
+/// Where publishes go.
+pub struct Target {
+    pub address: SocketAddr,
+    /// Later turns count on from earlier ones.
+    pub turn: usize,
+}
+
+/// Publishes acknowledged a second by `target`, nothing else checked.
+pub async fn rate(
+    rig: &Rig,
+    target: &Target,
+    connections: usize,
+    in_flight: usize,
+    duration: Duration,
+) -> Result<f64> {
+    let begun = Instant::now();
+    let publishers = (0..connections).map(|number| publisher(rig, target, number, connections, in_flight, duration));
+    let done = try_join_all(publishers).await?;
+    Ok(done.iter().map(|(count, _)| *count as f64).sum::<f64>() / begun.elapsed().as_secs_f64())
+}
+
 /// One connection: as many publishes as it got acknowledgements for, `in_flight` at the start.
 async fn publisher(
     rig: &Rig,
+    target: &Target,
     number: usize,
     of: usize,
     in_flight: usize,
@@ -96,23 +119,25 @@ async fn publisher(
         bail!("vendor {vendor} has too few devices for {of} connections");
     }
     let login = &rig.logins[vendor];
-    pump(rig.mqtt, number, login, &topics, in_flight, duration).await.with_context(|| format!("connection {number}"))
+    pump(target, number, login, &topics, in_flight, duration).await.with_context(|| format!("connection {number}"))
 }
 
 async fn pump(
-    to: SocketAddr,
+    target: &Target,
     number: usize,
     login: &Login,
     topics: &[String],
     in_flight: usize,
     duration: Duration,
 ) -> Result<(u64, Histogram<u64>)> {
-    let mut stream = mqtt::connect(to, 1, &format!("load-{number}"), login, 60).await?;
+    let mut stream = mqtt::connect(target.address, 1, &format!("load-{number}"), login, 60).await?;
     let mut times = histogram();
     let (mut out, mut taken) = (Vec::with_capacity(4096), Vec::with_capacity(4096));
     let mut sent_at = vec![Instant::now(); in_flight + 1];
     let mut free: Vec<u16> = (1..=u16::try_from(in_flight)?).collect();
-    let (mut sequence, mut acknowledged) = (0u64, 0u64);
+    // device sequence numbers go on where an earlier turn can not have been
+    let mut sequence = (target.turn * topics.len()) as u64 * 100_000;
+    let mut acknowledged = 0u64;
     let end = Instant::now() + duration;
     let mut payload = Vec::with_capacity(128);
     loop {

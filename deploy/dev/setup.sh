@@ -65,15 +65,26 @@ fi
 
 [ "$want" = test ] || exit 0
 
-# --- what the tests drive: a Debian MQTT client, a browser, the screen's packages ------------------------------------
+# --- what the tests drive: Debian's MQTT clients and broker, a browser, the screen's packages -------------------------
+# Debian starts a broker that it installs, on the port that `make run` wants: not this one.
+install_without_starting() {
+    local policy=/usr/sbin/policy-rc.d
+    [ -e $policy ] && { apt_install "$@"; return; }
+    printf '#!/bin/sh\nexit 101\n' >$policy && chmod 755 $policy
+    apt_install "$@"
+    local installed=$?
+    rm -f $policy
+    return $installed
+}
 need node "Node.js 20 or newer"
 need npm "npm"
 missing=()
 command -v mosquitto_pub >/dev/null || missing+=(mosquitto-clients)
+[ -x /usr/sbin/mosquitto ] || command -v mosquitto >/dev/null || missing+=(mosquitto)
 command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || missing+=(chromium)
 if [ ${#missing[@]} -gt 0 ]; then
     if is_root; then
-        apt_install "${missing[@]}" || fail "apt-get could not install ${missing[*]} (see target/tools/apt.log)"
+        install_without_starting "${missing[@]}" || fail "apt-get could not install ${missing[*]} (see target/tools/apt.log)"
     else
         say "NOT INSTALLED (no root): ${missing[*]}. Tests that need them will say that they were skipped"
     fi

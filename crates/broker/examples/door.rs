@@ -59,6 +59,7 @@ async fn main() -> Outcome<()> {
         ["connect", how, to, count, ca] => connect_all(how, to.parse()?, count.parse()?, ca).await,
         ["attack", row, to] => attack(row, to.parse()?).await,
         ["bystand", to, seconds] => bystand(to.parse()?, seconds.parse()?).await,
+        ["idle-by", transport, count] => idle_by(transport, count.parse()?).await,
         ["idle", ..] => idle(number(words.get(1), 3_000)).await,
         ["storm", ..] => storm(number(words.get(1), 5_000)).await,
         ["attacks", ..] => attacks(number(words.get(1), 4)).await,
@@ -121,29 +122,35 @@ async fn wait_for(broker: &Broker, connections: usize) {
     }
 }
 
+/// Each transport in a process of its own: freed memory would be used again.
 async fn idle(count: usize) -> Outcome<()> {
     for transport in ["plain", "tls", "websocket"] {
-        let house = House::open().await?;
-        let to = match transport {
-            "plain" => Some(house.broker.local_addr()),
-            "tls" => house.broker.tls_addr(),
-            _ => house.broker.websocket_addr(),
-        };
-        let to = to.ok_or("no such port")?.to_string();
-        let mut few = run(&["hold", transport, &to, "100", &house.ca()], Stdio::null())?;
-        wait_for(&house.broker, 100).await;
-        let before = memory_kib()?;
-        let mut child = run(&["hold", transport, &to, &count.to_string(), &house.ca()], Stdio::null())?;
-        wait_for(&house.broker, count + 100).await;
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        let after = memory_kib()?;
-        let each = after.saturating_sub(before) as f64 / count as f64;
-        println!("{transport}: {each:.2} KiB each ({before} KiB before, {after} KiB after {count} more)");
-        for child in [&mut child, &mut few] {
-            child.kill()?;
-            child.wait()?;
-        }
-        house.broker.shutdown().await;
+        let mut child = run(&["idle-by", transport, &count.to_string()], Stdio::inherit())?;
+        tokio::task::block_in_place(|| child.wait())?;
+    }
+    Ok(())
+}
+
+async fn idle_by(transport: &str, count: usize) -> Outcome<()> {
+    let house = House::open().await?;
+    let to = match transport {
+        "plain" => Some(house.broker.local_addr()),
+        "tls" => house.broker.tls_addr(),
+        _ => house.broker.websocket_addr(),
+    };
+    let to = to.ok_or("no such port")?.to_string();
+    let mut few = run(&["hold", transport, &to, "100", &house.ca()], Stdio::null())?;
+    wait_for(&house.broker, 100).await;
+    let before = memory_kib()?;
+    let mut child = run(&["hold", transport, &to, &count.to_string(), &house.ca()], Stdio::null())?;
+    wait_for(&house.broker, count + 100).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let after = memory_kib()?;
+    let each = after.saturating_sub(before) as f64 / count as f64;
+    println!("{transport}: {each:.2} KiB each ({before} KiB before, {after} KiB after {count} more)");
+    for child in [&mut child, &mut few] {
+        child.kill()?;
+        child.wait()?;
     }
     Ok(())
 }

@@ -13,7 +13,8 @@ use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 use tracing::{debug, info, warn};
 
-use crate::broker::Hub;
+use crate::broker::Broker;
+use crate::hub::Hub;
 use crate::limits::{HalfOpen, Limits};
 use crate::meter::Gate;
 use crate::settings::Settings;
@@ -53,6 +54,41 @@ impl Door {
         if let Some(outcome) = self.tls.as_ref().and_then(Tls::reload_if_changed) {
             drop(say(outcome)); // said; the certificates of before stay
         }
+    }
+}
+
+impl Broker {
+    /// The address of the plain listener.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.addr(Transport::Plain).expect("a listener has a plain port")
+    }
+
+    /// The address of the TLS listener, if there is one.
+    pub fn tls_addr(&self) -> Option<SocketAddr> {
+        self.addr(Transport::Tls)
+    }
+
+    /// The address of the WebSocket listener, if there is one.
+    pub fn websocket_addr(&self) -> Option<SocketAddr> {
+        self.addr(Transport::WebSocket)
+    }
+
+    /// The address of the WebSocket listener with TLS, if there is one.
+    pub fn websocket_tls_addr(&self) -> Option<SocketAddr> {
+        self.addr(Transport::WebSocketTls)
+    }
+
+    fn addr(&self, wanted: Transport) -> Option<SocketAddr> {
+        self.addresses.iter().find(|(transport, _)| *transport == wanted).map(|(_, address)| *address)
+    }
+
+    /// Reads certificates, keys, authorities and revocation lists again. Open connections stay; nothing is resumed
+    /// from before.
+    ///
+    /// # Errors
+    /// See [`TlsError`]; what was in use stays in use.
+    pub fn reload_tls(&self) -> Result<(), TlsError> {
+        self.hub.door.reload_tls()
     }
 }
 

@@ -13,9 +13,10 @@ use tracing::{debug, info, warn};
 
 pub(crate) use self::port::Ports;
 use self::port::{Accepted, Port};
-use crate::broker::{Hub, StartError};
+use crate::broker::StartError;
 use crate::connection;
 use crate::door::Arrival;
+use crate::hub::Hub;
 use crate::inbound::Outlets;
 use crate::limits::TurnedAway;
 use crate::link::Link;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use tracing::warn;
 
-use crate::broker::Hub;
+use crate::hub::Hub;
 use crate::keeper::Changes;
 use crate::layout;
 use crate::lock;

@@ -4,10 +4,12 @@
 //! A session that outlives its connection is kept in the vault: every change of [`State`] that matters is given to the
 //! [`Keeper`] while the state is locked, so that the vault sees changes in the order in which they happened.
 
+mod answering;
 mod following;
 mod incoming;
 mod keeping;
 mod outgoing;
+mod pen;
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -15,10 +17,12 @@ use std::sync::{Arc, Mutex};
 
 use tokio::time::Instant;
 
+pub(crate) use self::answering::Receipt;
 pub(crate) use self::following::{Following, Next};
 pub(crate) use self::incoming::{Begun, Release};
 pub(crate) use self::keeping::Clock;
-pub(crate) use self::outgoing::{Offer, Outgoing, Pen, QueueLimits, Receipt};
+pub(crate) use self::outgoing::{Offer, Outgoing, QueueLimits};
+pub(crate) use self::pen::Pen;
 use crate::keeper::Keeper;
 use crate::link::Link;
 use crate::outbound::Outbound;

@@ -11,7 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use crate::broker::Hub;
+use crate::hub::Hub;
 use crate::lock;
 use crate::outbound::Parcel;
 use crate::relay::Round;

@@ -12,7 +12,7 @@ use tracing::{debug, warn};
 use super::socket::Socket;
 use super::{publish_will, report_down};
 use crate::access::{Attempt, Grant, Login, Refused, Route};
-use crate::broker::Hub;
+use crate::hub::Hub;
 use crate::inbound::{DownCause, Outlets, SessionEvent};
 use crate::link::Link;
 use crate::registry::{Arrival, AttachError, Attached, WillFate};

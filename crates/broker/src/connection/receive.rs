@@ -11,7 +11,7 @@ use crate::access::{Attempt, Lane, Route};
 use crate::inbound::{AckHandle, DownCause, Inbound, Message, PacketIds};
 use crate::link::Done;
 use crate::session::{Begun, Receipt, Release};
-use crate::topic::Topic;
+use crate::topic::{SharedFilter, Topic};
 use crate::vault::Change;
 use crate::wire::control::{self, Packet};
 use crate::wire::encode::{self, AckKind};
@@ -142,8 +142,14 @@ impl Connection {
                     encode::ack(out, AckKind::Pubcomp, packet_id, if self.v5 { NOT_FOUND } else { 0 });
                 }
             },
-            Packet::Subscribe { packet_id, filters, identifier } => self.subscribe(packet_id, &filters, identifier),
-            Packet::Unsubscribe { packet_id, filters } => self.unsubscribe(packet_id, &filters),
+            Packet::Subscribe { packet_id, filters, identifier } => {
+                well_formed(filters.iter().map(|(filter, _)| filter))?;
+                self.subscribe(packet_id, &filters, identifier);
+            }
+            Packet::Unsubscribe { packet_id, filters } => {
+                well_formed(filters.iter())?;
+                self.unsubscribe(packet_id, &filters);
+            }
             Packet::Disconnect { reason, session_expiry_s } => {
                 return Err(self.disconnect(reason, session_expiry_s));
             }
@@ -359,4 +365,13 @@ fn without_qos_0(mut batch: Inbound) -> Option<Inbound> {
     batch.messages.retain(|message| message.qos > 0);
     batch.ack.retain_answerable();
     (!batch.messages.is_empty()).then_some(batch)
+}
+
+/// A filter against the grammar breaks the protocol; one that is only not permitted gets its code in the SUBACK
+/// (MQTT-4.7.1-1, MQTT-4.7.3-1, MQTT-4.8.2-1).
+fn well_formed<'a>(mut filters: impl Iterator<Item = &'a String>) -> Result<(), End> {
+    match filters.any(|filter| SharedFilter::parse(filter).is_err()) {
+        true => Err(End { cause: DownCause::ProtocolError, code: 0x81, what: "topic filter against the grammar" }),
+        false => Ok(()),
+    }
 }

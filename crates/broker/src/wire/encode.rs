@@ -74,18 +74,6 @@ pub(crate) struct Sending<'a> {
     pub(crate) expiry_s: Option<u32>,
 }
 
-/// For the size that a message has at most, but for subscription identifiers and expiry.
-pub(crate) const LARGEST: Sending<'static> = Sending {
-    qos: 1,
-    packet_id: 1,
-    dup: false,
-    retain: false,
-    v5: true,
-    alias: None,
-    identifiers: &[],
-    expiry_s: None,
-};
-
 /// A topic alias towards the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Alias {

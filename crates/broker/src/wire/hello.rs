@@ -137,8 +137,7 @@ fn body_of(mut reader: Reader<'_>, v5: bool) -> Result<Hello, Fault> {
         will: None,
     };
     let enhanced = v5 && properties(&mut reader, &mut hello)?;
-    let client_id = reader.text();
-    hello.client_id = client_id.map_err(|fault| client_id_fault(fault, v5))?.to_owned();
+    hello.client_id = reader.text()?.to_owned();
     if let Some((qos, retain)) = flags.will {
         hello.will = Some(will(&mut reader, v5, qos, retain)?);
     }
@@ -153,14 +152,6 @@ fn body_of(mut reader: Reader<'_>, v5: bool) -> Result<Hello, Fault> {
         return Err(Fault { code: 0x8C, what: "enhanced authentication is not offered" });
     }
     Ok(hello)
-}
-
-/// A v3.1.1 client can be told that its client id is no text; a v5 client is told that the packet is malformed.
-fn client_id_fault(fault: Fault, v5: bool) -> Fault {
-    match v5 {
-        true => fault,
-        false => Fault { code: 0x85, ..fault },
-    }
 }
 
 /// Reads the properties of CONNECT; true if one is an authentication method.

@@ -5,6 +5,7 @@
 mod describe;
 mod fuzz;
 mod peer;
+mod vault;
 
 use bytes::Bytes;
 

@@ -1,6 +1,6 @@
 //! PUBLISH and its acknowledgements, both ways.
 
-use crate::conform::{Client, End, Faults, Hello, Peer, Publish, fresh, message, properties, text};
+use crate::conform::{Client, End, Faults, Hello, Peer, fresh, message, properties, text};
 use crate::support::packet;
 
 #[tokio::test]
@@ -411,7 +411,7 @@ async fn every_way_to_write_an_acknowledgement_is_understood() {
     let forms: [&[u8]; 3] = [&[], &[0], &[&[0][..], &properties(&reason)].concat()];
     for form in forms {
         for qos in [1, 2] {
-            publisher.publish_through(&Publish { ..message("relay/forms", "x").qos(qos, 1) }).await;
+            publisher.publish_through(&message("relay/forms", "x").qos(qos, 1)).await;
             let got = subscriber.got().await;
             let ack = |first: u8| packet(first, &[&got.id.to_be_bytes()[..], form].concat());
             if qos == 1 {
@@ -420,6 +420,11 @@ async fn every_way_to_write_an_acknowledgement_is_understood() {
                 subscriber.send(&ack(0x50)).await;
                 assert_eq!(subscriber.ack().await, ((0x62, got.id), 0));
                 subscriber.send(&ack(0x70)).await;
+                // The other way round.
+                publisher.publish(&message("relay/forms/nobody", "x").qos(2, 3)).await;
+                assert_eq!(publisher.ack().await.0, (0x50, 3));
+                publisher.send(&packet(0x62, &[&[0, 3][..], form].concat())).await;
+                assert_eq!(publisher.ack().await, ((0x70, 3), 0));
             }
         }
     }

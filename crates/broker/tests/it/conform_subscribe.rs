@@ -72,16 +72,10 @@ async fn a_bad_filter_is_refused() {
             body.extend_from_slice(&text(filter));
             body.push(0);
             client.send(&packet(0x82, &body)).await;
-            match crate::support::within(client.raw.try_packet()).await {
-                None => {}
-                Some(packet) if packet.first == 0xE0 => assert!(v5 && packet.body[0] >= 0x80),
-                Some(packet) => {
-                    assert_eq!(packet.first, 0x90);
-                    let code = packet.body.last().unwrap();
-                    let refused = if v5 { matches!(code, 0x80 | 0x8F) } else { *code == 0x80 };
-                    faults.check(refused, || format!("MQTT-4.7.1: {filter} (v5: {v5}): {code:#x}"));
-                }
-            }
+            // Against the grammar, so against the protocol: a code in the SUBACK is for filters that are well-formed.
+            let end = client.end_soon().await;
+            let allowed = matches!(end, End::Closed | End::Told(0x81 | 0x82 | 0x8F));
+            faults.check(allowed, || format!("MQTT-4.7.1: {filter} (v5: {v5}): {end:x?}"));
         }
     }
 }

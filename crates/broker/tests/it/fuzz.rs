@@ -1,6 +1,6 @@
 //! Fuzzed bytes over real sockets: whatever a client sends after its CONNECT, or instead of it, the listener answers or
-//! closes in time, no task panics, and another client does not notice. FENGHUO_FUZZ_INPUTS sets how many streams are
-//! sent (default 200; each is several packets).
+//! closes in time, no task panics, another client does not notice, and what is left in the vault can be started from.
+//! FENGHUO_FUZZ_INPUTS / 50 streams are sent (default 200), each of several packets.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -12,7 +12,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::runtime::Runtime;
 
-use crate::support::{Connect, Raw, packet, publish, settings, start_accepting, subscribe, within};
+use crate::hall::House;
+use crate::support::{Connect, Raw, accept_everything, packet, publish, subscribe, within};
 
 fn inputs() -> usize {
     let asked = std::env::var("FENGHUO_FUZZ_INPUTS").ok().and_then(|text| text.parse::<usize>().ok());
@@ -30,13 +31,15 @@ fn seeds(kind: &str) -> Vec<Vec<u8>> {
 fn conversation(v5: bool) -> Vec<Vec<u8>> {
     let mut packets = seeds(if v5 { "v5" } else { "v3" });
     packets.push(subscribe(v5, 1, &[("relay/#", 2), ("+/x", 1)]));
-    packets.push(subscribe(v5, 2, &[("$share/g/relay/#", 1)]));
+    packets.push(subscribe(v5, 2, &[("$share/g/relay/#", 1), ("feed/#", 2)]));
     for id in 1..4u16 {
         packets.push(publish(v5, "relay/x", id, b"to each other"));
         packets.push(publish(v5, "urgent/x", id, b"to the consumer"));
-        let mut twice = publish(v5, "relay/x", id, b"exactly once");
-        twice[0] = 0x34;
-        packets.push(twice);
+        for (topic, first) in [("relay/x", 0x34), ("relay/kept", 0x33), ("urgent/x", 0x34)] {
+            let mut once = publish(v5, topic, id, b"exactly once");
+            once[0] = first;
+            packets.push(once);
+        }
         for answer in [0x40, 0x50, 0x62, 0x70] {
             packets.push(packet(answer, &id.to_be_bytes()));
         }
@@ -47,6 +50,7 @@ fn conversation(v5: bool) -> Vec<Vec<u8>> {
 
 struct Harness {
     runtime: Runtime,
+    house: House,
     broker: Broker,
     witness: Mutex<Raw>,
     greetings: [Vec<Vec<u8>>; 2],
@@ -58,13 +62,14 @@ struct Harness {
 impl Harness {
     fn new() -> Harness {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-        let (broker, witness) = runtime.block_on(async {
-            let broker = start_accepting(settings()).await;
-            let witness = Raw::login(&broker, &Connect::v5("witness", "dev").bytes()).await;
-            (broker, witness)
-        });
+        let house = House::new();
+        for number in 0..100 {
+            house.list.push("feed/x", &number.to_string());
+        }
+        let (broker, witness) = runtime.block_on(begin(&house));
         Harness {
             runtime,
+            house,
             broker,
             witness: Mutex::new(witness),
             greetings: [
@@ -115,10 +120,29 @@ impl Harness {
         assert_eq!(self.broker.counts().panics, 0, "a connection's task panicked");
     }
 
+    /// Ends the listener and begins another one on the same vault.
+    fn restart(mut self) {
+        self.runtime.block_on(within(self.broker.shutdown()));
+        (self.broker, self.witness) = {
+            let (broker, witness) = self.runtime.block_on(begin(&self.house));
+            (broker, Mutex::new(witness))
+        };
+        self.witness_is_well();
+        self.send(&self.greetings[1][1], 1 << 20);
+        assert!(self.broker.sessions() > 0);
+    }
+
     fn witness_is_well(&self) {
         let mut witness = self.witness.lock().unwrap();
         self.runtime.block_on(witness.ping());
     }
+}
+
+async fn begin(house: &House) -> (Broker, Raw) {
+    let (broker, inlets) = house.start().await;
+    tokio::spawn(accept_everything(inlets));
+    let witness = Raw::login(&broker, &Connect::v5("witness", "dev").bytes()).await;
+    (broker, witness)
 }
 
 /// A stream from the fuzzer's bytes: how it begins, then steps of four bytes that add a packet or change what is there.
@@ -162,6 +186,7 @@ fn fuzz_connections() {
     harness.witness_is_well();
     let counts = harness.broker.counts();
     assert!(counts.admitted > 1 && counts.protocol_errors > 0, "streams that are let in, and bad ones: {counts:?}");
+    harness.0.restart();
 }
 
 #[test]

@@ -66,6 +66,8 @@ macro_rules! over {
     }};
 }
 
+pub(super) use over;
+
 /// Bodies of the table's packets of these types and this version.
 fn bodies(kinds: &[u8], v5: bool) -> Vec<Vec<u8>> {
     let all = vectors().into_iter().filter(|vector| vector.bytes.len() > 2);
