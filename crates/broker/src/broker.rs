@@ -21,7 +21,7 @@ use crate::outbound::{Outbound, Parcel};
 use crate::registry::Registry;
 use crate::session::{Offer, QueueLimits};
 use crate::settings::{Settings, SettingsError};
-use crate::topic::{Topic, TopicError};
+use crate::topic::{Topic, TopicError, TopicFilter};
 use crate::vault::Vault;
 use crate::wire::encode;
 
@@ -60,7 +60,16 @@ impl Hub {
 
     /// `$` topics are the server's own (MQTT-4.7.2-1).
     pub(crate) fn may_publish(&self, grant: &Grant, topic: &str) -> bool {
-        !topic.starts_with('$') && grant.publish.iter().any(|filter| filter.matches(topic))
+        !topic.starts_with('$')
+            && grant.publish.iter().any(|filter| filter.matches(topic) && self.reaches(filter, topic))
+    }
+
+    pub(crate) fn may_subscribe(&self, grant: &Grant, wanted: &TopicFilter) -> bool {
+        grant.subscribe.iter().any(|filter| filter.covers(wanted) && self.reaches(filter, wanted.as_str()))
+    }
+
+    fn reaches(&self, granted: &TopicFilter, topic: &str) -> bool {
+        !granted.as_str().starts_with(['#', '+']) || !self.access.reserved(topic)
     }
 }
 
@@ -244,6 +253,11 @@ impl Broker {
         }
         self.hub.meters.undelivered.add(shed);
         taken
+    }
+
+    /// Ends every connection of `identity`; how many there were.
+    pub fn kick(&self, identity: &str) -> usize {
+        self.hub.registry.kick(identity)
     }
 
     /// Closes the port. Connections stay.

@@ -196,6 +196,7 @@ impl Connection {
             Order::TakenOver => end(DownCause::TakenOver, 0x8E, "session taken over"),
             Order::SlowReader => end(DownCause::SlowReader, 0x97, "outbound queue full"),
             Order::Abandoned => end(DownCause::Abandoned, 0x83, "publishes were left unanswered"),
+            Order::Dismissed => end(DownCause::NotPermitted, 0x98, "its credential was withdrawn or changed"),
         }
     }
 

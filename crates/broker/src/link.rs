@@ -30,6 +30,8 @@ pub(crate) enum Order {
     TakenOver,
     SlowReader,
     Abandoned,
+    /// What let it in is no longer valid.
+    Dismissed,
 }
 
 /// What [`Link::take`] found beside the acknowledgements.

@@ -290,6 +290,14 @@ impl Registry {
         lock(&self.links).remove(&number);
     }
 
+    /// Tells every connection of `identity` to end; how many there were.
+    pub(crate) fn kick(&self, identity: &str) -> usize {
+        let sessions: Vec<Arc<Session>> =
+            lock(&self.sessions).values().filter(|session| &*session.identity == identity).cloned().collect();
+        let links = sessions.iter().filter_map(|session| lock(&session.state).link.clone());
+        links.map(|link| link.order(Order::Dismissed)).count()
+    }
+
     /// Tells every connection to finish what it has and end.
     pub(crate) fn drain_all(&self) {
         let links: Vec<Arc<Link>> = lock(&self.links).values().cloned().collect();

@@ -10,3 +10,4 @@ pub(crate) mod quarantine;
 pub(crate) mod regions;
 pub(crate) mod session;
 pub(crate) mod units;
+pub(crate) mod vendors;

@@ -35,6 +35,7 @@ mod settings;
 mod shapes;
 mod shared;
 mod sign_in;
+mod vendors;
 mod view;
 
 pub use access::{Access, Caller, Role};
@@ -42,6 +43,7 @@ pub use actions::{ActionError, Actions, DeviceOrder, DeviceSent, DeviceStatus, D
 pub use router::{Need, ROUTES, Route};
 pub use server::{Checks, CommandCentre, Parts, ServeError};
 pub use settings::Settings;
+pub use vendors::{Refusal, RegisterError, Registered, Vendors};
 pub use view::View;
 
 /// The OpenAPI 3.1 document of this API, as served at `/api/v1/openapi.json`.

@@ -11,7 +11,7 @@ use axum::routing::{MethodRouter, delete, get, post};
 use tokio::time::Instant;
 
 use crate::access::Role;
-use crate::api::{alerts, devices, feed, health, map, quarantine, regions, session, units};
+use crate::api::{alerts, devices, feed, health, map, quarantine, regions, session, units, vendors};
 use crate::problem::{Kind, Problem};
 use crate::settings::Settings;
 use crate::shared::Shared;
@@ -24,6 +24,8 @@ pub enum Need {
     Nothing,
     /// A token with this role, or one above it.
     Role(Role),
+    /// The account of the vendor in the path, or a token with this role, or one above it.
+    Vendor(Role),
 }
 
 /// One operation of the API.
@@ -72,6 +74,8 @@ pub const ROUTES: &[Route] = &[
     route("GET", "/api/v1/units", VIEWER, || get(units::list)),
     route("GET", "/api/v1/units/{code}", VIEWER, || get(units::one)),
     route("GET", "/api/v1/quarantine", ADMIN, || get(quarantine::list)),
+    route("GET", "/api/v1/vendors/{vendor}/refusals", Need::Vendor(Role::Operator), || get(vendors::refusals)),
+    route("POST", "/api/v1/vendors/{vendor}/devices", Need::Vendor(Role::Admin), || post(vendors::register)),
     route("GET", "/api/v1/map/geometry", VIEWER, || get(map::geometry)),
     route("GET", "/api/v1/map/snapshot", VIEWER, || get(map::snapshot)),
     route("POST", "/api/v1/devices/{vendor}/{device}/command", OPERATOR, || post(devices::command)),
@@ -85,6 +89,10 @@ pub(crate) fn build(shared: &Arc<Shared>) -> Router {
             Need::Nothing => (route.handler)(),
             Need::Role(role) => {
                 (route.handler)().route_layer(from_fn_with_state((Arc::clone(shared), role), api::session::authorise))
+            }
+            Need::Vendor(role) => {
+                let state = (Arc::clone(shared), role);
+                (route.handler)().route_layer(from_fn_with_state(state, vendors::authorise))
             }
         };
         router = router.route(route.path, handler);

@@ -26,6 +26,7 @@ use crate::extract::Peer;
 use crate::router;
 use crate::settings::Settings;
 use crate::shared::Shared;
+use crate::vendors::Vendors;
 use crate::view::View;
 use socket::Socket;
 
@@ -47,6 +48,7 @@ pub struct Parts {
     pub actions: Arc<dyn Actions>,
     /// The view itself, or something fresher.
     pub devices: Arc<dyn Devices>,
+    pub vendors: Arc<dyn Vendors>,
     /// Renders every metric of the process, as Prometheus text.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
     /// Whether every stage takes work; quick.

@@ -11,7 +11,7 @@ use tracing::{debug, warn};
 
 use super::socket::Socket;
 use super::{publish_will, report_down};
-use crate::access::{Grant, Login};
+use crate::access::{Attempt, Grant, Login, Refused};
 use crate::broker::Hub;
 use crate::inbound::{DownCause, Outlets, SessionEvent};
 use crate::link::Link;
@@ -34,7 +34,22 @@ pub(super) async fn enter(hub: &Hub, outlets: &Outlets, link: &Arc<Link>, socket
     let deadline = Duration::from_millis(hub.settings.connect_deadline_ms);
     let packet = timeout(deadline, read_connect(hub, link, socket)).await;
     let packet = packet.unwrap_or(Err(Rejection::Silent("no CONNECT in time")));
-    let entry = packet.and_then(|body| hello::parse(&body)).and_then(|hello| admit(hub, hello, link, socket.peer));
+    let entry = packet.and_then(|body| hello::parse(&body)).and_then(|hello| {
+        let (username, client_id) = (hello.username.clone(), hello.client_id.clone());
+        admit(hub, hello, link, socket.peer).inspect_err(|rejection| {
+            if let Rejection::Connack { code, what, .. } = *rejection {
+                hub.access.refused(&Refused {
+                    who: username.as_deref(),
+                    proved: false,
+                    client_id: Some(&client_id),
+                    peer: Some(socket.peer),
+                    what: Attempt::Connect,
+                    code,
+                    detail: what,
+                });
+            }
+        })
+    });
     match entry {
         Ok(entry) => Some(welcome(hub, outlets, socket, entry).await),
         Err(rejection) => {

@@ -5,7 +5,7 @@ use tokio::time::Instant;
 use tracing::warn;
 
 use super::{CONSUMER_GONE, Connection, End};
-use crate::access::{Lane, Route};
+use crate::access::{Attempt, Lane, Refused, Route};
 use crate::inbound::{AckHandle, DownCause, Inbound, Message, PacketIds};
 use crate::topic::{Topic, TopicError, TopicFilter};
 use crate::wire::control::{self, Packet};
@@ -99,7 +99,8 @@ impl Connection {
             return 0x8F;
         }
         let Ok(wanted) = TopicFilter::parse(filter) else { return 0x8F };
-        if !self.grant.subscribe.iter().any(|granted| granted.covers(&wanted)) {
+        if !self.hub.may_subscribe(&self.grant, &wanted) {
+            self.tell_refused(Attempt::Subscribe(filter), 0x87, "subscription not permitted");
             if let Some(muted) = self.hub.gates.forbidden.pass() {
                 let identity = &*self.grant.identity;
                 warn!(identity, filter, muted, "subscription not permitted; see its credential");
@@ -204,6 +205,7 @@ impl Connection {
     /// Turns one publish down: v5 QoS 1 with a PUBACK, QoS 0 by dropping it, v3.1.1 QoS 1 by ending
     /// the connection, since its PUBACK cannot say no.
     fn refuse(&mut self, qos: u8, packet_id: u16, code: u8, topic: &str) -> Result<(), End> {
+        self.tell_refused(Attempt::Publish(topic), code, "publish not permitted");
         if let Some(muted) = self.hub.gates.forbidden.pass() {
             let identity = &*self.grant.identity;
             warn!(identity, topic, code, muted, "publish refused; see its credential and limits");
@@ -216,6 +218,18 @@ impl Connection {
             return Ok(());
         }
         Err(End { cause: DownCause::NotPermitted, code: 0, what: "publish not permitted" })
+    }
+
+    fn tell_refused(&self, what: Attempt<'_>, code: u8, detail: &str) {
+        self.hub.access.refused(&Refused {
+            who: Some(&self.grant.identity),
+            proved: true,
+            client_id: Some(&self.session.client_id),
+            peer: Some(self.socket.peer),
+            what,
+            code,
+            detail,
+        });
     }
 
     fn deliver(&mut self, lane: Lane, batch: Batch) -> Result<(), End> {

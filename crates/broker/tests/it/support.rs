@@ -54,8 +54,8 @@ impl Access for Gatehouse {
         Ok(Grant {
             identity,
             class: "device",
-            publish: filters("up"),
-            subscribe: filters("down"),
+            publish: filters("up").into(),
+            subscribe: filters("down").into(),
             retain: user == "all",
         })
     }

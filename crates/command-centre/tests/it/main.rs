@@ -17,3 +17,4 @@ mod openapi;
 mod problems;
 mod screen;
 mod station;
+mod vendors;

@@ -17,6 +17,7 @@ use crate::city::{self, code};
 use crate::conform;
 use crate::desk::Desk;
 use crate::ledger::MemoryLedger;
+use crate::vendors::Door;
 
 pub const DEADLINE: Duration = Duration::from_secs(20);
 pub const ADMIN: &str = "ops.admin.s";
@@ -42,6 +43,10 @@ impl Tokens {
 impl Access for Tokens {
     fn caller(&self, token: &str) -> Option<Caller> {
         self.0.lock().unwrap().get(token).cloned()
+    }
+
+    fn vendor(&self, name: &str, secret: &[u8]) -> Option<Box<str>> {
+        (secret == b"vendor-secret").then(|| name.into())
     }
 }
 
@@ -114,6 +119,7 @@ impl Station {
             ledger,
             access: tokens.clone(),
             actions: desk.clone(),
+            vendors: Arc::new(Door),
             metrics: Arc::new(|| "fenghuo_up 1\n".to_owned()),
             ready: Arc::new(move || {
                 let disk = if is_healthy.load(Ordering::SeqCst) { Ok(()) } else { Err("the disk is full".to_owned()) };
@@ -178,6 +184,7 @@ impl Station {
             ledger: self.desk.ledger.clone(),
             access: self.tokens.clone(),
             actions: self.desk.clone(),
+            vendors: Arc::new(Door),
             metrics: Arc::new(String::new),
             ready: Arc::new(Vec::new),
         }
