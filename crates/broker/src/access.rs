@@ -135,11 +135,11 @@ impl Refusal {
 
     pub(crate) fn as_str(self) -> &'static str {
         match self {
-            Refusal::BadCredentials => "bad user name or password",
-            Refusal::NotAuthorised => "not authorised",
-            Refusal::Banned => "banned",
-            Refusal::ClientIdNotValid => "client id not valid",
-            Refusal::Busy => "server busy",
+            Refusal::BadCredentials => "bad user name or password: compare them with the credential, also for spaces",
+            Refusal::NotAuthorised => "not authorised: the credential is known but may not connect like this",
+            Refusal::Banned => "banned by the operator: ask for the reason",
+            Refusal::ClientIdNotValid => "client id not valid for this user: use one that the credential permits",
+            Refusal::Busy => "server busy: try again later, with a growing pause",
         }
     }
 }

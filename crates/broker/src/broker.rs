@@ -2,36 +2,51 @@
 
 use std::hash::{BuildHasher, RandomState};
 use std::net::SocketAddr;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::mpsc;
+use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::{CancellationToken, DropGuard};
-use tracing::info;
+use tracing::{info, warn};
 
-use crate::access::{Access, Grant};
+use crate::access::{Access, Attempt, Grant, Refused};
+use crate::door::Door;
+use crate::follower::Follower;
 use crate::inbound::{self, Inlets, Outlets};
+use crate::keeper::{Keeper, KeeperLimits};
+use crate::layout::{self, Restored};
 use crate::listener;
+use crate::lock;
 use crate::log::Log;
 use crate::meter::{Counts, Gate, Meters};
-use crate::outbound::{Outbound, Parcel};
+use crate::outbound::Parcel;
 use crate::registry::Registry;
-use crate::session::{Offer, QueueLimits};
+use crate::relay::{Round, Taken};
+use crate::retained::{Retained, RetainedLimits};
+use crate::session::{Clock, Session};
 use crate::settings::{Settings, SettingsError};
-use crate::topic::{Topic, TopicError, TopicFilter};
-use crate::vault::Vault;
-use crate::wire::encode;
+use crate::stream::Transport;
+use crate::tls::TlsError;
+use crate::topic::{Topic, TopicFilter};
+use crate::vault::{Vault, VaultError};
+use crate::wire::encode::{self, Sending};
+use crate::wire::publish::Forward;
 
 /// What all connections of a listener share.
 pub(crate) struct Hub {
     pub(crate) settings: Settings,
     pub(crate) access: Arc<dyn Access>,
     pub(crate) registry: Registry,
+    pub(crate) keeper: Arc<Keeper>,
+    pub(crate) retained: Mutex<Retained>,
+    pub(crate) follower: Option<Arc<Follower>>,
+    pub(crate) subscribed: broadcast::Sender<Subscribed>,
     pub(crate) meters: Meters,
     pub(crate) gates: Gates,
+    pub(crate) door: Door,
     pub(crate) accepting: CancellationToken,
     pub(crate) draining: CancellationToken,
     pub(crate) finished: CancellationToken,
@@ -44,6 +59,8 @@ pub(crate) struct Gates {
     pub(crate) forbidden: Gate,
     pub(crate) ended: Gate,
     pub(crate) accept: Gate,
+    pub(crate) retained: Gate,
+    pub(crate) log: Gate,
 }
 
 impl Hub {
@@ -58,10 +75,11 @@ impl Hub {
             && topic.bytes().filter(|byte| *byte == b'/').count() < self.settings.topic_levels
     }
 
-    /// `$` topics are the server's own (MQTT-4.7.2-1).
+    /// `$` topics are the server's own (MQTT-4.7.2-1), and so are those that come from the log.
     pub(crate) fn may_publish(&self, grant: &Grant, topic: &str) -> bool {
         !topic.starts_with('$')
             && grant.publish.iter().any(|filter| filter.matches(topic) && self.reaches(filter, topic))
+            && !self.follower.as_ref().is_some_and(|follower| follower.owns(topic))
     }
 
     pub(crate) fn may_subscribe(&self, grant: &Grant, wanted: &TopicFilter) -> bool {
@@ -69,8 +87,31 @@ impl Hub {
     }
 
     fn reaches(&self, granted: &TopicFilter, topic: &str) -> bool {
-        !granted.as_str().starts_with(['#', '+']) || !self.access.reserved(topic)
+        !granted.begins_with_wildcard() || !self.access.reserved(topic)
     }
+
+    /// Both clocks, now.
+    pub(crate) fn clock(&self) -> Clock {
+        clock(&self.settings, &*self.access)
+    }
+
+    /// Tells what was refused to a client that was let in.
+    pub(crate) fn tell_refused(&self, session: &Session, peer: SocketAddr, what: Attempt<'_>, code: u8, detail: &str) {
+        self.access.refused(&Refused {
+            who: Some(&session.identity),
+            proved: true,
+            client_id: Some(&session.client_id),
+            peer: Some(peer),
+            what,
+            code,
+            detail,
+        });
+    }
+}
+
+fn clock(settings: &Settings, access: &dyn Access) -> Clock {
+    let grace_ms = u64::from(settings.restart_grace_s) * 1_000;
+    Clock { now_ms: access.now_ms(), now: Instant::now(), grace_ms }
 }
 
 /// Why the listener did not start.
@@ -79,6 +120,12 @@ pub enum StartError {
     /// A setting is out of range.
     #[error("the listener's settings cannot be used: {0}")]
     Settings(#[from] SettingsError),
+    /// The sessions that were kept could not be read.
+    #[error("the kept sessions cannot be read: {0}; see to the disk")]
+    Vault(#[from] VaultError),
+    /// No thread for keeping sessions.
+    #[error("no thread to keep sessions with: {0}; raise the limit of threads")]
+    Thread(#[source] std::io::Error),
     /// The port could not be opened.
     #[error("cannot listen on {listen}: {source}; free the port or set another")]
     Listen {
@@ -87,6 +134,9 @@ pub enum StartError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The certificates cannot be used.
+    #[error("the TLS ports cannot be opened: {0}")]
+    Tls(#[from] TlsError),
 }
 
 /// What the listener works with.
@@ -106,49 +156,87 @@ impl Parts {
     }
 }
 
-/// Opens the port and starts to let clients in. Install the metrics recorder before.
+/// Brings kept sessions back, opens the port and starts to let clients in. Install the metrics recorder before.
 ///
 /// # Errors
 /// See [`StartError`].
 pub async fn start(settings: Settings, parts: Parts) -> Result<(Broker, Inlets), StartError> {
     settings.check()?;
-    let Parts { access, .. } = parts;
-    let listen = settings.listen;
-    let failed = |source| StartError::Listen { listen, source };
-    let socket = listener::bind(&settings).map_err(failed)?;
-    let local_addr = socket.local_addr().map_err(failed)?;
-    let (outlets, inlets) = inbound::channels(&settings);
-    let gates = Gates { refused: Gate::new(), forbidden: Gate::new(), ended: Gate::new(), accept: Gate::new() };
-    let hub = Arc::new(Hub {
-        registry: Registry::new(settings.sessions_max),
-        settings,
+    let hub = Arc::new(hub(settings, parts)?);
+    let (ports, addresses) = listener::bind(&hub.settings)?;
+    let (outlets, inlets) = inbound::channels(&hub.settings);
+    let outlets = Arc::new(outlets);
+    let follows = hub.follower.clone().map(|follower| tokio::spawn(follower.run(hub.clone())));
+    let task = tokio::spawn(listener::run(hub.clone(), outlets.clone(), ports));
+    let life = Life {
+        _task: task,
+        _follows: follows,
+        _end: hub.draining.clone().drop_guard(),
+        outlets: Arc::downgrade(&outlets),
+    };
+    info!(sessions = hub.registry.sessions(), "sessions that were kept are back");
+    Ok((Broker { hub, addresses, life: Arc::new(life) }, inlets))
+}
+
+fn hub(settings: Settings, parts: Parts) -> Result<Hub, StartError> {
+    let Parts { access, vault, log } = parts;
+    let door = Door::new(&settings)?;
+    let Restored { sessions, retained, next_session, next_retained, leftovers, damaged } = match &vault {
+        Some(vault) => layout::restore(&**vault)?,
+        None => Restored::default(),
+    };
+    let keeper = Keeper::start(vault, KeeperLimits::of(&settings)).map_err(StartError::Thread)?;
+    let keeper = Arc::new(keeper);
+    if damaged > 0 {
+        warn!(damaged, "parts of kept sessions cannot be read and were left out; see the lines above");
+    }
+    keeper.note(leftovers);
+    let follower = log.map(|log| Arc::new(Follower::new(log, &*access)));
+    let clock = clock(&settings, &*access);
+    let registry =
+        Registry::new(settings.sessions_max, keeper.clone(), follower.clone(), sessions, next_session, clock);
+    let gate = Gate::new;
+    Ok(Hub {
+        door,
+        registry,
+        keeper,
+        retained: Mutex::new(Retained::new(RetainedLimits::of(&settings), retained, next_retained)),
+        follower,
+        subscribed: broadcast::channel(SUBSCRIBED_KEPT).0,
         access,
         meters: Meters::new(),
-        gates,
+        gates: Gates {
+            refused: gate(),
+            forbidden: gate(),
+            ended: gate(),
+            accept: gate(),
+            retained: gate(),
+            log: gate(),
+        },
         accepting: CancellationToken::new(),
         draining: CancellationToken::new(),
         finished: CancellationToken::new(),
         random: RandomState::new(),
-    });
-    let outlets = Arc::new(outlets);
-    let task = tokio::spawn(listener::run(hub.clone(), outlets.clone(), socket));
-    let life = Life { _task: task, _end: hub.draining.clone().drop_guard(), outlets: Arc::downgrade(&outlets) };
-    info!(%local_addr, "listening for MQTT 3.1.1 and 5.0");
-    Ok((Broker { hub, local_addr, life: Arc::new(life) }, inlets))
+        settings,
+    })
 }
+
+/// Subscriptions told to those who listen that they may be behind with.
+const SUBSCRIBED_KEPT: usize = 1_024;
 
 /// A handle on a running listener. Clones are alike; when the last one goes, the listener shuts
 /// down.
 #[derive(Clone)]
 pub struct Broker {
     hub: Arc<Hub>,
-    local_addr: SocketAddr,
+    addresses: Vec<(Transport, SocketAddr)>,
     life: Arc<Life>,
 }
 
 /// The listener's task, which ends when the last handle goes.
 struct Life {
     _task: JoinHandle<()>,
+    _follows: Option<JoinHandle<()>>,
     _end: DropGuard,
     outlets: Weak<Outlets>,
 }
@@ -172,10 +260,81 @@ pub enum Outcome {
     Queued,
 }
 
+/// A client subscribed to something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subscribed {
+    /// Who it is.
+    pub identity: Arc<str>,
+    /// Its session.
+    pub client_id: Arc<str>,
+    /// The filter, as sent.
+    pub filter: Arc<str>,
+}
+
+/// A session as an operator sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientInfo {
+    /// Its session's name.
+    pub client_id: Arc<str>,
+    /// Who it is.
+    pub identity: Arc<str>,
+    /// The connection; none while the client is away.
+    pub connection: Option<ConnectionInfo>,
+    /// Whether it spoke MQTT 5 (rather than 3.1.1) last.
+    pub v5: bool,
+    /// Seconds that the session outlives its connection; `u32::MAX` for ever.
+    pub session_expiry_s: u32,
+    /// Messages waiting to be sent.
+    pub waiting: usize,
+    /// Messages sent and not acknowledged.
+    pub in_flight: usize,
+    /// Topic filters, as subscribed.
+    pub subscriptions: Vec<String>,
+}
+
+/// A client's connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConnectionInfo {
+    /// [`Grant::class`].
+    pub class: &'static str,
+    /// Where it comes from.
+    pub peer: SocketAddr,
+    /// [`Access::now_ms`] at CONNECT.
+    pub since_ms: u64,
+}
+
 impl Broker {
-    /// The address of the listener.
+    /// The address of the plain listener.
     pub fn local_addr(&self) -> SocketAddr {
-        self.local_addr
+        self.addr(Transport::Plain).expect("a listener has a plain port")
+    }
+
+    /// The address of the TLS listener, if there is one.
+    pub fn tls_addr(&self) -> Option<SocketAddr> {
+        self.addr(Transport::Tls)
+    }
+
+    /// The address of the WebSocket listener, if there is one.
+    pub fn websocket_addr(&self) -> Option<SocketAddr> {
+        self.addr(Transport::WebSocket)
+    }
+
+    /// The address of the WebSocket listener with TLS, if there is one.
+    pub fn websocket_tls_addr(&self) -> Option<SocketAddr> {
+        self.addr(Transport::WebSocketTls)
+    }
+
+    fn addr(&self, wanted: Transport) -> Option<SocketAddr> {
+        self.addresses.iter().find(|(transport, _)| *transport == wanted).map(|(_, address)| *address)
+    }
+
+    /// Reads certificates, keys, authorities and revocation lists again. Open connections stay; nothing is resumed
+    /// from before.
+    ///
+    /// # Errors
+    /// See [`TlsError`]; what was in use stays in use.
+    pub fn reload_tls(&self) -> Result<(), TlsError> {
+        self.hub.door.reload_tls()
     }
 
     /// A way to the consumer beside the sockets. `None` once the listener has shut down. The [`Inlets`] end only when
@@ -199,8 +358,25 @@ impl Broker {
         self.hub.meters.counts()
     }
 
-    /// Publishes to all matching subscribers. With QoS 1 it waits until the first subscriber
-    /// acknowledges, at most `deadline`; the others get the message all the same.
+    /// Sessions in the order of their client ids: at most `limit` of those after `after`.
+    pub fn clients(&self, after: Option<&str>, limit: usize) -> Vec<ClientInfo> {
+        self.hub.registry.page(after, limit).iter().map(|session| info(session)).collect()
+    }
+
+    /// Ends all connections of an identity (DISCONNECT 0x87), because its credential was revoked or changed. Returns
+    /// how many. Its sessions stay until they expire: who may not come in cannot use them.
+    pub fn kick(&self, identity: &str) -> usize {
+        self.hub.registry.kick(identity)
+    }
+
+    /// Subscriptions from now on. A listener that is behind by more than 1,024 loses the oldest and is told.
+    pub fn subscribed(&self) -> broadcast::Receiver<Subscribed> {
+        self.hub.subscribed.subscribe()
+    }
+
+    /// Publishes to all matching subscribers. With QoS 1 (2 counts as 1) it waits until the first subscriber
+    /// acknowledges, at most `deadline`; the others get the message all the same. What is queued for subscribers that
+    /// are away is on the disk when this returns [`Outcome::Queued`], if sessions are kept at all.
     ///
     /// # Errors
     /// A topic that is not a topic name reaches nobody: [`Outcome::NoSubscriber`].
@@ -212,52 +388,35 @@ impl Broker {
         content_type: Option<&str>,
         deadline: Duration,
     ) -> Outcome {
-        let content_type = content_type.filter(|text| text.len() <= usize::from(u16::MAX));
-        let parcel = Arc::new(Parcel { topic: Arc::from(topic), payload, content_type: content_type.map(Box::from) });
-        let valid: Result<Topic, TopicError> = Topic::new(topic);
-        if valid.is_err() || encode::publish_bytes(&parcel) > self.hub.settings.packet_limit_bytes {
+        let deadline = Instant::now() + deadline;
+        let forward = content_type.and_then(Forward::of_content_type);
+        let parcel = Parcel { topic: Arc::from(topic), payload, forward, retain: false, expires_at_ms: None };
+        let bytes = encode::publish_bytes(&parcel, Sending { qos: 1, v5: true, ..Sending::default() });
+        if Topic::new(topic).is_err() || bytes > self.hub.settings.packet_limit_bytes {
             return Outcome::NoSubscriber;
         }
         let (receipt, mut receipts) = mpsc::channel(1);
-        let taken = self.fan_out(&parcel, qos.min(1), receipt);
+        let mut round = Round::new(&self.hub, false);
+        let taken = self.hub.spread(&Arc::new(parcel), qos.min(1), None, Some(&receipt), &mut round);
+        drop(receipt);
+        let (kept, on_disk) = oneshot::channel();
+        round.finish(&self.hub, move || {
+            let _gone = kept.send(()); // nobody waits any more
+        });
+        let queued = |reached: bool| if reached { Outcome::Queued } else { Outcome::TimedOut };
         if taken.online_qos_1 > 0 {
-            return match timeout(deadline, receipts.recv()).await {
+            return match timeout_at(deadline, receipts.recv()).await {
                 Ok(Some(())) => Outcome::Acked { subscribers: taken.subscribers() },
-                Ok(None) if taken.queued > 0 => Outcome::Queued,
+                Ok(None) if taken.queued > 0 => queued(matches!(timeout_at(deadline, on_disk).await, Ok(Ok(())))),
                 Ok(None) => Outcome::NoSubscriber,
                 Err(_) => Outcome::TimedOut,
             };
         }
         match taken {
-            Taken { queued: 1.., .. } => Outcome::Queued,
+            Taken { queued: 1.., .. } => queued(matches!(timeout_at(deadline, on_disk).await, Ok(Ok(())))),
             Taken { online_qos_0: 1.., .. } => Outcome::Sent,
             _ => Outcome::NoSubscriber,
         }
-    }
-
-    fn fan_out(&self, parcel: &Arc<Parcel>, qos: u8, receipt: mpsc::Sender<()>) -> Taken {
-        let settings = &self.hub.settings;
-        let limits = QueueLimits { messages: settings.outbound_queue_messages, bytes: settings.outbound_queue_bytes };
-        let mut taken = Taken::default();
-        let mut shed = 0;
-        for (session, granted) in self.hub.registry.subscribers(&parcel.topic) {
-            let qos = qos.min(granted);
-            let receipt = (qos > 0).then(|| receipt.clone());
-            match session.offer(Outbound { parcel: parcel.clone(), qos, receipt }, limits) {
-                Offer::Online if qos > 0 => taken.online_qos_1 += 1,
-                Offer::Online => taken.online_qos_0 += 1,
-                Offer::Queued => taken.queued += 1,
-                Offer::Shed => shed += 1,
-                Offer::Absent => {}
-            }
-        }
-        self.hub.meters.undelivered.add(shed);
-        taken
-    }
-
-    /// Ends every connection of `identity`; how many there were.
-    pub fn kick(&self, identity: &str) -> usize {
-        self.hub.registry.kick(identity)
     }
 
     /// Closes the port. Connections stay.
@@ -267,23 +426,31 @@ impl Broker {
 
     /// Ends gracefully: closes the port, takes nothing more from clients, waits until everything
     /// taken in is acknowledged by the consumer and the PUBACKs are sent, tells v5 clients 0x8B
-    /// and closes, at the latest after `drain_deadline_ms`. Then the [`Inlets`] end.
+    /// and closes, at the latest after `drain_deadline_ms`. Then the [`Inlets`] end. What sessions keep is on the disk
+    /// when this returns.
     pub async fn shutdown(&self) {
         self.hub.draining.cancel();
         self.hub.finished.cancelled().await;
+        let keeper = self.hub.keeper.clone();
+        // Ends with an error only if the runtime ends, which leaves the rest to the keeper's own thread.
+        drop(tokio::task::spawn_blocking(move || keeper.close()).await);
     }
 }
 
-/// How many sessions took a message, and how.
-#[derive(Default)]
-struct Taken {
-    online_qos_1: usize,
-    online_qos_0: usize,
-    queued: usize,
-}
-
-impl Taken {
-    fn subscribers(&self) -> usize {
-        self.online_qos_1 + self.online_qos_0 + self.queued
+fn info(session: &Session) -> ClientInfo {
+    let state = lock(&session.state);
+    ClientInfo {
+        client_id: session.client_id.clone(),
+        identity: session.identity.clone(),
+        connection: state.card.as_deref().map(|card| ConnectionInfo {
+            class: card.class,
+            peer: card.peer,
+            since_ms: card.since_ms,
+        }),
+        v5: state.v5,
+        session_expiry_s: state.expiry_s,
+        waiting: state.outgoing.waiting(),
+        in_flight: state.outgoing.in_flight(),
+        subscriptions: state.subscriptions.iter().map(|held| held.filter.to_string()).collect(),
     }
 }

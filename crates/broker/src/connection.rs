@@ -1,12 +1,14 @@
 //! One connection: a task that takes what others want sent, sends it, hands batches over, takes
 //! packets from the socket and watches the time, all in one poll and without a lock held across.
 
+mod advice;
 mod handshake;
 mod receive;
+mod relaying;
 mod socket;
+mod subscribing;
 mod waiting;
 
-use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -16,20 +18,22 @@ use std::time::Duration;
 use bytes::BytesMut;
 use futures::FutureExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, timeout};
 use tracing::{debug, warn};
 
 use self::socket::Socket;
 use self::waiting::Waiting;
-use crate::access::{Grant, Lane, Route};
+use crate::access::{Attempt, Grant, Lane};
 use crate::broker::Hub;
-use crate::inbound::{AckHandle, DownCause, Inbound, Message, Outlets, SessionEvent};
+use crate::door::{self, Arrival};
+use crate::inbound::{DownCause, Outlets, SessionEvent};
+use crate::limits::ClientLimits;
 use crate::link::{Link, Order};
-use crate::session::Session;
+use crate::session::{Pen, Session};
 use crate::topic::Topic;
 use crate::wire::encode;
-use crate::wire::hello::Will;
+
+pub(crate) use relaying::publish_will;
 
 /// How a connection ends.
 #[derive(Clone, Copy, Debug)]
@@ -60,8 +64,19 @@ struct Connection {
     heard_at: Instant,
     mid_packet_since: Option<Instant>,
     timer: Pin<Box<Sleep>>,
-    /// QoS 1 publishes taken in and not acknowledged.
-    unacked: usize,
+    /// The client takes reason strings in acknowledgements.
+    explains: bool,
+    /// The client's Maximum Packet Size, capped by ours, bytes.
+    packet_max_bytes: usize,
+    pen: Pen,
+    /// Publishes taken in and not answered: no PUBACK or PUBREC has left.
+    unanswered: usize,
+    /// Exchanges that count against the receive maximum: no PUBACK or PUBCOMP has left.
+    open: usize,
+    /// Writes to the vault that an answer waits for.
+    unsettled: usize,
+    /// Of these, SUBSCRIBEs: what they bring is sent after their SUBACK.
+    gated: usize,
     urgent: Waiting,
     normal: Waiting,
     aliases: Vec<Option<Topic>>,
@@ -70,13 +85,16 @@ struct Connection {
     /// Something may wait in the session's queue.
     gather: bool,
     draining: bool,
+    limits: ClientLimits,
 }
 
 /// Runs a connection from accept to its end. Never panics, whatever [`crate::Access`] does.
-pub(crate) async fn run(hub: Arc<Hub>, outlets: Arc<Outlets>, link: Arc<Link>, stream: TcpStream, peer: SocketAddr) {
+pub(crate) async fn run(hub: Arc<Hub>, outlets: Arc<Outlets>, link: Arc<Link>, arrival: Arrival) {
+    let Arrival { stream, peer, transport, connect_by, half_open } = arrival;
+    let Some(stream) = door::open(&hub, stream, transport, peer, connect_by).await else { return };
     let mut socket = Socket::new(stream, peer);
     // Boxed: what a handshake needs is given back before the long life of the connection.
-    let entering = Box::pin(handshake::enter(&hub, &outlets, &link, &mut socket));
+    let entering = Box::pin(handshake::enter(&hub, &outlets, &link, &mut socket, connect_by));
     let entered = match AssertUnwindSafe(entering).catch_unwind().await {
         Ok(entered) => entered,
         Err(_) => {
@@ -87,7 +105,7 @@ pub(crate) async fn run(hub: Arc<Hub>, outlets: Arc<Outlets>, link: Arc<Link>, s
     let Some(admitted) = entered else {
         return Box::pin(goodbye(&hub, &mut socket)).await;
     };
-    let mut connection = Connection::new(hub, outlets, link, socket, admitted);
+    let mut connection = Connection::new(hub, outlets, link, socket, admitted, half_open.admitted());
     let served = AssertUnwindSafe(std::future::poll_fn(|cx| connection.poll(cx)));
     let end = served.catch_unwind().await.unwrap_or_else(|_| {
         panicked(&connection.hub, &connection.session.client_id);
@@ -108,6 +126,7 @@ impl Connection {
         link: Arc<Link>,
         socket: Socket,
         admitted: handshake::Admitted,
+        limits: ClientLimits,
     ) -> Connection {
         let now = Instant::now();
         Connection {
@@ -122,13 +141,20 @@ impl Connection {
             heard_at: now,
             mid_packet_since: None,
             timer: Box::pin(tokio::time::sleep_until(now)),
-            unacked: 0,
+            explains: admitted.explains,
+            packet_max_bytes: admitted.packet_max_bytes,
+            pen: Pen::new(admitted.v5, admitted.alias_limit),
+            unanswered: 0,
+            open: 0,
+            unsettled: 0,
+            gated: 0,
             urgent: Waiting::default(),
             normal: Waiting::default(),
             aliases: Vec::new(),
             fresh: true,
             gather: true,
             draining: false,
+            limits,
         }
     }
 
@@ -158,7 +184,7 @@ impl Connection {
                 let what = "server shutting down";
                 return Err(End { cause: DownCause::ShuttingDown, code: 0x8B, what });
             }
-            if !self.may_read() {
+            if !self.may_read() || self.hub.keeper.wait_if_behind(self.session.number, cx.waker()) {
                 break;
             }
             if reads_left == 0 {
@@ -184,7 +210,10 @@ impl Connection {
             return self.link.order_given().map_or(Ok(()), |order| Err(self.obey(order)));
         }
         let Some(taken) = self.link.take(&mut self.socket.out) else { return Ok(()) };
-        self.unacked = self.unacked.saturating_sub(taken.acked);
+        self.unanswered = self.unanswered.saturating_sub(taken.done.answered);
+        self.open = self.open.saturating_sub(taken.done.closed);
+        self.unsettled = self.unsettled.saturating_sub(taken.done.settled);
+        self.gated = self.gated.saturating_sub(taken.done.opened);
         self.draining |= taken.draining;
         self.gather = true;
         taken.order.map_or(Ok(()), |order| Err(self.obey(order)))
@@ -196,26 +225,37 @@ impl Connection {
             Order::TakenOver => end(DownCause::TakenOver, 0x8E, "session taken over"),
             Order::SlowReader => end(DownCause::SlowReader, 0x97, "outbound queue full"),
             Order::Abandoned => end(DownCause::Abandoned, 0x83, "publishes were left unanswered"),
-            Order::Dismissed => end(DownCause::NotPermitted, 0x98, "its credential was withdrawn or changed"),
+            Order::Revoked => end(DownCause::Revoked, 0x87, "credential revoked"),
         }
     }
 
     /// Sends what waits; true if nothing waits any more.
     fn send(&mut self, cx: &mut Context<'_>) -> Result<bool, End> {
         loop {
-            if self.gather && self.socket.pending_bytes() < GATHER_BYTES {
-                let out = &mut self.socket.out;
-                let count = self.session.gather(&self.link, self.v5, out, GATHER_BYTES);
-                self.hub.meters.delivered.add(count);
-                self.gather = self.socket.pending_bytes() >= GATHER_BYTES;
+            if self.gather && self.gated == 0 && self.socket.pending_bytes() < GATHER_BYTES {
+                self.gather();
             }
             match self.socket.poll_flush(cx) {
-                Poll::Ready(Ok(())) if self.gather => {}
+                Poll::Ready(Ok(())) if self.gather && self.gated == 0 => {}
                 Poll::Ready(Ok(())) => return Ok(true),
                 Poll::Ready(Err(_)) => return Err(End::lost("socket failed")),
                 Poll::Pending => return Ok(false),
             }
         }
+    }
+
+    fn gather(&mut self) {
+        let now_ms = self.hub.access.now_ms();
+        let out = &mut self.socket.out;
+        let gathered = self.session.gather(&self.link, &mut self.pen, out, GATHER_BYTES, now_ms);
+        let meters = &self.hub.meters;
+        meters.delivered.add(gathered.sent);
+        meters.delivery_expired.add(gathered.expired);
+        meters.undelivered.add(gathered.too_large);
+        if let (true, Some(follower)) = (gathered.wants_more, &self.hub.follower) {
+            follower.call(self.session.clone());
+        }
+        self.gather = self.socket.pending_bytes() >= GATHER_BYTES;
     }
 
     fn hand_over(&mut self, cx: &mut Context<'_>) -> Result<(), End> {
@@ -228,16 +268,17 @@ impl Connection {
     }
 
     fn is_drained(&self) -> bool {
-        self.draining && self.unacked == 0 && self.urgent.is_empty() && self.normal.is_empty()
+        self.draining && self.unanswered == 0 && self.unsettled == 0 && self.urgent.is_empty() && self.normal.is_empty()
     }
 
     /// Whether to take more from the socket: not while draining, not while an urgent batch waits,
-    /// not from a client that does not take what we send, and not with too much unacknowledged.
+    /// not from a client that does not take what we send, and not with too much unanswered.
     fn may_read(&self) -> bool {
         !self.draining
+            && self.limits.paused_until().is_none()
             && self.urgent.is_empty()
             && self.socket.pending_bytes() < GATHER_BYTES
-            && (self.v5 || self.unacked < usize::from(self.hub.settings.receive_maximum))
+            && (self.v5 || self.unanswered < self.hub.settings.unanswered_max_v3)
     }
 
     /// Ends the connection when one of its deadlines has passed; else sets the timer to the next.
@@ -248,7 +289,8 @@ impl Connection {
             _ => {}
         }
         loop {
-            let next = self.deadlines().into_iter().flatten().map(|(at, _)| at).min();
+            let next = self.deadlines().into_iter().flatten().map(|(at, _)| at);
+            let next = next.chain(self.limits.paused_until()).min();
             let next = next.unwrap_or_else(|| Instant::now() + IDLE_TICK);
             if next < self.timer.deadline() || self.timer.is_elapsed() {
                 self.timer.as_mut().reset(next);
@@ -257,9 +299,12 @@ impl Connection {
                 return Ok(());
             }
             let now = Instant::now();
-            if !self.may_read() {
+            if !self.may_read() || self.hub.keeper.is_behind() {
                 self.heard_at = now; // we do not listen: the silence is ours
                 self.mid_packet_since = self.mid_packet_since.map(|_| now);
+            }
+            if self.limits.resume(now) {
+                cx.waker().wake_by_ref();
             }
             if let Some((_, end)) = self.deadlines().into_iter().flatten().find(|(at, _)| *at <= now) {
                 return Err(end);
@@ -285,10 +330,10 @@ impl Connection {
     async fn finish(mut self, end: End) {
         self.count(end);
         self.normal.forget();
-        let will_is_due = end.cause.will_is_due();
-        let detached = self.hub.registry.detach(&self.session, &self.link, will_is_due);
+        let detached = self.hub.registry.detach(&self.session, &self.link, end.cause.will_fate(), self.hub.clock());
         if self.v5 && end.code != 0 && self.socket.blocked_since.is_none() {
-            self.socket.out.extend_from_slice(&encode::disconnect(end.code));
+            let what = Some(end.what);
+            encode::disconnect(&mut self.socket.out, true, end.code, what, self.packet_max_bytes);
         }
         let Connection { hub, outlets, session, socket, urgent, .. } = self;
         let mut socket = socket;
@@ -318,9 +363,14 @@ impl Connection {
             _ => return,
         };
         tally.add(1);
+        let todo = advice::after(end.cause, end.code);
         if let Some(muted) = self.hub.gates.ended.pass() {
             let cause = end.cause.as_str();
-            warn!(client, identity, cause, end.what, muted, "client cut off");
+            warn!(client, identity, cause, end.what, todo, muted, "client cut off");
+        }
+        if end.cause != DownCause::Abandoned {
+            let detail = format!("{}: {todo}", end.what);
+            self.hub.tell_refused(&self.session, self.socket.peer, Attempt::Connection, end.code, &detail);
         }
     }
 }
@@ -350,32 +400,6 @@ async fn goodbye(hub: &Hub, socket: &mut Socket) {
 }
 
 const SCRAP_BYTES: usize = 4 * 1024;
-
-/// Publishes the will of a session as its owner's message.
-pub(crate) async fn publish_will(hub: &Hub, outlets: &Outlets, session: &Session, will: Will) {
-    let verdict = std::panic::catch_unwind(AssertUnwindSafe(|| (hub.access.route(&will.topic), hub.access.now_ms())));
-    let Ok((route, received_ms)) = verdict else {
-        return panicked(hub, &session.client_id);
-    };
-    let Route::Consumer(lane) = route else { return };
-    let batch = Inbound {
-        identity: session.identity.clone(),
-        client_id: session.client_id.clone(),
-        messages: vec![Message {
-            topic: will.topic,
-            payload: will.payload,
-            qos: will.qos,
-            retain: will.retain,
-            dup: false,
-            content_type: will.content_type,
-            received_ms,
-            is_will: true,
-        }],
-        ack: AckHandle::nowhere(),
-        marks: Vec::new(),
-    };
-    drop(outlets.lane(lane).send(batch).await); // fails only when the consumer is gone
-}
 
 /// Tells the consumer that a session's connection ended.
 async fn report_down(hub: &Hub, outlets: &Outlets, session: &Session, cause: DownCause) {

@@ -10,11 +10,13 @@ use smallvec::SmallVec;
 use tokio::sync::mpsc;
 
 use crate::access::Lane;
-use crate::link::{Link, Order};
+use crate::link::{Done, Link, Order};
+use crate::registry::WillFate;
+use crate::session::Session;
 use crate::settings::Settings;
 use crate::topic::Topic;
 use crate::vault::Change;
-use crate::wire::encode;
+use crate::wire::encode::{self, AckKind};
 
 /// The publishes of one lane that came with one read of one connection's socket.
 #[derive(Debug)]
@@ -41,7 +43,7 @@ pub struct Message {
     pub payload: Bytes,
     /// 0, 1 or 2.
     pub qos: u8,
-    /// The retain flag as sent. Nothing is stored for it.
+    /// The retain flag as sent. Nothing is stored for it on this way.
     pub retain: bool,
     /// The client says it sent this before (MQTT 3.3.1.1).
     pub dup: bool,
@@ -53,7 +55,7 @@ pub struct Message {
     pub is_will: bool,
 }
 
-/// What a PUBACK says (MQTT 5 table 3-4). A v3.1.1 client gets a plain PUBACK for each of them.
+/// What a PUBACK or PUBREC says (MQTT 5 tables 3-4 and 3-5). A v3.1.1 client gets a plain one for each of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Reason {
@@ -75,7 +77,7 @@ pub enum Reason {
     PayloadFormatInvalid = 0x99,
 }
 
-/// Acknowledges one batch. QoS 0 messages need no answer and get none.
+/// Acknowledges one batch. QoS 0 messages need no answer and get none; QoS 1 is answered with PUBACK, QoS 2 with PUBREC.
 ///
 /// Dropped without [`complete`](AckHandle::complete), the batch is never acknowledged and its
 /// connection is closed, so that the client sends it again after it has reconnected.
@@ -84,9 +86,31 @@ pub struct AckHandle(Route);
 
 enum Route {
     Nowhere,
-    Link { link: Arc<Link>, v5: bool, ids: PacketIds },
-    Observer { to: SyncSender<Vec<Reason>>, messages: usize },
-    Call { then: Answer, messages: usize },
+    Link {
+        link: Arc<Link>,
+        v5: bool,
+        ids: PacketIds,
+    },
+    /// With QoS 2 in it.
+    Session(Box<Exact>),
+    Observer {
+        to: SyncSender<Vec<Reason>>,
+        messages: usize,
+    },
+    Call {
+        then: Answer,
+        messages: usize,
+    },
+}
+
+/// A batch with QoS 2: the answers to those go to the connection that the session has by then.
+struct Exact {
+    link: Arc<Link>,
+    session: Arc<Session>,
+    v5: bool,
+    ids: PacketIds,
+    /// Packet identifiers of QoS 2; also in `ids`.
+    exact: SmallVec<[u16; 8]>,
 }
 
 /// Told the reasons, one per message, or `None` when the handle was dropped unanswered.
@@ -101,6 +125,17 @@ impl AckHandle {
             return AckHandle::nowhere();
         }
         AckHandle(Route::Link { link, v5, ids })
+    }
+
+    /// For a batch that holds QoS 2 messages: those with an identifier in `exact`.
+    pub(crate) fn exact(
+        link: Arc<Link>,
+        session: Arc<Session>,
+        v5: bool,
+        ids: PacketIds,
+        exact: SmallVec<[u16; 8]>,
+    ) -> AckHandle {
+        AckHandle(Route::Session(Box::new(Exact { link, session, v5, ids, exact })))
     }
 
     /// A handle that answers nobody: for messages that did not come from a connection.
@@ -127,11 +162,12 @@ impl AckHandle {
             Route::Observer { to, .. } => drop(to.try_send(reasons.to_vec())),
             Route::Call { then, .. } => then(Some(reasons)),
             Route::Link { link, v5, ids } => {
-                link.acknowledge(|out| acks(out, v5, ids.iter().zip(reasons)));
+                link.acknowledge(|out| acks(out, v5, ids.iter().copied().zip(reasons)));
                 if ids.iter().skip(reasons.len()).any(|id| *id != 0) {
                     link.order(Order::Abandoned);
                 }
             }
+            Route::Session(exact) => exact.complete(reasons),
         }
     }
 
@@ -144,37 +180,72 @@ impl AckHandle {
             }
             Route::Call { then, messages } => then(Some(&vec![Reason::Success; messages])),
             Route::Link { link, v5, ids } => {
-                link.acknowledge(|out| acks(out, v5, ids.iter().map(|id| (id, &Reason::Success))))
+                link.acknowledge(|out| acks(out, v5, ids.iter().map(|id| (*id, &Reason::Success))))
+            }
+            Route::Session(exact) => {
+                let reasons = vec![Reason::Success; exact.ids.len()];
+                exact.complete(&reasons);
             }
         }
     }
 
     /// Forgets the batch without closing its connection.
     pub(crate) fn forget(mut self) {
-        self.0 = Route::Nowhere;
+        if let Route::Session(exact) = std::mem::replace(&mut self.0, Route::Nowhere) {
+            exact.forget(0);
+        }
     }
 
     /// Forgets the QoS 0 messages of the batch, which were dropped from it.
     pub(crate) fn retain_answerable(&mut self) {
-        if let Route::Link { ids, .. } = &mut self.0 {
-            ids.retain(|id| *id != 0);
+        match &mut self.0 {
+            Route::Link { ids, .. } => ids.retain(|id| *id != 0),
+            Route::Session(exact) => exact.ids.retain(|id| *id != 0),
+            _ => {}
         }
     }
 }
 
-fn acks<'a>(out: &mut Vec<u8>, v5: bool, pairs: impl Iterator<Item = (&'a u16, &'a Reason)>) -> usize {
+impl Exact {
+    fn complete(self: Box<Self>, reasons: &[Reason]) {
+        let is_exact = |id: u16| id != 0 && self.exact.contains(&id);
+        let pairs = || self.ids.iter().copied().zip(reasons);
+        if pairs().any(|(id, _)| id != 0 && !is_exact(id)) {
+            self.link.acknowledge(|out| acks(out, self.v5, pairs().filter(|(id, _)| !is_exact(*id))));
+        }
+        let answers: SmallVec<[(u16, u8); 8]> =
+            pairs().filter(|(id, _)| is_exact(*id)).map(|(id, reason)| (id, *reason as u8)).collect();
+        self.session.taken_in(&answers, &self.link);
+        if self.ids.iter().skip(reasons.len()).any(|id| *id != 0) {
+            self.forget(reasons.len());
+            self.link.order(Order::Abandoned);
+        }
+    }
+
+    /// The QoS 2 messages from index `from` on were not taken in: the client may send them again.
+    fn forget(&self, from: usize) {
+        let gone = self.ids.iter().skip(from).filter(|id| self.exact.contains(id));
+        self.session.not_taken_in(gone.copied());
+    }
+}
+
+fn acks<'a>(out: &mut Vec<u8>, v5: bool, pairs: impl Iterator<Item = (u16, &'a Reason)>) -> Done {
     let mut count = 0;
-    for (id, reason) in pairs.filter(|(id, _)| **id != 0) {
-        encode::puback(out, *id, if v5 { *reason as u8 } else { 0 });
+    for (id, reason) in pairs.filter(|(id, _)| *id != 0) {
+        encode::ack(out, AckKind::Puback, id, if v5 { *reason as u8 } else { 0 });
         count += 1;
     }
-    count
+    Done::finished(count)
 }
 
 impl Drop for AckHandle {
     fn drop(&mut self) {
         match std::mem::replace(&mut self.0, Route::Nowhere) {
             Route::Link { link, .. } => link.order(Order::Abandoned),
+            Route::Session(exact) => {
+                exact.forget(0);
+                exact.link.order(Order::Abandoned);
+            }
             Route::Call { then, .. } => then(None),
             Route::Nowhere | Route::Observer { .. } => {}
         }
@@ -186,6 +257,7 @@ impl fmt::Debug for Route {
         match self {
             Route::Nowhere => f.write_str("nowhere"),
             Route::Link { ids, .. } => write!(f, "packets {ids:?}"),
+            Route::Session(exact) => write!(f, "packets {:?} of session {}", exact.ids, exact.session.number),
             Route::Observer { messages, .. } | Route::Call { messages, .. } => write!(f, "observer of {messages}"),
         }
     }
@@ -236,6 +308,8 @@ pub enum DownCause {
     NotPermitted,
     /// The client did not take what it was sent.
     SlowReader,
+    /// The credential was revoked.
+    Revoked,
     /// The consumer dropped a batch unanswered, or is gone.
     Abandoned,
     /// A bug of ours in this connection's task.
@@ -256,15 +330,20 @@ impl DownCause {
             DownCause::ProtocolError => "protocol_error",
             DownCause::NotPermitted => "not_permitted",
             DownCause::SlowReader => "slow_reader",
+            DownCause::Revoked => "revoked",
             DownCause::Abandoned => "abandoned",
             DownCause::Panicked => "panicked",
             DownCause::ShuttingDown => "shutting_down",
         }
     }
 
-    /// Whether the session's will is due (MQTT 5 section 3.1.2.5).
-    pub(crate) fn will_is_due(self) -> bool {
-        !matches!(self, DownCause::Disconnected | DownCause::ShuttingDown)
+    /// What becomes of the session's will (MQTT 5 section 3.1.2.5).
+    pub(crate) fn will_fate(self) -> WillFate {
+        match self {
+            DownCause::Disconnected => WillFate::Discard,
+            DownCause::ShuttingDown => WillFate::Keep,
+            _ => WillFate::Publish,
+        }
     }
 }
 

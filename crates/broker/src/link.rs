@@ -19,9 +19,41 @@ pub(crate) struct Link {
 #[derive(Default)]
 struct Outgoing {
     acks: Vec<u8>,
-    acked: usize,
+    done: Done,
     order: Option<Order>,
     draining: bool,
+}
+
+/// What of a connection's business others have finished.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Done {
+    /// Publishes answered: PUBACK or PUBREC.
+    pub(crate) answered: usize,
+    /// Exchanges over, of those that count against the receive maximum: PUBACK, PUBCOMP or a PUBREC that refuses.
+    pub(crate) closed: usize,
+    /// Writes to the vault that something of this connection waited for.
+    pub(crate) settled: usize,
+    /// Such writes that kept back what the session has to send.
+    pub(crate) opened: usize,
+}
+
+impl Done {
+    /// So many publishes answered for good.
+    pub(crate) fn finished(count: usize) -> Done {
+        Done { answered: count, closed: count, ..Done::default() }
+    }
+
+    /// One write is on the disk.
+    pub(crate) fn settled() -> Done {
+        Done { settled: 1, ..Done::default() }
+    }
+
+    fn add(&mut self, more: Done) {
+        self.answered += more.answered;
+        self.closed += more.closed;
+        self.settled += more.settled;
+        self.opened += more.opened;
+    }
 }
 
 /// An order to end; the first one given stands.
@@ -30,23 +62,22 @@ pub(crate) enum Order {
     TakenOver,
     SlowReader,
     Abandoned,
-    /// What let it in is no longer valid.
-    Dismissed,
+    Revoked,
 }
 
 /// What [`Link::take`] found beside the acknowledgements.
 pub(crate) struct Taken {
-    pub(crate) acked: usize,
+    pub(crate) done: Done,
     pub(crate) order: Option<Order>,
     pub(crate) draining: bool,
 }
 
 impl Link {
-    /// Adds acknowledgements for the client; `encode` writes the packets and returns how many.
-    pub(crate) fn acknowledge(&self, encode: impl FnOnce(&mut Vec<u8>) -> usize) {
+    /// Adds packets for the client; `encode` writes them and says what they finish.
+    pub(crate) fn acknowledge(&self, encode: impl FnOnce(&mut Vec<u8>) -> Done) {
         let mut out = lock(&self.out);
-        let count = encode(&mut out.acks);
-        out.acked += count;
+        let done = encode(&mut out.acks);
+        out.done.add(done);
         drop(out);
         self.nudge();
     }
@@ -102,7 +133,7 @@ impl Link {
         if out.acks.capacity() > ACKS_KEPT_BYTES {
             out.acks = Vec::new();
         }
-        Some(Taken { acked: std::mem::take(&mut out.acked), order: out.order, draining: out.draining })
+        Some(Taken { done: std::mem::take(&mut out.done), order: out.order, draining: out.draining })
     }
 }
 

@@ -1,101 +1,101 @@
 //! The port: accepts sockets, runs one task for each, and looks after what falls due.
 
-use std::io;
+mod port;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::net::TcpStream;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tracing::{debug, info, warn};
 
-use crate::broker::Hub;
+pub(crate) use self::port::Ports;
+use self::port::{Accepted, Port};
+use crate::broker::{Hub, StartError};
 use crate::connection;
+use crate::door::Arrival;
 use crate::inbound::Outlets;
+use crate::limits::TurnedAway;
 use crate::link::Link;
 use crate::settings::Settings;
+use crate::stream::Transport;
 
-/// Opens the port.
-pub(crate) fn bind(settings: &Settings) -> io::Result<TcpListener> {
-    let socket = match settings.listen.is_ipv4() {
-        true => TcpSocket::new_v4()?,
-        false => TcpSocket::new_v6()?,
-    };
-    socket.set_reuseaddr(true)?; // a restart does not wait for old sockets to be forgotten
-    socket.bind(settings.listen)?;
-    socket.listen(settings.listen_backlog)
+/// Opens all ports and says where they are.
+pub(crate) fn bind(settings: &Settings) -> Result<(Ports, Vec<(Transport, SocketAddr)>), StartError> {
+    let wanted = [
+        (Transport::Plain, Some(settings.listen)),
+        (Transport::Tls, settings.tls_listen),
+        (Transport::WebSocket, settings.websocket_listen),
+        (Transport::WebSocketTls, settings.websocket_tls_listen),
+    ];
+    let (mut ports, mut addresses) = (Vec::new(), Vec::new());
+    for (transport, listen) in wanted {
+        let Some(listen) = listen else { continue };
+        let failed = |source| StartError::Listen { listen, source };
+        let port = Port::open(listen, transport, settings).map_err(failed)?;
+        let local_addr = port.local_addr().map_err(failed)?;
+        info!(%local_addr, transport = transport.as_str(), "listening for MQTT 3.1.1 and 5.0");
+        addresses.push((transport, local_addr));
+        ports.push(port);
+    }
+    Ok((Ports::new(ports), addresses))
 }
 
 /// Runs until the listener is told to drain and all connections have ended.
-pub(crate) async fn run(hub: Arc<Hub>, outlets: Arc<Outlets>, listener: TcpListener) {
+pub(crate) async fn run(hub: Arc<Hub>, outlets: Arc<Outlets>, ports: Ports) {
     let _finished = hub.finished.clone().drop_guard();
     let mut tasks = JoinSet::new();
-    let mut port = Port { listener: Some(listener), pause: PAUSE_MIN, not_before: None };
+    let mut ports = ports;
+    let mut accepting = true;
     let mut clock = interval(SWEEP);
     clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut files = interval(Duration::from_secs(hub.settings.tls_reload_s.max(1)));
+    files.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let watch_files = hub.settings.tls_reload_s > 0 && hub.door.tls.is_some();
     loop {
         tokio::select! {
             () = hub.draining.cancelled() => break,
-            () = hub.accepting.cancelled(), if port.listener.is_some() => port.listener = None,
+            () = hub.accepting.cancelled(), if accepting => {
+                accepting = false;
+                ports = Ports::new(Vec::new());
+            }
             Some(ended) = tasks.join_next(), if !tasks.is_empty() => note(&hub, ended),
             _ = clock.tick() => sweep(&hub, &outlets, &mut tasks),
-            accepted = port.accept() => match accepted {
-                Ok((stream, peer)) => admit(&hub, &outlets, stream, peer, &mut tasks),
-                Err(error) => {
+            _ = files.tick(), if watch_files => look_at_files(&hub, &mut tasks),
+            accepted = ports.accept() => match accepted {
+                Accepted::Socket(transport, stream, peer) => {
+                    admit(&hub, &outlets, (stream, peer, transport), &mut tasks);
+                }
+                Accepted::Failed(error, shed) => {
                     hub.meters.accept_errors.add(1);
+                    hub.meters.shed_no_file.add(shed);
                     if let Some(muted) = hub.gates.accept.pass() {
-                        warn!(%error, muted, "cannot accept a connection; raise the open files limit");
+                        warn!(%error, shed, muted, "cannot accept connections; raise the open files limit");
                     }
                 }
             },
         }
     }
-    drop(port);
+    drop(ports);
     drain(&hub, &mut tasks).await;
 }
 
-struct Port {
-    listener: Option<TcpListener>,
-    /// How long to wait after the next failure.
-    pause: Duration,
-    not_before: Option<Instant>,
+/// Off this task, since a disk may take a while.
+fn look_at_files(hub: &Arc<Hub>, tasks: &mut JoinSet<()>) {
+    let hub = hub.clone();
+    tasks.spawn_blocking(move || hub.door.look_at_certificates());
 }
 
-impl Port {
-    /// The next socket. After a failure it waits a while first: what failed, such as running out of
-    /// file descriptors, would fail again at once. Never ready when the port is closed.
-    async fn accept(&mut self) -> io::Result<(TcpStream, SocketAddr)> {
-        let Some(listener) = &self.listener else { return std::future::pending().await };
-        if let Some(at) = self.not_before {
-            sleep_until(at).await;
-        }
-        match listener.accept().await {
-            Ok(accepted) => {
-                (self.pause, self.not_before) = (PAUSE_MIN, None);
-                Ok(accepted)
-            }
-            Err(error) => {
-                use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
-                // These say something about the one socket that was not accepted, not about us.
-                if !matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted) {
-                    self.not_before = Some(Instant::now() + self.pause);
-                    self.pause = (self.pause * 2).min(PAUSE_MAX);
-                }
-                Err(error)
-            }
-        }
-    }
-}
-
-/// First pause after a failed accept.
-const PAUSE_MIN: Duration = Duration::from_millis(10);
-/// Longest pause after failed accepts.
-const PAUSE_MAX: Duration = Duration::from_millis(500);
 /// How often expired sessions and delayed wills are looked for, and gauges are set.
 const SWEEP: Duration = Duration::from_millis(250);
 
-fn admit(hub: &Arc<Hub>, outlets: &Arc<Outlets>, stream: TcpStream, peer: SocketAddr, tasks: &mut JoinSet<()>) {
+type Socket = (TcpStream, SocketAddr, Transport);
+
+fn admit(hub: &Arc<Hub>, outlets: &Arc<Outlets>, socket: Socket, tasks: &mut JoinSet<()>) {
+    let (stream, peer, transport) = socket;
+    let now = Instant::now();
     hub.meters.accepted.add(1);
     if hub.registry.connections() >= hub.settings.max_connections {
         hub.meters.turned_away.add(1);
@@ -105,6 +105,10 @@ fn admit(hub: &Arc<Hub>, outlets: &Arc<Outlets>, stream: TcpStream, peer: Socket
         }
         return;
     }
+    let half_open = match hub.door.limits.arrive(peer.ip(), now) {
+        Ok(half_open) => half_open,
+        Err(why) => return turn_away(hub, peer, why),
+    };
     if let Err(error) = stream.set_nodelay(true) {
         debug!(%error, "a socket died before it was looked at");
         return;
@@ -112,10 +116,22 @@ fn admit(hub: &Arc<Hub>, outlets: &Arc<Outlets>, stream: TcpStream, peer: Socket
     let link = Arc::new(Link::default());
     let presence = Presence::new(hub.clone(), link.clone());
     let (hub, outlets) = (hub.clone(), outlets.clone());
+    let connect_by = now + Duration::from_millis(hub.settings.connect_deadline_ms);
+    let arrival = Arrival { stream, peer, transport, connect_by, half_open };
     tasks.spawn(async move {
         let _presence = presence;
-        connection::run(hub, outlets, link, stream, peer).await;
+        connection::run(hub, outlets, link, arrival).await;
     });
+}
+
+fn turn_away(hub: &Hub, peer: SocketAddr, why: TurnedAway) {
+    match why {
+        TurnedAway::Fast | TurnedAway::FastOfAddress => hub.meters.connects_too_fast.add(1),
+        TurnedAway::HalfOpen | TurnedAway::HalfOpenOfAddress => hub.meters.half_open_full.add(1),
+    }
+    if let Some(muted) = hub.door.turned_away.pass() {
+        warn!(%peer, why = why.as_str(), muted, "connection closed at once");
+    }
 }
 
 /// Counts a connection for as long as its task lives, however the task ends.
@@ -157,6 +173,8 @@ fn sweep(hub: &Arc<Hub>, outlets: &Arc<Outlets>, tasks: &mut JoinSet<()>) {
     waiting("normal", outlets.normal.max_capacity() - outlets.normal.capacity());
     waiting("sessions", outlets.sessions.max_capacity() - outlets.sessions.capacity());
     metrics::gauge!("fenghuo_broker_sessions").set(hub.registry.sessions() as f64);
+    hub.expire_retained();
+    metrics::gauge!("fenghuo_broker_connections_half_open").set(hub.door.limits.half_open() as f64);
     for due in hub.registry.due(Instant::now()) {
         hub.meters.expired.add(usize::from(due.expired));
         if let Some(will) = due.will {

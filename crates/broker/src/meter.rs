@@ -68,6 +68,8 @@ meters! {
     publishes_urgent => "fenghuo_broker_publishes_total", "lane" => "urgent";
     /// Publishes handed to the normal lane.
     publishes_normal => "fenghuo_broker_publishes_total", "lane" => "normal";
+    /// Publishes that went to other clients.
+    publishes_relayed => "fenghuo_broker_publishes_total", "lane" => "relay";
     /// QoS 0 publishes dropped because the normal lane was full.
     shed => "fenghuo_broker_publishes_dropped_total", "reason" => "lane_full";
     /// Publishes to topics that the client may not publish to.
@@ -88,8 +90,30 @@ meters! {
     delivered => "fenghuo_broker_deliveries_total";
     /// Messages that a full queue or a small Maximum Packet Size kept from a subscriber.
     undelivered => "fenghuo_broker_deliveries_dropped_total";
+    /// Messages that had expired before a subscriber could take them.
+    delivery_expired => "fenghuo_broker_deliveries_expired_total";
+    /// Messages that the log did not keep until a subscriber came for them.
+    log_lost => "fenghuo_broker_log_messages_lost_total";
+    /// Wills that the consumer was not there for any more.
+    wills_lost => "fenghuo_broker_wills_lost_total";
     /// Sessions that expired while away.
     expired => "fenghuo_broker_sessions_expired_total";
+    /// TLS handshakes finished.
+    handshakes => "fenghuo_broker_tls_handshakes_total";
+    /// TLS handshakes and WebSocket requests that failed or took too long.
+    handshakes_failed => "fenghuo_broker_connects_refused_total", "reason" => "handshake";
+    /// Sockets closed at once because connections came too fast.
+    connects_too_fast => "fenghuo_broker_connects_refused_total", "reason" => "too_fast";
+    /// Sockets closed at once because too many had not logged in.
+    half_open_full => "fenghuo_broker_connects_refused_total", "reason" => "half_open";
+    /// Sockets closed at once because no file descriptor was left.
+    shed_no_file => "fenghuo_broker_connects_refused_total", "reason" => "no_file_descriptor";
+    /// CONNECTs refused because the client id was taken over too often.
+    takeovers_refused => "fenghuo_broker_connects_refused_total", "reason" => "takeovers";
+    /// Answers to failed logins that were held back.
+    logins_delayed => "fenghuo_broker_logins_delayed_total";
+    /// Times that a client was not read from for a while because it sent too fast.
+    throttled => "fenghuo_broker_clients_throttled_total";
 }
 
 /// Lets one log line a second through and counts the rest.

@@ -1,32 +1,51 @@
-//! A client's session: subscriptions, messages waiting and in flight, its will, and the connection
+//! A client's session: subscriptions, messages waiting and in flight in both directions, its will, and the connection
 //! it has at the moment, if any.
+//!
+//! A session that outlives its connection is kept in the vault: every change of [`State`] that matters is given to the
+//! [`Keeper`] while the state is locked, so that the vault sees changes in the order in which they happened.
 
-use std::collections::VecDeque;
+mod following;
+mod incoming;
+mod keeping;
+mod outgoing;
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tokio::time::Instant;
 
-use crate::link::{Link, Order};
-use crate::lock;
-use crate::outbound::Outbound;
-use crate::topic::TopicFilter;
-use crate::wire::encode::{self, Sending};
+pub(crate) use self::following::{Following, Next};
+pub(crate) use self::incoming::{Begun, Release};
+pub(crate) use self::keeping::Clock;
+pub(crate) use self::outgoing::{Offer, Outgoing, Pen, QueueLimits, Receipt};
+use crate::keeper::Keeper;
+use crate::link::Link;
+use crate::subscriptions::{Readiness, Subscriber, Subscription};
+use crate::topic::SharedFilter;
 use crate::wire::hello::Will;
 
 /// One session. It belongs to one identity for all its life.
 pub(crate) struct Session {
+    /// Also its name in the vault; never given twice.
     pub(crate) number: u64,
     pub(crate) client_id: Arc<str>,
     pub(crate) identity: Arc<str>,
+    pub(crate) keeper: Arc<Keeper>,
     pub(crate) state: Mutex<State>,
+    readiness: AtomicU8,
 }
 
 #[derive(Default)]
 pub(crate) struct State {
     /// The live connection.
     pub(crate) link: Option<Arc<Link>>,
+    /// The protocol of the connection, or of the last one.
+    pub(crate) v5: bool,
     /// Gone for good; nothing may be added any more.
     pub(crate) ended: bool,
+    /// Kept in the vault.
+    pub(crate) durable: bool,
     /// Seconds it may live without a connection.
     pub(crate) expiry_s: u32,
     /// When it ends, if it has no connection.
@@ -34,157 +53,86 @@ pub(crate) struct State {
     /// When [`State::will`] is due, if it has no connection.
     pub(crate) will_at: Option<Instant>,
     pub(crate) will: Option<Box<Will>>,
-    pub(crate) subscriptions: Vec<(TopicFilter, u8)>,
-    /// The client's Receive Maximum, capped by ours.
-    pub(crate) window: usize,
-    /// The client's Maximum Packet Size, capped by ours, bytes.
-    pub(crate) packet_max_bytes: usize,
-    queue: VecDeque<Outbound>,
-    queue_bytes: usize,
-    /// Sent or to be sent again, in the order of first sending (MQTT-4.6.0-1).
-    in_flight: VecDeque<(u16, Outbound)>,
-    /// How many at the front of `in_flight` are still to be sent again on this connection.
-    resend: usize,
-    last_packet_id: u16,
+    /// [`State::expires_at`] in milliseconds since the epoch; none if it lives for ever.
+    pub(crate) expires_at_ms: Option<u64>,
+    /// [`State::will_at`] in milliseconds since the epoch.
+    pub(crate) will_at_ms: Option<u64>,
+    pub(crate) subscriptions: Vec<Held>,
+    pub(crate) outgoing: Outgoing,
+    pub(crate) received: incoming::Received,
+    pub(crate) following: Option<Box<Following>>,
+    pub(crate) card: Option<Box<Card>>,
 }
 
-/// What became of a message offered to a session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Offer {
-    /// On its way to a connected client.
-    Online,
-    /// Kept until the client comes back.
-    Queued,
-    /// Not taken: queue full, or larger than the client takes.
-    Shed,
-    /// Nobody there: the session ended, or it is away and the message is QoS 0.
-    Absent,
+/// A subscription as its session holds it.
+#[derive(Clone, Debug)]
+pub(crate) struct Held {
+    pub(crate) filter: SharedFilter,
+    pub(crate) wants: Subscription,
 }
 
-/// Limits of a session's queue.
-#[derive(Clone, Copy)]
-pub(crate) struct QueueLimits {
-    pub(crate) messages: usize,
-    pub(crate) bytes: usize,
+/// Who is at the other end of the live connection.
+pub(crate) struct Card {
+    pub(crate) class: &'static str,
+    pub(crate) peer: SocketAddr,
+    pub(crate) since_ms: u64,
 }
 
 impl Session {
-    /// Queues a message. A connected client whose queue is full is cut off.
-    pub(crate) fn offer(&self, message: Outbound, limits: QueueLimits) -> Offer {
-        let mut state = lock(&self.state);
-        if state.ended || (state.link.is_none() && message.qos == 0) {
-            return Offer::Absent;
-        }
-        if encode::publish_bytes(&message.parcel) > state.packet_max_bytes {
-            return Offer::Shed;
-        }
-        let bytes = state.queue_bytes + message.bytes();
-        if state.queue.len() >= limits.messages || bytes > limits.bytes {
-            if let Some(link) = &state.link {
-                link.order(Order::SlowReader);
-            }
-            return Offer::Shed;
-        }
-        state.queue_bytes = bytes;
-        state.queue.push_back(message);
-        match &state.link {
-            Some(link) => {
-                link.nudge();
-                Offer::Online
-            }
-            None => Offer::Queued,
-        }
+    pub(crate) fn new(number: u64, client_id: Arc<str>, identity: Arc<str>, keeper: Arc<Keeper>) -> Session {
+        let readiness = AtomicU8::new(Readiness::Away as u8);
+        Session { number, client_id, identity, keeper, state: Mutex::default(), readiness }
     }
 
-    /// Writes what the client's window has room for, up to about `room_bytes`. Returns how many
-    /// messages. Nothing if the session has moved to another connection.
-    pub(crate) fn gather(&self, link: &Arc<Link>, v5: bool, out: &mut Vec<u8>, room_bytes: usize) -> usize {
-        let mut state = lock(&self.state);
-        if !state.link.as_ref().is_some_and(|mine| Arc::ptr_eq(mine, link)) {
-            return 0;
-        }
-        let mut count = 0;
-        while state.resend > 0 && out.len() < room_bytes {
-            let index = state.in_flight.len() - state.resend;
-            let (packet_id, message) = &state.in_flight[index];
-            let sending = Sending { qos: 1, packet_id: *packet_id, dup: true, v5 };
-            encode::publish(out, &message.parcel, sending);
-            state.resend -= 1;
-            count += 1;
-        }
-        while out.len() < room_bytes {
-            let window_open = state.in_flight.len() < state.window;
-            match state.queue.front() {
-                Some(message) if message.qos == 0 || window_open => {}
-                _ => break,
-            }
-            let message = state.queue.pop_front().expect("there is a front");
-            state.queue_bytes -= message.bytes();
-            if encode::publish_bytes(&message.parcel) > state.packet_max_bytes {
-                continue; // queued before the client came back with a smaller Maximum Packet Size
-            }
-            let packet_id = if message.qos > 0 { state.next_packet_id() } else { 0 };
-            let sending = Sending { qos: message.qos, packet_id, dup: false, v5 };
-            encode::publish(out, &message.parcel, sending);
-            if message.qos > 0 {
-                state.in_flight.push_back((packet_id, message));
-            }
-            count += 1;
-        }
-        if state.queue.is_empty() && state.queue.capacity() > QUEUE_KEPT {
-            state.queue = VecDeque::new();
-        }
-        count
-    }
-
-    /// The client acknowledged (or refused) a message.
-    pub(crate) fn acknowledged(&self, packet_id: u16, accepted: bool) {
-        let mut state = lock(&self.state);
-        let Some(index) = state.in_flight.iter().position(|(id, _)| *id == packet_id) else {
-            return; // acknowledged before, or never sent: harmless
+    /// To be called when the connection or the queue has changed, with the state locked.
+    pub(crate) fn set_readiness(&self, state: &State) {
+        let readiness = match &state.link {
+            None => Readiness::Away,
+            Some(_) if state.outgoing.is_crowded() => Readiness::Busy,
+            Some(_) => Readiness::Ready,
         };
-        let sent = state.in_flight.len() - state.resend;
-        if index >= sent {
-            state.resend -= 1;
-        }
-        let (_, message) = state.in_flight.remove(index).expect("the position was just found");
-        drop(state);
-        if let (true, Some(receipt)) = (accepted, message.receipt) {
-            let _full = receipt.try_send(()); // then an earlier receipt says the same
+        self.readiness.store(readiness as u8, Ordering::Relaxed);
+    }
+}
+
+impl Subscriber for Session {
+    fn number(&self) -> u64 {
+        self.number
+    }
+
+    fn readiness(&self) -> Readiness {
+        match self.readiness.load(Ordering::Relaxed) {
+            ready if ready == Readiness::Ready as u8 => Readiness::Ready,
+            busy if busy == Readiness::Busy as u8 => Readiness::Busy,
+            _ => Readiness::Away,
         }
     }
 }
 
-/// Queue capacity that an idle session keeps.
-const QUEUE_KEPT: usize = 8;
-
 impl State {
+    pub(crate) fn is_on(&self, link: &Arc<Link>) -> bool {
+        self.link.as_ref().is_some_and(|mine| Arc::ptr_eq(mine, link))
+    }
+
     /// Gives the session to a new connection; what is in flight will be sent again.
     pub(crate) fn resume(&mut self, link: Arc<Link>) {
         self.link = Some(link);
-        self.expires_at = None;
-        self.will_at = None;
-        self.resend = self.in_flight.len();
+        (self.expires_at, self.expires_at_ms) = (None, None);
+        (self.will_at, self.will_at_ms) = (None, None);
+        self.outgoing.start_over();
     }
 
-    /// Ends the session for good.
-    pub(crate) fn end(&mut self) -> Vec<(TopicFilter, u8)> {
+    /// Ends the session for good, here and in the vault.
+    pub(crate) fn end(&mut self, session: &Session) -> Vec<Held> {
+        if self.durable && !self.ended {
+            session.keeper.note(keeping::removal(session, self));
+        }
         self.ended = true;
         self.link = None;
-        self.queue = VecDeque::new();
-        self.queue_bytes = 0;
-        self.in_flight = VecDeque::new();
-        self.resend = 0;
+        self.outgoing.clear();
+        self.following = None;
+        self.card = None;
+        session.set_readiness(self);
         std::mem::take(&mut self.subscriptions)
-    }
-
-    fn next_packet_id(&mut self) -> u16 {
-        loop {
-            self.last_packet_id = self.last_packet_id.checked_add(1).unwrap_or(1);
-            let id = self.last_packet_id;
-            if self.in_flight.iter().all(|(used, _)| *used != id) {
-                return id; // the window is smaller than the number of ids
-            }
-        }
     }
 }

@@ -1,39 +1,153 @@
-//! Who is subscribed to what. Filters without wildcards, which is nearly all of them, lie in a map;
-//! the others in a tree of levels.
+//! Who is subscribed to what. Filters without wildcards, which is nearly all of them, lie in a map; the others in a tree
+//! of levels. Members of a shared subscription stand beside the plain subscribers of the same filter.
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use smallvec::SmallVec;
 
 use crate::session::Session;
-use crate::topic::TopicFilter;
+use crate::topic::SharedFilter;
+use crate::wire::control::Options;
+
+/// Somebody who subscribes.
+pub(crate) trait Subscriber {
+    /// Told apart by this number.
+    fn number(&self) -> u64;
+
+    /// How well it could take a message now. Called with the subscriptions locked: it must not lock anything.
+    fn readiness(&self) -> Readiness;
+}
+
+/// Which member of a shared subscription is preferred: the least.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Readiness {
+    /// Connected and with room.
+    Ready,
+    /// Connected, but slow at the moment.
+    Busy,
+    /// Without a connection.
+    Away,
+}
+
+/// What a subscription asks for (MQTT 5 section 3.8.3.1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Subscription {
+    /// QoS, no-local, retain as published.
+    pub(crate) options: Options,
+    /// Subscription identifier, 0 for none.
+    pub(crate) identifier: u32,
+}
 
 /// Subscriptions of all sessions.
-#[derive(Default)]
-pub(crate) struct Subscriptions {
-    literal: HashMap<Arc<str>, Subscribers>,
-    tree: Node,
+pub(crate) struct Subscriptions<S = Session> {
+    literal: HashMap<Arc<str>, Leaf<S>>,
+    tree: Node<S>,
 }
 
-type Subscribers = SmallVec<[(Arc<Session>, u8); 1]>;
-
-#[derive(Default)]
-struct Node {
-    children: HashMap<Box<str>, Node>,
-    plus: Option<Box<Node>>,
-    here: Subscribers,
-    hash: Subscribers,
+/// One subscriber's place in a [`Leaf`].
+struct Entry<S> {
+    number: u64,
+    wants: Subscription,
+    session: Arc<S>,
 }
 
-impl Subscriptions {
-    /// Adds or replaces a subscription with its granted QoS.
-    pub(crate) fn insert(&mut self, filter: &TopicFilter, session: &Arc<Session>, qos: u8) {
-        let subscribers = if filter.is_literal() {
-            self.literal.entry(filter.text().clone()).or_default()
+/// Rising by number.
+type Entries<S> = SmallVec<[Entry<S>; 1]>;
+
+/// The members of one shared subscription.
+struct Group<S> {
+    shared: SharedFilter,
+    members: Entries<S>,
+    /// Index of the member whose turn it is.
+    turn: AtomicUsize,
+}
+
+struct Leaf<S> {
+    plain: Entries<S>,
+    #[expect(clippy::box_collection, reason = "most leaves have none")]
+    groups: Option<Box<Vec<Group<S>>>>,
+}
+
+struct Node<S> {
+    children: HashMap<Box<str>, Node<S>>,
+    plus: Option<Box<Node<S>>>,
+    here: Leaf<S>,
+    hash: Leaf<S>,
+}
+
+/// Who gets a message. To be used again and again, so that it allocates once.
+pub(crate) struct Matches<S = Session> {
+    found: Vec<Match<S>>,
+}
+
+/// One delivery of a message.
+pub(crate) struct Match<S = Session> {
+    /// To whom.
+    pub(crate) session: Arc<S>,
+    /// The highest QoS that its matching subscriptions grant (MQTT-3.3.4-2).
+    pub(crate) qos: u8,
+    /// Whether the retain flag is passed on as it was published.
+    pub(crate) retain_as_published: bool,
+    /// Of all its matching subscriptions that have one (MQTT-3.3.4-3 to 5).
+    pub(crate) identifiers: SmallVec<[u32; 2]>,
+    /// The shared subscription through which it was chosen. A session that is subscribed both ways gets the message
+    /// both ways.
+    pub(crate) shared: Option<SharedFilter>,
+    number: u64,
+}
+
+impl<S> Default for Matches<S> {
+    fn default() -> Self {
+        Matches { found: Vec::new() }
+    }
+}
+
+impl<S> Matches<S> {
+    /// The deliveries, each of its own.
+    pub(crate) fn drain(&mut self) -> impl Iterator<Item = Match<S>> + '_ {
+        self.found.drain(..)
+    }
+
+    /// The deliveries.
+    pub(crate) fn iter(&self) -> std::slice::Iter<'_, Match<S>> {
+        self.found.iter()
+    }
+
+    /// Nobody gets it.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.found.is_empty()
+    }
+}
+
+impl<S> Default for Subscriptions<S> {
+    fn default() -> Self {
+        Subscriptions { literal: HashMap::new(), tree: Node::default() }
+    }
+}
+
+impl<S> Default for Node<S> {
+    fn default() -> Self {
+        Node { children: HashMap::new(), plus: None, here: Leaf::default(), hash: Leaf::default() }
+    }
+}
+
+impl<S> Default for Leaf<S> {
+    fn default() -> Self {
+        Leaf { plain: SmallVec::new(), groups: None }
+    }
+}
+
+impl<S: Subscriber> Subscriptions<S> {
+    /// Adds or replaces a subscription. True if there was none before.
+    pub(crate) fn insert(&mut self, filter: &SharedFilter, session: &Arc<S>, wants: Subscription) -> bool {
+        let topics = &filter.filter;
+        let leaf = if topics.is_literal() {
+            self.literal.entry(topics.text().clone()).or_default()
         } else {
             let mut node = &mut self.tree;
-            let mut levels = filter.as_str().split('/');
+            let mut levels = topics.as_str().split('/');
             loop {
                 match levels.next() {
                     None => break &mut node.here,
@@ -43,79 +157,245 @@ impl Subscriptions {
                 }
             }
         };
-        match subscribers.iter_mut().find(|(other, _)| other.number == session.number) {
-            Some(known) => known.1 = qos,
-            None => subscribers.push((session.clone(), qos)),
+        put(leaf.entries_mut(filter), Entry { number: session.number(), wants, session: session.clone() })
+    }
+
+    /// Removes a session's subscription. False if there was none.
+    pub(crate) fn remove(&mut self, filter: &SharedFilter, session: u64) -> bool {
+        let topics = &filter.filter;
+        if !topics.is_literal() {
+            let levels: SmallVec<[&str; 16]> = topics.as_str().split('/').collect();
+            return self.tree.remove(&levels, filter, session);
+        }
+        let Some(leaf) = self.literal.get_mut(topics.as_str()) else { return false };
+        let removed = leaf.remove(filter, session);
+        if leaf.is_empty() {
+            self.literal.remove(topics.as_str());
+        }
+        removed
+    }
+
+    /// Who gets a publish to `topic`, in place of what `into` held: each session once for all its plain subscriptions,
+    /// and one member of every shared one. `publisher`, a session's number, is left out where it asked for no-local.
+    pub(crate) fn matching(&self, topic: &str, publisher: Option<u64>, into: &mut Matches<S>) {
+        self.search(topic, publisher, topic.starts_with('$'), into);
+    }
+
+    /// As [`Subscriptions::matching`], less those whose filter begins with a wildcard.
+    pub(crate) fn matching_by_name(&self, topic: &str, publisher: Option<u64>, into: &mut Matches<S>) {
+        self.search(topic, publisher, true, into);
+    }
+
+    fn search(&self, topic: &str, publisher: Option<u64>, no_wildcard: bool, into: &mut Matches<S>) {
+        into.found.clear();
+        let mut search = Search { publisher, leaves: 0, found: &mut into.found };
+        if !self.literal.is_empty()
+            && let Some(leaf) = self.literal.get(topic)
+        {
+            search.leaf(leaf);
+        }
+        search.node(&self.tree, Some(topic), no_wildcard);
+        if search.leaves > 1 {
+            merge(&mut into.found);
         }
     }
 
-    /// Removes a session's subscription; nothing happens if there is none.
-    pub(crate) fn remove(&mut self, filter: &TopicFilter, session: u64) {
-        if filter.is_literal() {
-            if let Some(subscribers) = self.literal.get_mut(filter.as_str()) {
-                subscribers.retain(|(other, _)| other.number != session);
-                if subscribers.is_empty() {
-                    self.literal.remove(filter.as_str());
-                }
-            }
-        } else {
-            let levels: SmallVec<[&str; 16]> = filter.as_str().split('/').collect();
-            self.tree.remove(&levels, session);
-        }
-    }
-
-    /// The sessions that get a publish to `topic`, each once, with the highest QoS granted.
-    pub(crate) fn matching(&self, topic: &str) -> Vec<(Arc<Session>, u8)> {
-        let mut found: Vec<(Arc<Session>, u8)> = Vec::new();
-        if let Some(subscribers) = self.literal.get(topic) {
-            found.extend(subscribers.iter().cloned());
-        }
-        let levels: SmallVec<[&str; 16]> = topic.split('/').collect();
-        self.tree.collect(&levels, topic.starts_with('$'), &mut found);
-        found.sort_by_key(|(session, qos)| (session.number, std::cmp::Reverse(*qos)));
-        found.dedup_by_key(|(session, _)| session.number);
-        found
+    /// Another member of a shared subscription than the session `leaving`, for a message which that one did not
+    /// acknowledge; `shared` is [`Match::shared`].
+    pub(crate) fn another(&self, shared: &SharedFilter, leaving: u64) -> Option<Match<S>> {
+        let topics = &shared.filter;
+        let leaf =
+            if topics.is_literal() { self.literal.get(topics.as_str())? } else { self.tree.leaf(topics.as_str())? };
+        let groups = leaf.groups.as_ref()?;
+        groups.iter().find(|group| group.shared == *shared)?.choose(Some(leaving))
     }
 }
 
-impl Node {
-    fn collect(&self, levels: &[&str], no_wildcard: bool, found: &mut Vec<(Arc<Session>, u8)>) {
+/// One run through the tables.
+struct Search<'a, S> {
+    publisher: Option<u64>,
+    /// Leaves that added somebody.
+    leaves: usize,
+    found: &'a mut Vec<Match<S>>,
+}
+
+impl<S: Subscriber> Search<'_, S> {
+    /// `rest` holds the levels below `node`, `None` when there are no more. A topic that begins with `$` is not matched
+    /// by a wildcard in the first level (MQTT-4.7.2-1).
+    fn node(&mut self, node: &Node<S>, rest: Option<&str>, no_wildcard: bool) {
         if !no_wildcard {
-            found.extend(self.hash.iter().cloned());
+            self.leaf(&node.hash);
         }
-        let Some((level, rest)) = levels.split_first() else {
-            found.extend(self.here.iter().cloned());
+        let Some(rest) = rest else {
+            self.leaf(&node.here);
             return;
         };
-        if let Some(child) = self.children.get(*level) {
-            child.collect(rest, false, found);
+        if node.children.is_empty() && node.plus.is_none() {
+            return;
         }
-        if let (Some(plus), false) = (&self.plus, no_wildcard) {
-            plus.collect(rest, false, found);
+        let (level, rest) = match rest.split_once('/') {
+            Some((level, rest)) => (level, Some(rest)),
+            None => (rest, None),
+        };
+        if let Some(child) = node.children.get(level) {
+            self.node(child, rest, false);
+        }
+        if let (Some(plus), false) = (&node.plus, no_wildcard) {
+            self.node(plus, rest, false);
         }
     }
 
-    fn remove(&mut self, levels: &[&str], session: u64) {
-        match levels.split_first() {
-            None => self.here.retain(|(other, _)| other.number != session),
-            Some((&"#", _)) => self.hash.retain(|(other, _)| other.number != session),
-            Some((&"+", rest)) => {
-                if let Some(plus) = &mut self.plus {
-                    plus.remove(rest, session);
-                    if plus.is_empty() {
-                        self.plus = None;
-                    }
-                }
-            }
-            Some((level, rest)) => {
-                if let Some(child) = self.children.get_mut(*level) {
-                    child.remove(rest, session);
-                    if child.is_empty() {
-                        self.children.remove(*level);
-                    }
-                }
+    fn leaf(&mut self, leaf: &Leaf<S>) {
+        let before = self.found.len();
+        for entry in &leaf.plain {
+            if !(entry.wants.options.no_local && self.publisher == Some(entry.number)) {
+                self.found.push(entry.chosen(None));
             }
         }
+        for group in leaf.groups.iter().flat_map(|groups| groups.iter()) {
+            self.found.extend(group.choose(None));
+        }
+        self.leaves += usize::from(self.found.len() > before);
+    }
+}
+
+/// Makes one of a session's several plain matches; those through a group stay apart.
+fn merge<S>(found: &mut Vec<Match<S>>) {
+    found.sort_by_key(|found| (found.number, found.shared.is_some()));
+    found.dedup_by(|later, kept| {
+        let same = later.number == kept.number && later.shared.is_none() && kept.shared.is_none();
+        if same {
+            kept.qos = kept.qos.max(later.qos);
+            kept.retain_as_published |= later.retain_as_published;
+            kept.identifiers.extend(later.identifiers.drain(..));
+        }
+        same
+    });
+}
+
+impl<S> Entry<S> {
+    fn chosen(&self, shared: Option<SharedFilter>) -> Match<S> {
+        let Subscription { options: Options { qos, retain_as_published, .. }, identifier } = self.wants;
+        let identifiers = (identifier > 0).then_some(identifier).into_iter().collect();
+        Match { session: self.session.clone(), qos, retain_as_published, identifiers, shared, number: self.number }
+    }
+}
+
+impl<S: Subscriber> Group<S> {
+    /// The readiest member, in turn among those that are equally ready.
+    fn choose(&self, leaving: Option<u64>) -> Option<Match<S>> {
+        let count = self.members.len();
+        let turn = self.turn.load(Ordering::Relaxed);
+        let mut best: Option<(Readiness, usize)> = None;
+        for step in 0..count {
+            let index = (turn + step) % count;
+            let member = &self.members[index];
+            if leaving == Some(member.number) {
+                continue;
+            }
+            let readiness = member.session.readiness();
+            if best.is_none_or(|(known, _)| readiness < known) {
+                best = Some((readiness, index));
+            }
+            if readiness == Readiness::Ready {
+                break;
+            }
+        }
+        let (_, index) = best?;
+        self.turn.store((index + 1) % count, Ordering::Relaxed);
+        Some(self.members[index].chosen(Some(self.shared.clone())))
+    }
+}
+
+impl<S> Leaf<S> {
+    fn entries_mut(&mut self, filter: &SharedFilter) -> &mut Entries<S> {
+        if filter.group.is_none() {
+            return &mut self.plain;
+        }
+        let groups = self.groups.get_or_insert_default();
+        let index = groups.iter().position(|group| group.shared == *filter).unwrap_or_else(|| {
+            groups.push(Group { shared: filter.clone(), members: SmallVec::new(), turn: AtomicUsize::new(0) });
+            groups.len() - 1
+        });
+        &mut groups[index].members
+    }
+
+    fn remove(&mut self, filter: &SharedFilter, session: u64) -> bool {
+        if filter.group.is_none() {
+            return take(&mut self.plain, session);
+        }
+        let Some(groups) = &mut self.groups else { return false };
+        let Some(index) = groups.iter().position(|group| group.shared == *filter) else { return false };
+        let removed = take(&mut groups[index].members, session);
+        if groups[index].members.is_empty() {
+            groups.swap_remove(index);
+        }
+        if groups.is_empty() {
+            self.groups = None;
+        }
+        removed
+    }
+
+    fn is_empty(&self) -> bool {
+        self.plain.is_empty() && self.groups.is_none()
+    }
+}
+
+fn put<S>(entries: &mut Entries<S>, entry: Entry<S>) -> bool {
+    match entries.binary_search_by_key(&entry.number, |known| known.number) {
+        Ok(index) => {
+            entries[index] = entry;
+            false
+        }
+        Err(index) => {
+            entries.insert(index, entry);
+            true
+        }
+    }
+}
+
+fn take<S>(entries: &mut Entries<S>, session: u64) -> bool {
+    let found = entries.binary_search_by_key(&session, |known| known.number);
+    if let Ok(index) = found {
+        entries.remove(index);
+    }
+    found.is_ok()
+}
+
+impl<S> Node<S> {
+    fn remove(&mut self, levels: &[&str], filter: &SharedFilter, session: u64) -> bool {
+        let (level, rest) = match levels.split_first() {
+            None => return self.here.remove(filter, session),
+            Some((&"#", _)) => return self.hash.remove(filter, session),
+            Some((level, rest)) => (*level, rest),
+        };
+        if level == "+" {
+            let Some(plus) = &mut self.plus else { return false };
+            let removed = plus.remove(rest, filter, session);
+            if plus.is_empty() {
+                self.plus = None;
+            }
+            return removed;
+        }
+        let Some(child) = self.children.get_mut(level) else { return false };
+        let removed = child.remove(rest, filter, session);
+        if child.is_empty() {
+            self.children.remove(level);
+        }
+        removed
+    }
+
+    /// The leaf of a filter with wildcards.
+    fn leaf(&self, filter: &str) -> Option<&Leaf<S>> {
+        let mut node = self;
+        for level in filter.split('/') {
+            match level {
+                "#" => return Some(&node.hash),
+                "+" => node = node.plus.as_ref()?,
+                _ => node = node.children.get(level)?,
+            }
+        }
+        Some(&node.here)
     }
 
     fn is_empty(&self) -> bool {
@@ -124,51 +404,4 @@ impl Node {
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use std::sync::Mutex;
-
-    use super::*;
-
-    fn session(number: u64) -> Arc<Session> {
-        Arc::new(Session { number, client_id: "c".into(), identity: "i".into(), state: Mutex::default() })
-    }
-
-    const FILTERS: [&str; 12] =
-        ["a/b", "a/+", "a/#", "#", "+", "+/b", "a/+/c", "a/b/c", "楼/+/#", "$SYS/#", "/", "+/+"];
-    const TOPICS: [&str; 10] = ["a", "a/b", "a/b/c", "a/x/c", "b", "楼", "楼/层/室", "$SYS/x", "/", "a//c"];
-
-    #[test]
-    fn the_tree_finds_what_each_filter_matches_and_forgets_what_is_removed() {
-        let mut index = Subscriptions::default();
-        let sessions: Vec<_> = (0..FILTERS.len() as u64).map(session).collect();
-        let filters: Vec<_> = FILTERS.iter().map(|f| TopicFilter::parse(f).unwrap()).collect();
-        for (filter, session) in filters.iter().zip(&sessions) {
-            index.insert(filter, session, 1);
-        }
-        for removed in 0..=FILTERS.len() {
-            for topic in TOPICS {
-                let found: Vec<u64> = index.matching(topic).iter().map(|s| s.0.number).collect();
-                let expected: Vec<u64> =
-                    (removed..FILTERS.len()).filter(|i| filters[*i].matches(topic)).map(|i| i as u64).collect();
-                assert_eq!(found, expected, "{topic} after {removed} removals");
-            }
-            if let Some(filter) = filters.get(removed) {
-                index.remove(filter, removed as u64);
-            }
-        }
-        assert!(index.tree.is_empty() && index.literal.is_empty(), "nothing may stay behind");
-    }
-
-    #[test]
-    fn overlapping_filters_give_one_delivery_with_the_higher_qos() {
-        let mut index = Subscriptions::default();
-        let one = session(1);
-        for (filter, qos) in [("a/b", 0), ("a/+", 1), ("#", 0)] {
-            index.insert(&TopicFilter::parse(filter).unwrap(), &one, qos);
-        }
-        let found = index.matching("a/b");
-        assert_eq!(found.len(), 1);
-        assert_eq!(found[0].1, 1);
-    }
-}
+mod tests;

@@ -88,6 +88,9 @@ pub enum TopicError {
     /// MQTT-3.3.2-2 for names; MQTT-4.7.1-1 and 4.7.1-2 for filters.
     #[error("a wildcard stands where none may: + alone in its level, # alone and last, none in a name")]
     Wildcard,
+    /// MQTT-4.8.2-1 and 4.8.2-2.
+    #[error("a shared subscription is $share/group/filter, the group without + and #")]
+    Share,
 }
 
 /// A topic filter with the wildcards `+` and `#`.
@@ -136,6 +139,11 @@ impl TopicFilter {
         !self.0.bytes().any(|byte| matches!(byte, b'#' | b'+'))
     }
 
+    /// True if a wildcard stands in the first level.
+    pub(crate) fn begins_with_wildcard(&self) -> bool {
+        self.0.starts_with(['#', '+'])
+    }
+
     /// True if a publish to `topic` goes to a subscription with this filter. A leading wildcard
     /// does not match a topic that begins with `$` (MQTT-4.7.2-1).
     pub fn matches(&self, topic: &str) -> bool {
@@ -175,6 +183,46 @@ impl TopicFilter {
 impl fmt::Display for TopicFilter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+/// What a SUBSCRIBE names: a filter, or a filter whose messages a group of sessions shares (MQTT 5 section 4.8.2).
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct SharedFilter {
+    /// The share name; `None` for a subscription of its own.
+    pub(crate) group: Option<Arc<str>>,
+    pub(crate) filter: TopicFilter,
+}
+
+impl SharedFilter {
+    /// Parses `$share/{group}/{filter}` or a plain filter.
+    ///
+    /// # Errors
+    /// See [`TopicError`].
+    pub(crate) fn parse(text: &str) -> Result<SharedFilter, TopicError> {
+        let Some(shared) = text.strip_prefix("$share/") else {
+            return Ok(SharedFilter { group: None, filter: TopicFilter::parse(text)? });
+        };
+        if text.len() > usize::from(u16::MAX) {
+            return Err(TopicError::TooLong);
+        }
+        let (group, filter) = shared.split_once('/').ok_or(TopicError::Share)?;
+        if group.is_empty() || group.contains(['#', '+']) {
+            return Err(TopicError::Share);
+        }
+        if group.contains('\0') {
+            return Err(TopicError::Nul);
+        }
+        Ok(SharedFilter { group: Some(Arc::from(group)), filter: TopicFilter::parse(filter)? })
+    }
+}
+
+impl fmt::Display for SharedFilter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.group {
+            Some(group) => write!(f, "$share/{group}/{}", self.filter),
+            None => self.filter.fmt(f),
+        }
     }
 }
 
@@ -240,6 +288,42 @@ mod tests {
             };
             assert_eq!(filter(granted).covers(&filter(wanted)), expected == "yes", "{line}");
         }
+    }
+
+    #[test]
+    fn shared_filters_are_told_from_plain_ones() {
+        for (text, group, rest) in [
+            ("$share/g/a/+", Some("g"), "a/+"),
+            ("$share/组/#", Some("组"), "#"),
+            ("$share/g//", Some("g"), "/"),
+            ("$share/g/$SYS/#", Some("g"), "$SYS/#"),
+            ("$share/$share/a", Some("$share"), "a"),
+            ("a/b", None, "a/b"),
+            ("$SHARE/g/a", None, "$SHARE/g/a"),
+            ("$share", None, "$share"),
+            ("x/$share/g/a", None, "x/$share/g/a"),
+        ] {
+            let shared = SharedFilter::parse(text).unwrap();
+            assert_eq!((shared.group.as_deref(), shared.filter.as_str()), (group, rest), "{text}");
+            assert_eq!(shared.to_string(), text);
+        }
+        for (bad, why) in [
+            ("$share/", TopicError::Share),
+            ("$share/g", TopicError::Share),
+            ("$share//a", TopicError::Share),
+            ("$share/+/a", TopicError::Share),
+            ("$share/g#/a", TopicError::Share),
+            ("$share/g/", TopicError::Empty),
+            ("$share/g/a#", TopicError::Wildcard),
+            ("$share/g/#/a", TopicError::Wildcard),
+            ("$share/g\0/a", TopicError::Nul),
+            ("$share/g/\0", TopicError::Nul),
+        ] {
+            assert_eq!(SharedFilter::parse(bad).unwrap_err(), why, "{bad:?}");
+        }
+        let longest = format!("$share/g/{}", "a".repeat(65_526));
+        assert!(SharedFilter::parse(&longest).is_ok());
+        assert_eq!(SharedFilter::parse(&(longest + "a")).unwrap_err(), TopicError::TooLong);
     }
 
     #[test]

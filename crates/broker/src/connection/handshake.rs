@@ -1,22 +1,22 @@
 //! From accept to CONNACK: one packet, one deadline, one decision.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::{Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::time::timeout;
+use tokio::sync::oneshot;
+use tokio::time::{Instant, timeout, timeout_at};
 use tracing::{debug, warn};
 
 use super::socket::Socket;
 use super::{publish_will, report_down};
-use crate::access::{Attempt, Grant, Login, Refused};
+use crate::access::{Attempt, Grant, Login, Refused, Route};
 use crate::broker::Hub;
 use crate::inbound::{DownCause, Outlets, SessionEvent};
 use crate::link::Link;
-use crate::registry::{Arrival, AttachError, Attached};
-use crate::session::Session;
+use crate::registry::{Arrival, AttachError, Attached, WillFate};
+use crate::session::{Card, Session};
 use crate::wire::encode::{self, Welcome};
 use crate::wire::frame;
 use crate::wire::hello::{self, Hello, Rejection};
@@ -26,34 +26,48 @@ pub(super) struct Admitted {
     pub(super) session: Arc<Session>,
     pub(super) grant: Grant,
     pub(super) v5: bool,
+    /// The client takes reason strings.
+    pub(super) explains: bool,
+    pub(super) packet_max_bytes: usize,
+    /// Topic aliases that we may use.
+    pub(super) alias_limit: u16,
     pub(super) silence_max: Option<Duration>,
 }
 
+/// Who a client claims to be, for the record of refusals.
+#[derive(Default)]
+struct Claim {
+    client_id: Option<String>,
+    username: Option<String>,
+    packet_max_bytes: Option<u32>,
+}
+
 /// Lets the client in or not. What is to be said to it lies in the socket's `out` either way.
-pub(super) async fn enter(hub: &Hub, outlets: &Outlets, link: &Arc<Link>, socket: &mut Socket) -> Option<Admitted> {
-    let deadline = Duration::from_millis(hub.settings.connect_deadline_ms);
-    let packet = timeout(deadline, read_connect(hub, link, socket)).await;
+pub(super) async fn enter(
+    hub: &Hub,
+    outlets: &Outlets,
+    link: &Arc<Link>,
+    socket: &mut Socket,
+    connect_by: Instant,
+) -> Option<Admitted> {
+    let packet = timeout_at(connect_by, read_connect(hub, link, socket)).await;
     let packet = packet.unwrap_or(Err(Rejection::Silent("no CONNECT in time")));
+    let mut claim = Claim::default();
     let entry = packet.and_then(|body| hello::parse(&body)).and_then(|hello| {
-        let (username, client_id) = (hello.username.clone(), hello.client_id.clone());
-        admit(hub, hello, link, socket.peer).inspect_err(|rejection| {
-            if let Rejection::Connack { code, what, .. } = *rejection {
-                hub.access.refused(&Refused {
-                    who: username.as_deref(),
-                    proved: false,
-                    client_id: Some(&client_id),
-                    peer: Some(socket.peer),
-                    what: Attempt::Connect,
-                    code,
-                    detail: what,
-                });
-            }
-        })
+        claim.client_id = Some(hello.client_id.clone());
+        claim.username = hello.username.clone();
+        claim.packet_max_bytes = Some(hello.packet_max_bytes);
+        admit(hub, hello, link, socket)
     });
     match entry {
-        Ok(entry) => Some(welcome(hub, outlets, socket, entry).await),
+        Ok(entry) => welcome(hub, outlets, link, socket, entry).await,
         Err(rejection) => {
-            turn_away(hub, socket, rejection);
+            if matches!(rejection, Rejection::Connack { code: 0x86, .. })
+                && hub.door.limits.brake(socket.peer.ip()).await
+            {
+                hub.meters.logins_delayed.add(1);
+            }
+            turn_away(hub, socket, rejection, &claim);
             None
         }
     }
@@ -101,38 +115,49 @@ struct Entry {
     expiry_is_news: bool,
     keep_alive_s: u16,
     keep_alive_is_news: bool,
+    explains: bool,
+    /// As the client said.
+    packet_max_bytes: usize,
+    alias_limit: u16,
 }
 
-fn admit(hub: &Hub, mut hello: Hello, link: &Arc<Link>, peer: SocketAddr) -> Result<Entry, Rejection> {
+fn admit(hub: &Hub, mut hello: Hello, link: &Arc<Link>, socket: &Socket) -> Result<Entry, Rejection> {
     let settings = &hub.settings;
     let v5 = hello.v5;
     let reject = |code, what| Rejection::Connack { v5, code, what };
     let mut assigned_client_id = None;
     if hello.client_id.is_empty() {
         if !v5 && !hello.clean_start {
-            return Err(reject(0x85, "empty client id with a session to keep")); // MQTT-3.1.3-8
+            return Err(reject(0x85, "an empty client id needs a clean session: set one of the two")); // MQTT-3.1.3-8
         }
         hello.client_id = hub.assign_client_id();
         assigned_client_id = Some(hello.client_id.clone());
     }
     if hello.client_id.len() > settings.client_id_bytes {
-        return Err(reject(0x85, "client id too long"));
+        return Err(reject(0x85, "client id too long: shorten it (client_id_bytes)"));
     }
     let login = Login {
         client_id: &hello.client_id,
         username: hello.username.as_deref(),
         password: hello.password.as_deref(),
-        certificate: None,
-        peer,
+        certificate: socket.certificate(),
+        peer: socket.peer,
     };
     let grant = hub.access.authenticate(&login).map_err(|refusal| reject(refusal.code(), refusal.as_str()))?;
-    if let Some(will) = &hello.will {
+    if let Some(will) = &mut hello.will {
         if !hub.topic_within_limits(&will.topic) {
-            return Err(reject(0x90, "will topic too long or too deep"));
+            return Err(reject(0x90, "will topic too long or too deep: shorten it (topic_bytes, topic_levels)"));
         }
         if !hub.may_publish(&grant, &will.topic) {
-            return Err(reject(0x87, "will topic not permitted"));
+            return Err(reject(0x87, "will topic not permitted: use one that this credential may publish to"));
         }
+        if hub.access.route(&will.topic) == Route::Relay {
+            will.retain &= grant.retain;
+        }
+    }
+    if hub.door.limits.takeovers.is_barred(&hello.client_id, Instant::now()) {
+        hub.meters.takeovers_refused.add(1);
+        return Err(reject(0x97, "client id taken over too often; two clients may be using it"));
     }
     let at_ms = hub.access.now_ms();
     let expiry_s = hello.session_expiry_s.min(settings.session_expiry_max_s);
@@ -140,17 +165,22 @@ fn admit(hub: &Hub, mut hello: Hello, link: &Arc<Link>, peer: SocketAddr) -> Res
     let arrival = Arrival {
         client_id: Arc::from(hello.client_id),
         identity: grant.identity.clone(),
+        v5,
         clean_start: hello.clean_start,
         expiry_s,
         window: usize::from(hello.receive_maximum.min(settings.receive_maximum)),
         packet_max_bytes: packet_max.min(settings.packet_limit_bytes),
-        will: hello.will,
+        will: hello.will.map(Box::new),
         link: link.clone(),
+        card: Card { class: grant.class, peer: socket.peer, since_ms: at_ms },
     };
     let attached = hub.registry.attach(arrival).map_err(|error| match error {
-        AttachError::ForeignClientId => reject(0x85, "client id belongs to somebody else"),
-        AttachError::Full => reject(0x97, "too many sessions"),
+        AttachError::ForeignClientId => {
+            reject(0x85, "client id belongs to somebody else: give every client an id of its own")
+        }
+        AttachError::Full => reject(0x97, "too many sessions: end some, or raise sessions_max"),
     })?;
+    // MQTT 3.1.1 has no way to tell a client another keep-alive: it keeps its own, 0 for none.
     let keep_alive_is_news = v5 && (hello.keep_alive_s == 0 || hello.keep_alive_s > settings.max_keep_alive_s);
     Ok(Entry {
         v5,
@@ -165,18 +195,28 @@ fn admit(hub: &Hub, mut hello: Hello, link: &Arc<Link>, peer: SocketAddr) -> Res
             false => hello.keep_alive_s,
         },
         keep_alive_is_news,
+        explains: v5 && hello.request_problem_information,
+        packet_max_bytes: packet_max,
+        alias_limit: hello.topic_alias_maximum.min(settings.topic_alias_maximum),
     })
 }
 
 /// Tells the consumer and the client. The end of a connection that was taken over is told first:
 /// its will and its loss come before the new connection's gain.
-async fn welcome(hub: &Hub, outlets: &Outlets, socket: &mut Socket, entry: Entry) -> Admitted {
-    let Attached { session, present, took_over, old_will } = entry.attached;
+async fn welcome(
+    hub: &Hub,
+    outlets: &Outlets,
+    link: &Arc<Link>,
+    socket: &mut Socket,
+    entry: Entry,
+) -> Option<Admitted> {
+    let Attached { session, present, took_over, old_will, must_wait } = entry.attached;
     if let Some(will) = old_will {
         publish_will(hub, outlets, &session, *will).await;
     }
     if took_over {
         hub.meters.taken_over.add(1);
+        hub.door.limits.takeovers.note(&session.client_id, Instant::now());
         report_down(hub, outlets, &session, DownCause::TakenOver).await;
     }
     let up = SessionEvent::Up {
@@ -185,40 +225,82 @@ async fn welcome(hub: &Hub, outlets: &Outlets, socket: &mut Socket, entry: Entry
         at_ms: entry.at_ms,
     };
     drop(outlets.sessions.send(up).await); // fails only when the consumer is gone
+    if must_wait {
+        kept(hub).await;
+    }
     let settings = &hub.settings;
-    let connack = match entry.v5 {
-        false => encode::connack_v3(present),
-        true => encode::connack_v5(Welcome {
-            session_present: present,
-            session_expiry_s: entry.expiry_is_news.then_some(entry.expiry_s),
-            receive_maximum: settings.receive_maximum,
-            packet_limit_bytes: settings.packet_limit_bytes,
-            topic_alias_maximum: settings.topic_alias_maximum,
-            assigned_client_id: entry.assigned_client_id,
-            server_keep_alive_s: entry.keep_alive_is_news.then_some(entry.keep_alive_s),
-        }),
+    let welcome = Welcome {
+        session_present: present,
+        session_expiry_s: entry.expiry_is_news.then_some(entry.expiry_s),
+        receive_maximum: settings.receive_maximum,
+        packet_limit_bytes: settings.packet_limit_bytes,
+        topic_alias_maximum: settings.topic_alias_maximum,
+        assigned_client_id: entry.assigned_client_id,
+        server_keep_alive_s: entry.keep_alive_is_news.then_some(entry.keep_alive_s),
+        ..Welcome::default()
     };
-    socket.out.extend_from_slice(&connack);
+    if !entry.v5 {
+        encode::connack_v3(&mut socket.out, present);
+    } else if !encode::connack_v5(&mut socket.out, &welcome, entry.packet_max_bytes) {
+        // The client takes no packet large enough to be let in.
+        let clock = hub.clock();
+        if hub.registry.detach(&session, link, WillFate::Discard, clock).is_some() {
+            report_down(hub, outlets, &session, DownCause::ProtocolError).await;
+        }
+        return None;
+    }
     hub.meters.admitted.add(1);
     debug!(client = &*session.client_id, identity = &*session.identity, present, "client let in");
     let silence = Duration::from_millis(u64::from(entry.keep_alive_s) * 1_500); // MQTT-3.1.2-24
-    Admitted { session, grant: entry.grant, v5: entry.v5, silence_max: (entry.keep_alive_s > 0).then_some(silence) }
+    Some(Admitted {
+        session,
+        grant: entry.grant,
+        v5: entry.v5,
+        explains: entry.explains,
+        packet_max_bytes: entry.packet_max_bytes,
+        alias_limit: entry.alias_limit,
+        silence_max: (entry.keep_alive_s > 0).then_some(silence),
+    })
 }
 
-fn turn_away(hub: &Hub, socket: &mut Socket, rejection: Rejection) {
-    let what = match rejection {
+/// Waits until all that was given to the vault is on the disk, or a while if the vault fails: the client may publish
+/// all the same, and nothing else of its session is acknowledged.
+async fn kept(hub: &Hub) {
+    let (done, on_disk) = oneshot::channel();
+    hub.keeper.commit(
+        [],
+        Box::new(move || {
+            let _gone = done.send(()); // nobody waits any more
+        }),
+    );
+    drop(timeout(Duration::from_millis(hub.settings.connect_deadline_ms), on_disk).await);
+}
+
+fn turn_away(hub: &Hub, socket: &mut Socket, rejection: Rejection, claim: &Claim) {
+    let (what, code) = match rejection {
         Rejection::Silent(what) => {
             hub.meters.no_connect.add(1);
-            what
+            (what, 0x81)
         }
         Rejection::Connack { v5, code, what } => {
             hub.meters.refused.add(1);
-            socket.out.extend_from_slice(&encode::connack_refused(v5, code, what));
-            what
+            let max_bytes = claim.packet_max_bytes.map_or(usize::MAX, |max| max as usize);
+            encode::connack_refused(&mut socket.out, v5, code, what, max_bytes);
+            (what, code)
         }
     };
+    let peer = socket.peer;
     if let Some(muted) = hub.gates.refused.pass() {
-        let peer = socket.peer;
-        warn!(%peer, what, muted, "connection refused; see the client's credentials and settings");
+        let client = claim.client_id.as_deref();
+        warn!(%peer, client, what, muted, "connection refused; see the client's credentials and settings");
     }
+    hub.access.refused(&Refused {
+        who: claim.username.as_deref(),
+        proved: false,
+        client_id: claim.client_id.as_deref(),
+        peer: Some(peer),
+        what: Attempt::Connect,
+        code,
+        detail: what,
+    });
 }

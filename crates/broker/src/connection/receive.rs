@@ -1,28 +1,48 @@
 //! What a connection makes of the bytes that its client sent.
 
 use bytes::{Buf, Bytes};
+use smallvec::SmallVec;
 use tokio::time::Instant;
 use tracing::warn;
 
-use super::{CONSUMER_GONE, Connection, End};
-use crate::access::{Attempt, Lane, Refused, Route};
+use super::relaying::Relayed;
+use super::{CONSUMER_GONE, Connection, End, advice};
+use crate::access::{Attempt, Lane, Route};
 use crate::inbound::{AckHandle, DownCause, Inbound, Message, PacketIds};
-use crate::topic::{Topic, TopicError, TopicFilter};
+use crate::link::Done;
+use crate::session::{Begun, Receipt, Release};
+use crate::topic::Topic;
+use crate::vault::Change;
 use crate::wire::control::{self, Packet};
+use crate::wire::encode::{self, AckKind};
 use crate::wire::publish::Publish;
-use crate::wire::{Fault, encode, frame};
+use crate::wire::{Fault, frame};
 
-/// The publishes of one read, by lane.
+/// What came with one read.
 #[derive(Default)]
 struct Sorted {
     urgent: Batch,
     normal: Batch,
+    relayed: Vec<Relayed>,
+    settling: Settling,
 }
 
 #[derive(Default)]
 struct Batch {
     messages: Vec<Message>,
     ids: PacketIds,
+    /// The identifiers of QoS 2.
+    exact: SmallVec<[u16; 8]>,
+}
+
+/// Steps of QoS 2 exchanges that go on when they are on the disk.
+#[derive(Default)]
+struct Settling {
+    changes: Vec<Change>,
+    /// PUBREL came.
+    released: SmallVec<[u16; 8]>,
+    /// PUBREC came.
+    received: SmallVec<[u16; 8]>,
 }
 
 impl From<Fault> for End {
@@ -38,26 +58,30 @@ impl Connection {
         let outcome = self.packets(bytes, &mut sorted);
         let urgent = self.deliver(Lane::Urgent, sorted.urgent);
         let normal = self.deliver(Lane::Normal, sorted.normal);
+        self.relay(sorted.relayed);
+        self.settle(sorted.settling);
         outcome.and(urgent).and(normal)
     }
 
     fn packets(&mut self, mut bytes: Bytes, sorted: &mut Sorted) -> Result<(), End> {
         let received_ms = self.hub.access.now_ms();
         let limit_bytes = self.hub.settings.packet_limit_bytes;
-        let mut at = 0;
+        let (mut at, mut count) = (0, 0);
         while let Some(frame) = frame::peek(&bytes[at..], limit_bytes)? {
             let body = at + frame.header..at + frame.total;
             let packet = control::decode(frame.first, &bytes, body, self.v5)?;
             at += frame.total;
+            count += 1;
             match packet {
                 Packet::Publish(publish) => self.publish(publish, received_ms, sorted)?,
-                other => self.control(other)?,
+                other => self.control(other, &mut sorted.settling)?,
             }
         }
         if at > 0 {
             self.heard_at = Instant::now();
             self.mid_packet_since = None;
             bytes.advance(at);
+            self.ration(count, at);
         }
         if !bytes.is_empty() {
             self.socket.keep(bytes);
@@ -65,23 +89,56 @@ impl Connection {
         Ok(())
     }
 
-    fn control(&mut self, packet: Packet) -> Result<(), End> {
+    /// Slows a client down that sends too much.
+    fn ration(&mut self, packets: usize, bytes: usize) {
+        let door = &self.hub.door;
+        if self.limits.spend(&door.limits, packets, bytes, self.heard_at).is_none() {
+            return;
+        }
+        self.hub.meters.throttled.add(1);
+        if let Some(muted) = door.throttled.pass() {
+            let (client, identity) = (&*self.session.client_id, &*self.session.identity);
+            let peer = self.socket.peer;
+            warn!(client, identity, %peer, muted, "client sends too fast and is read from more slowly; nothing is lost (packets_per_s, bytes_per_s)");
+        }
+    }
+
+    fn control(&mut self, packet: Packet, settling: &mut Settling) -> Result<(), End> {
+        let out = &mut self.socket.out;
         match packet {
             Packet::Publish(_) => {} // goes to `publish`
-            Packet::Pingreq => self.socket.out.extend_from_slice(&encode::PINGRESP),
-            Packet::Puback { packet_id, accepted } => {
+            Packet::Pingreq => out.extend_from_slice(&encode::PINGRESP),
+            Packet::Puback { packet_id, accepted } | Packet::Pubrec { packet_id, accepted: accepted @ false } => {
                 self.session.acknowledged(packet_id, accepted);
                 self.gather = true;
             }
-            Packet::Subscribe { packet_id, filters } => {
-                let codes: Vec<u8> = filters.iter().map(|(filter, options)| self.subscribe(filter, *options)).collect();
-                self.socket.out.extend(encode::suback(self.v5, packet_id, &codes));
+            Packet::Pubrec { packet_id, .. } => match self.session.received_by_client(packet_id) {
+                Receipt::Release(reason) => {
+                    encode::ack(out, AckKind::Pubrel, packet_id, if self.v5 { reason } else { 0 });
+                }
+                Receipt::Later => settling.received.push(packet_id),
+                Receipt::Nothing => {}
+            },
+            Packet::Pubcomp { packet_id } => {
+                self.session.completed(packet_id);
+                self.gather = true;
             }
-            Packet::Unsubscribe { packet_id, filters } => {
-                let existed: Vec<bool> =
-                    filters.iter().map(|filter| self.hub.registry.unsubscribe(&self.session, filter)).collect();
-                self.socket.out.extend(encode::unsuback(self.v5, packet_id, &existed));
-            }
+            Packet::Pubrel { packet_id } => match self.session.release(packet_id) {
+                Release::Now => {
+                    encode::ack(out, AckKind::Pubcomp, packet_id, 0);
+                    self.open = self.open.saturating_sub(1);
+                }
+                Release::Later(change) => {
+                    settling.changes.push(change);
+                    settling.released.push(packet_id);
+                }
+                Release::Underway => {}
+                Release::Unknown => {
+                    encode::ack(out, AckKind::Pubcomp, packet_id, if self.v5 { NOT_FOUND } else { 0 });
+                }
+            },
+            Packet::Subscribe { packet_id, filters, identifier } => self.subscribe(packet_id, &filters, identifier),
+            Packet::Unsubscribe { packet_id, filters } => self.unsubscribe(packet_id, &filters),
             Packet::Disconnect { reason, session_expiry_s } => {
                 return Err(self.disconnect(reason, session_expiry_s));
             }
@@ -89,30 +146,20 @@ impl Connection {
         Ok(())
     }
 
-    /// The SUBACK code for one filter (MQTT 5 table 3-8).
-    fn subscribe(&self, filter: &str, options: u8) -> u8 {
-        let settings = &self.hub.settings;
-        if filter.starts_with("$share/") {
-            return 0x9E;
+    /// Goes on with QoS 2 exchanges when what they need is on the disk.
+    fn settle(&mut self, settling: Settling) {
+        let Settling { changes, released, received } = settling;
+        if released.is_empty() && received.is_empty() {
+            return;
         }
-        if !self.hub.topic_within_limits(filter) {
-            return 0x8F;
-        }
-        let Ok(wanted) = TopicFilter::parse(filter) else { return 0x8F };
-        if !self.hub.may_subscribe(&self.grant, &wanted) {
-            self.tell_refused(Attempt::Subscribe(filter), 0x87, "subscription not permitted");
-            if let Some(muted) = self.hub.gates.forbidden.pass() {
-                let identity = &*self.grant.identity;
-                warn!(identity, filter, muted, "subscription not permitted; see its credential");
-            }
-            return 0x87;
-        }
-        let qos = (options & 3).min(1);
-        let limit = settings.subscriptions_per_session;
-        match self.hub.registry.subscribe(&self.session, &wanted, qos, limit) {
-            true => qos,
-            false => 0x97,
-        }
+        self.unsettled += 1;
+        let (session, link) = (self.session.clone(), self.link.clone());
+        let done = move || {
+            session.released(&released, &link);
+            session.release_sent(&received);
+            link.acknowledge(|_| Done::settled());
+        };
+        self.hub.keeper.commit(changes, Box::new(done));
     }
 
     fn disconnect(&self, reason: u8, session_expiry_s: Option<u32>) -> End {
@@ -130,44 +177,73 @@ impl Connection {
     }
 
     fn publish(&mut self, publish: Publish, received_ms: u64, sorted: &mut Sorted) -> Result<(), End> {
-        if publish.qos == 2 {
-            return Err(Fault { code: 0x9B, what: "QoS 2 is not offered" }.into());
-        }
-        let receive_maximum = usize::from(self.hub.settings.receive_maximum);
-        if self.v5 && publish.qos > 0 && self.unacked >= receive_maximum {
-            return Err(Fault { code: 0x93, what: "receive maximum exceeded" }.into());
-        }
-        let topic = self.topic(publish.topic, publish.alias)?;
+        let content_type = publish.content_type().map(Box::from);
+        let Publish { topic, packet_id, qos, .. } = publish;
+        let topic = self.topic(topic, publish.alias)?;
         let name = topic.as_str();
         if !self.hub.topic_within_limits(name) {
             self.hub.meters.topic_invalid.add(1);
-            return self.refuse(publish.qos, publish.packet_id, 0x90, name);
+            return self.refuse(qos, packet_id, 0x90, name);
         }
         if !self.hub.may_publish(&self.grant, name) {
             self.hub.meters.forbidden.add(1);
-            return self.refuse(publish.qos, publish.packet_id, 0x87, name);
+            return self.refuse(qos, packet_id, 0x87, name);
         }
-        let batch = match self.hub.access.route(name) {
+        let route = self.hub.access.route(name);
+        if qos > 0 && !self.begin(qos, packet_id)? {
+            return Ok(());
+        }
+        let batch = match route {
             Route::Consumer(Lane::Urgent) => &mut sorted.urgent,
             Route::Consumer(Lane::Normal) => &mut sorted.normal,
             Route::Relay => {
-                self.hub.meters.topic_invalid.add(1);
-                return self.refuse(publish.qos, publish.packet_id, 0x90, name);
+                let expires_at_ms = publish.expiry_s.map(|seconds| received_ms + u64::from(seconds) * 1_000);
+                let (payload, forward, retain) = (&publish.payload, publish.properties, publish.retain);
+                sorted.relayed.push(Relayed::new(&topic, payload, forward, retain, expires_at_ms, qos, packet_id));
+                return Ok(());
             }
         };
-        self.unacked += usize::from(publish.qos > 0);
-        batch.ids.push(publish.packet_id);
+        batch.ids.push(packet_id);
+        if qos == 2 {
+            batch.exact.push(packet_id);
+        }
         batch.messages.push(Message {
             topic,
             payload: publish.payload,
-            qos: publish.qos,
+            qos,
             retain: publish.retain,
             dup: publish.dup,
-            content_type: publish.content_type,
+            content_type,
             received_ms,
             is_will: false,
         });
         Ok(())
+    }
+
+    /// Begins an exchange; false if this publish was taken in before.
+    fn begin(&mut self, qos: u8, packet_id: u16) -> Result<bool, End> {
+        let settings = &self.hub.settings;
+        let too_many = Fault { code: 0x93, what: "receive maximum exceeded" };
+        if qos == 2 {
+            match self.session.begin(packet_id, settings.qos_2_open_max) {
+                Begun::New => {}
+                Begun::Pending => return Ok(false),
+                Begun::Again => {
+                    encode::ack(&mut self.socket.out, AckKind::Pubrec, packet_id, 0);
+                    return Ok(false);
+                }
+                Begun::TooMany => return Err(too_many.into()),
+            }
+        }
+        if self.v5 && self.open >= usize::from(settings.receive_maximum) {
+            if qos == 2 {
+                self.session.not_taken_in(std::iter::once(packet_id));
+            }
+            return Err(too_many.into());
+        }
+        self.open += 1;
+        self.unanswered += 1;
+        Ok(true)
     }
 
     /// The topic of a publish, its alias resolved or learnt (MQTT 5 section 3.3.2.3.4).
@@ -188,13 +264,10 @@ impl Connection {
         };
         if name.is_empty() {
             let known = slot.and_then(|slot| slot.clone());
-            return known.ok_or_else(|| invalid_alias("topic alias never set"));
+            // MQTT 5 section 3.3.2.3.4
+            return known.ok_or_else(|| Fault::protocol("topic alias never set").into());
         }
-        let topic = Topic::from_bytes(name).map_err(|error| match error {
-            TopicError::Wildcard => Fault { code: 0x90, what: "wildcard in a topic name" },
-            TopicError::Nul => Fault::malformed("NUL in a topic name"),
-            _ => Fault::malformed("topic name is not UTF-8"),
-        })?;
+        let topic = Topic::from_bytes(name).map_err(Fault::from)?;
         if let Some(slot) = slot {
             // One beyond the limits is refused, and not kept either.
             *slot = self.hub.topic_within_limits(&topic).then(|| topic.detached());
@@ -202,34 +275,29 @@ impl Connection {
         Ok(topic)
     }
 
-    /// Turns one publish down: v5 QoS 1 with a PUBACK, QoS 0 by dropping it, v3.1.1 QoS 1 by ending
-    /// the connection, since its PUBACK cannot say no.
+    /// Turns one publish down: v5 QoS 1 and 2 with a PUBACK or PUBREC, QoS 0 by dropping it, v3.1.1 by ending the
+    /// connection, since its acknowledgement cannot say no. To `$` topics nobody publishes what matters: that is
+    /// acknowledged.
     fn refuse(&mut self, qos: u8, packet_id: u16, code: u8, topic: &str) -> Result<(), End> {
-        self.tell_refused(Attempt::Publish(topic), code, "publish not permitted");
+        let todo = advice::refused_publish(code);
         if let Some(muted) = self.hub.gates.forbidden.pass() {
             let identity = &*self.grant.identity;
-            warn!(identity, topic, code, muted, "publish refused; see its credential and limits");
+            warn!(identity, topic, code, todo, muted, "publish refused");
         }
+        self.hub.tell_refused(&self.session, self.socket.peer, Attempt::Publish(topic), code, todo);
         if qos == 0 {
             return Ok(());
         }
-        if self.v5 {
-            encode::puback(&mut self.socket.out, packet_id, code);
-            return Ok(());
+        if !self.v5 && !topic.starts_with('$') {
+            return Err(End { cause: DownCause::NotPermitted, code: 0, what: "publish not permitted" });
         }
-        Err(End { cause: DownCause::NotPermitted, code: 0, what: "publish not permitted" })
-    }
-
-    fn tell_refused(&self, what: Attempt<'_>, code: u8, detail: &str) {
-        self.hub.access.refused(&Refused {
-            who: Some(&self.grant.identity),
-            proved: true,
-            client_id: Some(&self.session.client_id),
-            peer: Some(self.socket.peer),
-            what,
-            code,
-            detail,
-        });
+        let kind = if qos == 1 { AckKind::Puback } else { AckKind::Pubrec };
+        let out = &mut self.socket.out;
+        match self.explains {
+            true => encode::ack_because(out, kind, packet_id, code, todo, self.packet_max_bytes),
+            false => encode::ack(out, kind, packet_id, if self.v5 { code } else { 0 }),
+        }
+        Ok(())
     }
 
     fn deliver(&mut self, lane: Lane, batch: Batch) -> Result<(), End> {
@@ -237,12 +305,21 @@ impl Connection {
         if count == 0 {
             return Ok(());
         }
+        let Batch { messages, ids, exact } = batch;
+        let (marks, ack) = match exact.is_empty() {
+            true => (Vec::new(), AckHandle::new(self.link.clone(), self.v5, ids)),
+            false => {
+                let wanted = ids.iter().enumerate().filter(|(_, id)| exact.contains(id));
+                let marks = wanted.filter_map(|(index, id)| Some((index, self.session.mark(*id)?))).collect();
+                (marks, AckHandle::exact(self.link.clone(), self.session.clone(), self.v5, ids, exact))
+            }
+        };
         let batch = Inbound {
             identity: self.session.identity.clone(),
             client_id: self.session.client_id.clone(),
-            messages: batch.messages,
-            ack: AckHandle::new(self.link.clone(), self.v5, batch.ids),
-            marks: Vec::new(),
+            messages,
+            ack,
+            marks,
         };
         let (tally, waiting) = match lane {
             Lane::Urgent => (&self.hub.meters.publishes_urgent, &mut self.urgent),
@@ -266,8 +343,14 @@ impl Connection {
     }
 }
 
+/// Packet identifier not found.
+const NOT_FOUND: u8 = 0x92;
+
 /// What of a batch is held while the normal lane is full.
 fn without_qos_0(mut batch: Inbound) -> Option<Inbound> {
+    for (index, _) in &mut batch.marks {
+        *index = batch.messages[..*index].iter().filter(|message| message.qos > 0).count();
+    }
     batch.messages.retain(|message| message.qos > 0);
     batch.ack.retain_answerable();
     (!batch.messages.is_empty()).then_some(batch)

@@ -11,8 +11,9 @@ use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWrite};
-use tokio::net::TcpStream;
 use tokio::time::Instant;
+
+use crate::stream::Stream;
 
 /// Fresh read buffers; all connections of a thread fill one after the other.
 const CHUNK_BYTES: usize = 64 * 1024;
@@ -30,7 +31,7 @@ thread_local! {
 }
 
 pub(super) struct Socket {
-    pub(super) stream: TcpStream,
+    pub(super) stream: Stream,
     /// Where the client comes from.
     pub(super) peer: SocketAddr,
     /// The start of a packet whose rest has not arrived.
@@ -38,13 +39,14 @@ pub(super) struct Socket {
     /// Bytes to send; those before `sent` are gone.
     pub(super) out: Vec<u8>,
     sent: usize,
+    unflushed: bool,
     /// Since when the peer takes nothing.
     pub(super) blocked_since: Option<Instant>,
 }
 
 impl Socket {
-    pub(super) fn new(stream: TcpStream, peer: SocketAddr) -> Socket {
-        Socket { stream, peer, carry: BytesMut::new(), out: Vec::new(), sent: 0, blocked_since: None }
+    pub(super) fn new(stream: Stream, peer: SocketAddr) -> Socket {
+        Socket { stream, peer, carry: BytesMut::new(), out: Vec::new(), sent: 0, unflushed: false, blocked_since: None }
     }
 
     /// Reads once. Gives what was kept and what arrived, in one piece; empty at the end of the
@@ -102,12 +104,20 @@ impl Socket {
         self.out.len() - self.sent
     }
 
+    /// The client's certificate (DER), which the handshake has verified.
+    pub(super) fn certificate(&self) -> Option<&[u8]> {
+        self.stream.certificate()
+    }
+
     /// Sends what there is. Ready when all is sent.
     pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.sent < self.out.len() {
             match Pin::new(&mut self.stream).poll_write(cx, &self.out[self.sent..]) {
                 Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                Poll::Ready(Ok(count)) => self.sent += count,
+                Poll::Ready(Ok(count)) => {
+                    self.sent += count;
+                    self.unflushed = true;
+                }
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
                 Poll::Pending => {
                     self.blocked_since.get_or_insert_with(Instant::now);
@@ -115,6 +125,12 @@ impl Socket {
                 }
             }
         }
+        // TLS and WebSocket may hold back what they took.
+        if self.unflushed && Pin::new(&mut self.stream).poll_flush(cx)?.is_pending() {
+            self.blocked_since.get_or_insert_with(Instant::now);
+            return Poll::Pending;
+        }
+        self.unflushed = false;
         self.blocked_since = None;
         self.sent = 0;
         if self.out.capacity() > OUT_KEPT_BYTES {
@@ -126,6 +142,6 @@ impl Socket {
     }
 }
 
-fn poll_read_buf(stream: &mut TcpStream, buffer: &mut BytesMut, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+fn poll_read_buf(stream: &mut Stream, buffer: &mut BytesMut, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
     pin!(stream.read_buf(buffer)).poll(cx)
 }

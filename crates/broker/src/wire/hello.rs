@@ -1,12 +1,18 @@
 //! CONNECT (MQTT 5 section 3.1, MQTT 3.1.1 section 3.1).
 
 use bytes::Bytes;
-use mqtt_protocol_core::mqtt::packet::{Property, v3_1_1, v5_0};
-use mqtt_protocol_core::mqtt::result_code::MqttError;
 
+use super::Fault;
+use super::property::{
+    self, AUTH_DATA, AUTH_METHOD, MAXIMUM_PACKET_SIZE, MESSAGE_EXPIRY, RECEIVE_MAXIMUM, REQUEST_PROBLEM,
+    REQUEST_RESPONSE, SESSION_EXPIRY, Set, TOPIC_ALIAS_MAXIMUM, USER_PROPERTY, WILL_DELAY,
+};
+use super::publish::{FORWARDED, Forward};
+use super::read::Reader;
 use crate::topic::Topic;
 
 /// What a CONNECT asks for.
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Hello {
     pub(crate) v5: bool,
     pub(crate) client_id: String,
@@ -16,22 +22,33 @@ pub(crate) struct Hello {
     pub(crate) keep_alive_s: u16,
     /// Seconds that the session may outlive its connection; `u32::MAX` for ever.
     pub(crate) session_expiry_s: u32,
-    /// QoS 1 messages that the client takes at a time; `u16::MAX` unless it says less.
+    /// QoS 1 and 2 messages that the client takes at a time; `u16::MAX` unless it says less.
     pub(crate) receive_maximum: u16,
     /// Largest packet that the client takes, bytes.
     pub(crate) packet_max_bytes: u32,
+    /// Topic aliases that the client takes; 0 for none.
+    pub(crate) topic_alias_maximum: u16,
+    /// Whether reason strings may go along with every packet, or with CONNACK and DISCONNECT only.
+    pub(crate) request_problem_information: bool,
+    /// Whether the client would like a prefix for response topics.
+    pub(crate) request_response_information: bool,
     pub(crate) will: Option<Will>,
 }
 
 /// The message left with us for the case that the client goes without goodbye.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Will {
     pub(crate) topic: Topic,
     pub(crate) payload: Bytes,
+    /// 0, 1 or 2.
     pub(crate) qos: u8,
     pub(crate) retain: bool,
-    pub(crate) content_type: Option<Box<str>>,
+    /// From the end of the connection to the will, seconds.
     pub(crate) delay_s: u32,
+    /// Message expiry interval, seconds.
+    pub(crate) expiry_s: Option<u32>,
+    /// What is passed on to subscribers.
+    pub(crate) properties: Option<Forward>,
 }
 
 /// How to turn a CONNECT down.
@@ -45,125 +62,160 @@ pub(crate) enum Rejection {
 
 const CONNECT_NAME: &[u8] = b"\x00\x04MQTT";
 const CONNECT_NAME_3_1: &[u8] = b"\x00\x06MQIsdp";
+/// Set in the protocol level by bridges of some brokers.
+const BRIDGE: u8 = 0x80;
 
 /// Decodes the body of a CONNECT.
 pub(crate) fn parse(body: &[u8]) -> Result<Hello, Rejection> {
     let Some(rest) = body.strip_prefix(CONNECT_NAME) else {
         return Err(if body.starts_with(CONNECT_NAME_3_1) {
-            Rejection::Connack { v5: false, code: 0x84, what: "MQTT 3.1" }
+            Rejection::Connack { v5: false, code: 0x84, what: "MQTT 3.1: use 3.1.1 or 5.0" }
         } else {
-            Rejection::Silent("not MQTT")
+            Rejection::Silent("not MQTT") // MQTT-3.1.2-1
         });
     };
-    let (level, flags) = match rest {
-        [level, flags, ..] => (*level, *flags),
-        _ => return Err(Rejection::Silent("CONNECT cut short")),
-    };
-    let v5 = match level {
-        4 => false,
-        5 => true,
-        other => {
-            let v5 = other > 5;
-            return Err(Rejection::Connack { v5, code: 0x84, what: "unknown protocol version" });
+    let v5 = match rest.first() {
+        None => return Err(Rejection::Silent("CONNECT cut short")),
+        Some(4) => false,
+        Some(5) => true,
+        // MQTT-3.1.2-2
+        Some(other) => {
+            let v5 = other & !BRIDGE >= 5;
+            return Err(Rejection::Connack { v5, code: 0x84, what: "protocol version: use 3.1.1 or 5.0" });
         }
     };
-    let reject = |code, what| Rejection::Connack { v5, code, what };
-    let will_flags_without_will = flags & 0b100 == 0 && flags & 0b11_1000 != 0;
-    if flags & 1 != 0 || (flags >> 3) & 3 == 3 || will_flags_without_will {
-        return Err(reject(0x81, "CONNECT flags"));
+    let refuse = |fault: Fault| Rejection::Connack { v5, code: fault.code, what: fault.what };
+    body_of(Reader::new(rest, 1), v5).map_err(refuse)
+}
+
+/// The parts of the flags byte (MQTT 5 section 3.1.2.3).
+struct Flags {
+    clean_start: bool,
+    /// QoS and retain of the will.
+    will: Option<(u8, bool)>,
+    password: bool,
+    username: bool,
+}
+
+impl Flags {
+    fn read(byte: u8, v5: bool) -> Result<Flags, Fault> {
+        if byte & 1 != 0 {
+            return Err(Fault::malformed("reserved flag of CONNECT")); // MQTT-3.1.2-3
+        }
+        let (qos, retain) = ((byte >> 3) & 3, byte & 0b10_0000 != 0);
+        if qos == 3 {
+            return Err(Fault::malformed("will with QoS 3")); // MQTT-3.1.2-12
+        }
+        let has_will = byte & 0b100 != 0;
+        if !has_will && (qos != 0 || retain) {
+            return Err(Fault::malformed("will flags without a will")); // MQTT-3.1.2-11, -13
+        }
+        let (username, password) = (byte & 0b1000_0000 != 0, byte & 0b100_0000 != 0);
+        if password && !username && !v5 {
+            return Err(Fault::malformed("password without user name")); // MQTT 3.1.1: MQTT-3.1.2-22
+        }
+        Ok(Flags { clean_start: byte & 0b10 != 0, will: has_will.then_some((qos, retain)), password, username })
     }
-    let error = |error| match error {
-        MqttError::ProtocolError => reject(0x82, "CONNECT against the protocol"),
-        MqttError::ClientIdentifierNotValid => reject(0x85, "client id cannot be decoded"),
-        _ => reject(0x81, "CONNECT cannot be decoded"),
+}
+
+fn body_of(mut reader: Reader<'_>, v5: bool) -> Result<Hello, Fault> {
+    let flags = Flags::read(reader.u8()?, v5)?;
+    let keep_alive_s = reader.u16()?;
+    let mut hello = Hello {
+        v5,
+        client_id: String::new(),
+        username: None,
+        password: None,
+        clean_start: flags.clean_start,
+        keep_alive_s,
+        session_expiry_s: if v5 || flags.clean_start { 0 } else { u32::MAX },
+        receive_maximum: u16::MAX,
+        packet_max_bytes: u32::MAX,
+        topic_alias_maximum: 0,
+        request_problem_information: true,
+        request_response_information: false,
+        will: None,
     };
-    let (hello, consumed) = if v5 {
-        let (packet, consumed) = v5_0::Connect::parse(body).map_err(error)?;
-        (from_v5(&packet)?, consumed)
-    } else {
-        let (packet, consumed) = v3_1_1::Connect::parse(body).map_err(error)?;
-        (from_v3(&packet)?, consumed)
-    };
-    if consumed != body.len() {
-        return Err(reject(0x81, "bytes after the end of CONNECT"));
+    let enhanced = v5 && properties(&mut reader, &mut hello)?;
+    let client_id = reader.text();
+    hello.client_id = client_id.map_err(|fault| client_id_fault(fault, v5))?.to_owned();
+    if let Some((qos, retain)) = flags.will {
+        hello.will = Some(will(&mut reader, v5, qos, retain)?);
     }
-    if hello.client_id.contains('\0') {
-        return Err(reject(0x85, "client id contains NUL"));
+    if flags.username {
+        hello.username = Some(reader.text()?.to_owned());
+    }
+    if flags.password {
+        hello.password = Some(reader.data()?.to_vec());
+    }
+    reader.end()?;
+    if enhanced {
+        return Err(Fault { code: 0x8C, what: "enhanced authentication is not offered" });
     }
     Ok(hello)
 }
 
-fn from_v3(packet: &v3_1_1::Connect) -> Result<Hello, Rejection> {
-    let clean_start = packet.clean_session();
-    let will = match (packet.will_topic(), packet.will_payload()) {
-        (Some(topic), payload) => Some(will(false, topic, payload, packet.will_qos() as u8)?),
-        (None, _) => None,
-    };
-    Ok(Hello {
-        v5: false,
-        client_id: packet.client_id().to_owned(),
-        username: packet.user_name().map(str::to_owned),
-        password: packet.password().map(<[u8]>::to_vec),
-        clean_start,
-        keep_alive_s: packet.keep_alive(),
-        session_expiry_s: if clean_start { 0 } else { u32::MAX },
-        receive_maximum: u16::MAX,
-        packet_max_bytes: u32::MAX,
-        will: will.map(|will| Will { retain: packet.will_retain(), qos: will.qos.min(1), ..will }),
-    })
+/// A v3.1.1 client can be told that its client id is no text; a v5 client is told that the packet is malformed.
+fn client_id_fault(fault: Fault, v5: bool) -> Fault {
+    match v5 {
+        true => fault,
+        false => Fault { code: 0x85, ..fault },
+    }
 }
 
-fn from_v5(packet: &v5_0::Connect) -> Result<Hello, Rejection> {
-    let reject = |code, what| Rejection::Connack { v5: true, code, what };
-    let will = match (packet.will_topic(), packet.will_payload()) {
-        (Some(topic), payload) => Some(will(true, topic, payload, packet.will_qos() as u8)?),
-        (None, _) => None,
-    };
-    if will.as_ref().is_some_and(|will| will.qos > 1) {
-        return Err(reject(0x9B, "will with QoS 2: this server offers QoS 0 and 1"));
-    }
-    let mut hello = Hello {
-        v5: true,
-        client_id: packet.client_id().to_owned(),
-        username: packet.user_name().map(str::to_owned),
-        password: packet.password().map(<[u8]>::to_vec),
-        clean_start: packet.clean_start(),
-        keep_alive_s: packet.keep_alive(),
-        session_expiry_s: 0,
-        receive_maximum: u16::MAX,
-        packet_max_bytes: u32::MAX,
-        will: will.map(|will| Will { retain: packet.will_retain(), ..will }),
-    };
-    for property in packet.props() {
-        match property {
-            Property::SessionExpiryInterval(value) => hello.session_expiry_s = value.val(),
-            Property::ReceiveMaximum(value) => hello.receive_maximum = value.val(),
-            Property::MaximumPacketSize(value) => hello.packet_max_bytes = value.val(),
-            Property::AuthenticationMethod(_) => {
-                return Err(reject(0x8C, "enhanced authentication is not offered"));
-            }
+/// Reads the properties of CONNECT; true if one is an authentication method.
+fn properties(reader: &mut Reader<'_>, hello: &mut Hello) -> Result<bool, Fault> {
+    let (mut method, mut data) = (false, false);
+    property::read(reader, CONNECT, |property| {
+        let number = property.value.number();
+        match property.id {
+            SESSION_EXPIRY => hello.session_expiry_s = number,
+            RECEIVE_MAXIMUM => hello.receive_maximum = u16::try_from(number).unwrap_or(u16::MAX),
+            MAXIMUM_PACKET_SIZE => hello.packet_max_bytes = number,
+            TOPIC_ALIAS_MAXIMUM => hello.topic_alias_maximum = u16::try_from(number).unwrap_or(u16::MAX),
+            REQUEST_PROBLEM => hello.request_problem_information = number == 1,
+            REQUEST_RESPONSE => hello.request_response_information = number == 1,
+            AUTH_METHOD => method = true,
+            AUTH_DATA => data = true,
             _ => {}
         }
+        Ok(())
+    })?;
+    if data && !method {
+        return Err(Fault::protocol("authentication data without a method"));
     }
-    if hello.receive_maximum == 0 || hello.packet_max_bytes == 0 {
-        return Err(reject(0x82, "receive maximum or maximum packet size 0"));
-    }
-    if let Some(will) = &mut hello.will {
-        for property in packet.will_props() {
-            match property {
-                Property::WillDelayInterval(value) => will.delay_s = value.val(),
-                Property::ContentType(value) => will.content_type = Some(value.val().into()),
-                _ => {}
-            }
-        }
-    }
-    Ok(hello)
+    Ok(method)
 }
 
-fn will(v5: bool, topic: &str, payload: Option<&[u8]>, qos: u8) -> Result<Will, Rejection> {
-    let topic = Topic::new(topic).map_err(|_| Rejection::Connack { v5, code: 0x90, what: "will topic not valid" })?;
-    let payload = Bytes::copy_from_slice(payload.unwrap_or_default());
-    Ok(Will { topic, payload, qos, retain: false, content_type: None, delay_s: 0 })
+const CONNECT: Set = property::set(&[
+    SESSION_EXPIRY,
+    RECEIVE_MAXIMUM,
+    MAXIMUM_PACKET_SIZE,
+    TOPIC_ALIAS_MAXIMUM,
+    REQUEST_PROBLEM,
+    REQUEST_RESPONSE,
+    USER_PROPERTY,
+    AUTH_METHOD,
+    AUTH_DATA,
+]);
+
+const WILL: Set = FORWARDED | property::set(&[WILL_DELAY, MESSAGE_EXPIRY]);
+
+fn will(reader: &mut Reader<'_>, v5: bool, qos: u8, retain: bool) -> Result<Will, Fault> {
+    let (mut delay_s, mut expiry_s, mut forward) = (0, None, Vec::new());
+    if v5 {
+        property::read(reader, WILL, |property| {
+            match property.id {
+                WILL_DELAY => delay_s = property.value.number(),
+                MESSAGE_EXPIRY => expiry_s = Some(property.value.number()),
+                _ => forward.extend_from_slice(property.raw),
+            }
+            Ok(())
+        })?;
+    }
+    let topic = Topic::new(reader.text()?).map_err(Fault::from)?;
+    let payload = Bytes::copy_from_slice(reader.data()?);
+    Ok(Will { topic, payload, qos, retain, delay_s, expiry_s, properties: Forward::from_checked(forward) })
 }
 
 #[cfg(test)]
@@ -205,7 +257,6 @@ mod tests {
         assert!(matches!(with(6, 9), Rejection::Connack { v5: true, code: 0x84, .. }));
         assert!(matches!(with(7, 0xEF), Rejection::Connack { code: 0x81, .. }));
         assert!(matches!(with(7, 0xFE), Rejection::Connack { code: 0x81, .. }));
-        assert!(matches!(with(7, 0xF6), Rejection::Connack { code: 0x9B, .. }));
         let old = parse(b"\x00\x06MQIsdp\x03\x02\x00\x3C\x00\x00").err().unwrap();
         assert!(matches!(old, Rejection::Connack { v5: false, code: 0x84, .. }));
     }

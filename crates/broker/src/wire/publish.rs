@@ -5,9 +5,13 @@ use std::ops::Range;
 use bytes::Bytes;
 
 use super::Fault;
-use super::frame::variable_byte_integer;
+use super::property::{
+    self, CONTENT_TYPE, CORRELATION_DATA, MESSAGE_EXPIRY, PAYLOAD_FORMAT, Property, RESPONSE_TOPIC, SUBSCRIPTION_ID,
+    Set, TOPIC_ALIAS, USER_PROPERTY, Value,
+};
+use super::read::Reader;
 
-/// A PUBLISH whose parts share the buffer they came in. The topic is not checked yet, except that
+/// A PUBLISH whose topic and payload share the buffer they came in. The topic is not checked yet, except that
 /// it is empty only where an alias stands in for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Publish {
@@ -23,164 +27,195 @@ pub struct Publish {
     pub retain: bool,
     /// MQTT 5 topic alias.
     pub alias: Option<u16>,
-    /// MQTT 5 content type.
-    pub content_type: Option<Box<str>>,
+    /// MQTT 5 message expiry interval, seconds.
+    pub expiry_s: Option<u32>,
+    /// What is passed on to subscribers.
+    pub properties: Option<Forward>,
     /// Application message.
     pub payload: Bytes,
+}
+
+impl Publish {
+    /// MQTT 5 content type.
+    pub fn content_type(&self) -> Option<&str> {
+        self.properties.as_ref()?.content_type()
+    }
 }
 
 /// Decodes the PUBLISH whose fixed header began with `first` and whose body lies at `body` in
 /// `buffer`.
 ///
 /// # Errors
-/// Malformed packet (0x81) or protocol error (0x82).
+/// Malformed packet (0x81), protocol error (0x82) or topic alias 0 (0x94).
 pub fn parse(first: u8, buffer: &Bytes, body: Range<usize>, v5: bool) -> Result<Publish, Fault> {
     let qos = (first >> 1) & 3;
     let dup = first & 8 != 0;
     if qos == 3 {
-        return Err(Fault::malformed("PUBLISH with QoS 3"));
+        return Err(Fault::malformed("PUBLISH with QoS 3")); // MQTT-3.3.1-4
     }
     if dup && qos == 0 {
-        return Err(Fault::malformed("PUBLISH with DUP and QoS 0"));
+        return Err(Fault::malformed("PUBLISH with DUP and QoS 0")); // MQTT-3.3.1-2
     }
-    let mut cursor = Cursor { bytes: &buffer[..body.end], at: body.start };
-    let (from, to) = cursor.block()?;
-    let packet_id = if qos > 0 { cursor.u16()? } else { 0 };
-    if qos > 0 && packet_id == 0 {
-        return Err(Fault::malformed("packet identifier 0"));
-    }
-    let properties = if v5 { cursor.properties()? } else { Properties::default() };
-    if from == to && properties.alias.is_none() {
+    let mut reader = Reader::new(&buffer[..body.end], body.start);
+    let length = reader.data()?.len();
+    let topic = reader.at() - length..reader.at();
+    let packet_id = if qos > 0 { reader.packet_id()? } else { 0 };
+    let properties = if v5 { Properties::read(&mut reader)? } else { Properties::default() };
+    if topic.is_empty() && properties.alias.is_none() {
         return Err(Fault::protocol("empty topic without alias"));
     }
     Ok(Publish {
-        topic: if from == to { Bytes::new() } else { buffer.slice(from..to) },
+        topic: if topic.is_empty() { Bytes::new() } else { buffer.slice(topic) },
         packet_id,
         qos,
         dup,
         retain: first & 1 != 0,
         alias: properties.alias,
-        content_type: properties.content_type,
-        payload: match cursor.at {
-            at if at == body.end => Bytes::new(),
-            at => buffer.slice(at..body.end),
-        },
+        expiry_s: properties.expiry_s,
+        properties: properties.forward,
+        payload: if reader.is_at_end() { Bytes::new() } else { buffer.slice(reader.at()..body.end) },
     })
 }
 
 #[derive(Default)]
 struct Properties {
     alias: Option<u16>,
-    content_type: Option<Box<str>>,
+    expiry_s: Option<u32>,
+    forward: Option<Forward>,
 }
 
-struct Cursor<'a> {
-    bytes: &'a [u8],
-    at: usize,
-}
-
-const SHORT: Fault = Fault::malformed("packet shorter than its parts");
-
-impl<'a> Cursor<'a> {
-    fn take(&mut self, n: usize) -> Result<&'a [u8], Fault> {
-        let end = self.at.checked_add(n).filter(|end| *end <= self.bytes.len()).ok_or(SHORT)?;
-        let taken = &self.bytes[self.at..end];
-        self.at = end;
-        Ok(taken)
-    }
-
-    fn u8(&mut self) -> Result<u8, Fault> {
-        Ok(self.take(1)?[0])
-    }
-
-    fn u16(&mut self) -> Result<u16, Fault> {
-        let pair = self.take(2)?;
-        Ok(u16::from_be_bytes([pair[0], pair[1]]))
-    }
-
-    /// Two bytes of length and that many bytes: where they lie.
-    fn block(&mut self) -> Result<(usize, usize), Fault> {
-        let length = usize::from(self.u16()?);
-        let from = self.at;
-        self.take(length)?;
-        Ok((from, self.at))
-    }
-
-    fn text(&mut self) -> Result<&'a str, Fault> {
-        let (from, to) = self.block()?;
-        let text = std::str::from_utf8(&self.bytes[from..to]).map_err(|_| Fault::malformed("text is not UTF-8"))?;
-        if text.contains('\0') {
-            return Err(Fault::malformed("text contains NUL"));
-        }
-        Ok(text)
-    }
-
-    fn properties(&mut self) -> Result<Properties, Fault> {
-        let mut found = Properties::default();
-        let (length, width) = variable_byte_integer(&self.bytes[self.at..])?.ok_or(SHORT)?;
-        self.at += width;
+impl Properties {
+    fn read(reader: &mut Reader<'_>) -> Result<Properties, Fault> {
+        let length = reader.varint()?;
         if length == 0 {
-            return Ok(found);
+            return Ok(Properties::default());
         }
-        let end = self.at + length;
-        if end > self.bytes.len() {
-            return Err(SHORT);
-        }
-        let mut inner = Cursor { bytes: &self.bytes[..end], at: self.at };
-        let mut seen = 0u64;
-        while inner.at < end {
-            let id = inner.u8()?;
-            if id != USER_PROPERTY && id < 64 {
-                if seen & (1 << id) != 0 {
-                    return Err(Fault::protocol("a property twice"));
+        Properties::read_some(reader.part(length)?, length)
+    }
+
+    fn read_some(reader: Reader<'_>, length: usize) -> Result<Properties, Fault> {
+        let mut found = Properties::default();
+        let mut forward = Vec::new();
+        property::read_all(reader, PUBLISH, |property| {
+            match property.id {
+                TOPIC_ALIAS => found.alias = u16::try_from(property.value.number()).ok(),
+                MESSAGE_EXPIRY => found.expiry_s = Some(property.value.number()),
+                SUBSCRIPTION_ID => return Err(Fault::protocol("subscription identifier from a client")), // MQTT-3.3.4-6
+                _ => {
+                    if forward.is_empty() {
+                        forward.reserve_exact(length);
+                    }
+                    forward.extend_from_slice(property.raw);
                 }
-                seen |= 1 << id;
             }
-            inner.property(id, &mut found)?;
-        }
-        self.at = end;
+            Ok(())
+        })?;
+        found.forward = Forward::from_checked(forward);
         Ok(found)
     }
+}
 
-    fn property(&mut self, id: u8, found: &mut Properties) -> Result<(), Fault> {
-        match id {
-            PAYLOAD_FORMAT => {
-                if self.u8()? > 1 {
-                    return Err(Fault::protocol("payload format indicator above 1"));
-                }
+const PUBLISH: Set = FORWARDED | property::set(&[MESSAGE_EXPIRY, SUBSCRIPTION_ID, TOPIC_ALIAS]);
+
+/// The properties of an application message that go to its subscribers unaltered and in the order in which they came
+/// (MQTT-3.3.2-4, -15, -16, -17, -18, -20): payload format indicator, content type, response topic, correlation data
+/// and user properties. Kept as they were encoded.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Forward(Box<[u8]>);
+
+pub(super) const FORWARDED: Set =
+    property::set(&[PAYLOAD_FORMAT, CONTENT_TYPE, RESPONSE_TOPIC, CORRELATION_DATA, USER_PROPERTY]);
+
+impl Forward {
+    /// A message with a content type and nothing else. One longer than 65,535 bytes cannot be said and is left out.
+    pub(crate) fn of_content_type(content_type: &str) -> Option<Forward> {
+        let length = u16::try_from(content_type.len()).ok()?.to_be_bytes();
+        Some(Forward([&[CONTENT_TYPE], &length[..], content_type.as_bytes()].concat().into()))
+    }
+
+    /// Properties that were checked, without a length in front; `None` if there are none.
+    pub(super) fn from_checked(encoded: Vec<u8>) -> Option<Forward> {
+        (!encoded.is_empty()).then(|| Forward(encoded.into_boxed_slice()))
+    }
+
+    /// Checks what [`Forward::encoded`] gave.
+    ///
+    /// # Errors
+    /// Bytes that are not such a property list.
+    pub(crate) fn decode(encoded: &[u8]) -> Result<Forward, Fault> {
+        property::read_all(Reader::new(encoded, 0), FORWARDED, |_| Ok(()))?;
+        Ok(Forward(encoded.into()))
+    }
+
+    /// As in a PUBLISH, without the length in front.
+    pub(crate) fn encoded(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// What it takes of memory and of a packet, bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.0.len()
+    }
+
+    /// MIME type or whatever else the publisher calls its payload.
+    pub fn content_type(&self) -> Option<&str> {
+        self.find(CONTENT_TYPE).map(Value::text)
+    }
+
+    /// 1 if the payload says to be UTF-8.
+    pub fn payload_format_indicator(&self) -> Option<u8> {
+        self.find(PAYLOAD_FORMAT).and_then(|value| u8::try_from(value.number()).ok())
+    }
+
+    /// Where the publisher expects an answer.
+    pub fn response_topic(&self) -> Option<&str> {
+        self.find(RESPONSE_TOPIC).map(Value::text)
+    }
+
+    /// By what the publisher will know the answer.
+    pub fn correlation_data(&self) -> Option<&[u8]> {
+        self.find(CORRELATION_DATA).map(|value| if let Value::Data(data) = value { data } else { &[] })
+    }
+
+    /// Names and values, in order.
+    pub fn user_properties(&self) -> Vec<(&str, &str)> {
+        let mut found = Vec::new();
+        self.each(|property| {
+            if let Value::Pair(name, value) = property.value {
+                found.push((name, value));
             }
-            MESSAGE_EXPIRY => drop(self.take(4)?),
-            CONTENT_TYPE => found.content_type = Some(self.text()?.into()),
-            RESPONSE_TOPIC => {
-                let topic = self.text()?;
-                if topic.is_empty() || topic.contains(['#', '+']) {
-                    return Err(Fault::protocol("response topic is not a topic name"));
-                }
+        });
+        found
+    }
+
+    fn find(&self, id: u8) -> Option<Value<'_>> {
+        let mut found = None;
+        self.each(|property| {
+            if property.id == id {
+                found = Some(property.value);
             }
-            CORRELATION_DATA => drop(self.block()?),
-            SUBSCRIPTION_ID => return Err(Fault::protocol("subscription identifier from a client")),
-            TOPIC_ALIAS => match self.u16()? {
-                0 => return Err(Fault { code: 0x94, what: "topic alias 0" }),
-                alias => found.alias = Some(alias),
-            },
-            USER_PROPERTY => {
-                self.text()?;
-                self.text()?;
-            }
-            _ => return Err(Fault::malformed("a property that PUBLISH does not have")),
-        }
-        Ok(())
+        });
+        found
+    }
+
+    fn each<'a>(&'a self, mut each: impl FnMut(Property<'a>)) {
+        let read = property::read_all(Reader::new(&self.0, 0), FORWARDED, |property| {
+            each(property);
+            Ok(())
+        });
+        read.expect("every constructor checks them");
     }
 }
 
-const PAYLOAD_FORMAT: u8 = 0x01;
-const MESSAGE_EXPIRY: u8 = 0x02;
-const CONTENT_TYPE: u8 = 0x03;
-const RESPONSE_TOPIC: u8 = 0x08;
-const CORRELATION_DATA: u8 = 0x09;
-const SUBSCRIPTION_ID: u8 = 0x0B;
-const TOPIC_ALIAS: u8 = 0x23;
-const USER_PROPERTY: u8 = 0x26;
+impl std::fmt::Debug for Forward {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut list = f.debug_list();
+        self.each(|property| {
+            list.entry(&property.value);
+        });
+        list.finish()
+    }
+}
 
 #[cfg(test)]
 mod tests {
@@ -206,7 +241,7 @@ mod tests {
         let publish = parse(0x3B, &sample(), true).unwrap();
         assert_eq!(&publish.topic[..], "a/层/b".as_bytes());
         assert_eq!((publish.packet_id, publish.qos, publish.dup, publish.retain), (9, 1, true, true));
-        assert_eq!((publish.alias, publish.content_type.as_deref()), (Some(5), Some("json")));
+        assert_eq!((publish.alias, publish.content_type()), (Some(5), Some("json")));
         assert_eq!(&publish.payload[..], b"payload");
     }
 
@@ -226,7 +261,7 @@ mod tests {
         let code = |first, bytes: &[u8]| parse(first, &body(bytes), true).unwrap_err().code;
         assert_eq!(code(0x36, b"\x00\x01a\x00\x01\x00"), 0x81, "QoS 3");
         assert_eq!(code(0x38, b"\x00\x01a\x00"), 0x81, "DUP with QoS 0");
-        assert_eq!(code(0x32, b"\x00\x01a\x00\x00\x00"), 0x81, "packet identifier 0");
+        assert_eq!(code(0x32, b"\x00\x01a\x00\x00\x00"), 0x82, "packet identifier 0");
         assert_eq!(code(0x30, b"\x00\x00\x00"), 0x82, "empty topic");
         assert_eq!(code(0x30, b"\x00\x01a\x03\x23\x00\x00"), 0x94, "alias 0");
         assert_eq!(code(0x30, b"\x00\x01a\x04\x01\x00\x01\x00"), 0x82, "a property twice");

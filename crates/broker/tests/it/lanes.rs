@@ -94,7 +94,7 @@ async fn an_alias_for_a_topic_beyond_the_limits_is_not_kept() {
     raw.send(&packet(0x32, &body)).await;
     assert_eq!(raw.packet().await.body[2], 0x90);
     raw.send(&packet(0x30, b"\x00\x00\x03\x23\x00\x01")).await;
-    raw.disconnected(0x94).await;
+    raw.disconnected(0x82).await;
 }
 
 #[tokio::test]
@@ -235,7 +235,7 @@ async fn the_receive_maximum_holds() {
 
 #[tokio::test]
 async fn a_v3_client_is_not_read_from_while_too_much_is_unacknowledged() {
-    let settings = Settings { receive_maximum: 4, ..settings() };
+    let settings = Settings { unanswered_max_v3: 4, ..settings() };
     let (broker, mut inlets) = start(settings).await;
     let connect = Connect { keep_alive_s: 1, ..Connect::v3("c", "dev") };
     let mut raw = Raw::login(&broker, &connect.bytes()).await;

@@ -1,13 +1,32 @@
 //! The listener over real sockets: well-behaved clients (rumqttc, both versions) and hand-made bytes.
 #![allow(clippy::unwrap_used)]
 
+mod certificates;
 mod clients;
+mod conform;
+mod conform_connect;
+mod conform_publish;
+mod conform_retain;
+mod conform_session;
+mod conform_subscribe;
+mod conform_v5;
+mod conform_will;
 mod delivery;
+mod exact;
+mod exact_out;
+mod following;
+mod fuzz;
+mod hall;
 mod hostile;
+mod incidents;
+mod kept;
 mod lanes;
 mod limits;
 mod login;
+mod reserved;
 mod sessions;
 mod shutdown;
 mod support;
+mod tls;
+mod websocket;
 mod wills;

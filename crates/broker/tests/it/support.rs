@@ -2,8 +2,8 @@
 
 use std::future::Future;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use broker::{
@@ -11,7 +11,7 @@ use broker::{
     TopicFilter,
 };
 use bytes::Bytes;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -37,10 +37,13 @@ pub async fn until(what: &str, mut condition: impl FnMut() -> bool) {
 #[derive(Default)]
 pub struct Gatehouse {
     clock_ms: AtomicU64,
+    /// What came with the last login.
+    pub certificate: Mutex<Option<Vec<u8>>>,
 }
 
 impl Access for Gatehouse {
     fn authenticate(&self, login: &Login<'_>) -> Result<Grant, Refusal> {
+        *self.certificate.lock().unwrap() = login.certificate.map(<[u8]>::to_vec);
         let user = login.username.ok_or(Refusal::BadCredentials)?;
         assert!(user != "panic", "asked to");
         if login.password != Some(format!("pw-{user}").as_bytes()) {
@@ -66,6 +69,10 @@ impl Access for Gatehouse {
             return Route::Relay;
         }
         Route::Consumer(if topic.contains("urgent") { Lane::Urgent } else { Lane::Normal })
+    }
+
+    fn reserved(&self, topic: &str) -> bool {
+        topic.starts_with("own/")
     }
 
     fn now_ms(&self) -> u64 {
@@ -143,8 +150,8 @@ impl Packet {
 }
 
 /// A client that is only a socket.
-pub struct Raw {
-    pub stream: TcpStream,
+pub struct Raw<S = TcpStream> {
+    pub stream: S,
 }
 
 impl Raw {
@@ -165,6 +172,15 @@ impl Raw {
         let connack = raw.packet().await;
         assert_eq!((connack.first, connack.body[1]), (0x20, 0), "{connack:?}");
         (raw, connack)
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Raw<S> {
+    /// Logs in over what is already open.
+    pub async fn enter(&mut self, connect: &[u8]) {
+        self.send(connect).await;
+        let connack = self.packet().await;
+        assert_eq!((connack.first, connack.body[1]), (0x20, 0), "{connack:?}");
     }
 
     pub async fn send(&mut self, bytes: &[u8]) {

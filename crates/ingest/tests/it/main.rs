@@ -6,6 +6,7 @@ mod commit;
 mod contract;
 mod fake;
 mod formats;
+mod fuzz;
 mod properties;
 mod quarantine;
 mod restart;

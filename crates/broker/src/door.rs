@@ -1,0 +1,139 @@
+//! From a TCP accept to a stream of bytes: who may try, TLS handshakes and WebSocket requests.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::server::Acceptor;
+use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout, timeout_at};
+use tokio_rustls::LazyConfigAcceptor;
+use tokio_rustls::server::TlsStream;
+use tracing::{debug, info, warn};
+
+use crate::broker::Hub;
+use crate::limits::{HalfOpen, Limits};
+use crate::meter::Gate;
+use crate::settings::Settings;
+use crate::stream::{Stream, Transport};
+use crate::tls::{Tls, TlsError};
+use crate::websocket::{self, Carrier};
+
+/// What the ports of a listener share.
+pub(crate) struct Door {
+    pub(crate) limits: Arc<Limits>,
+    pub(crate) tls: Option<Tls>,
+    handshakes: Semaphore,
+    handshake_failed: Gate,
+    pub(crate) throttled: Gate,
+    pub(crate) turned_away: Gate,
+}
+
+impl Door {
+    pub(crate) fn new(settings: &Settings) -> Result<Door, TlsError> {
+        Ok(Door {
+            limits: Arc::new(Limits::new(settings, Instant::now())),
+            tls: Tls::open(settings)?,
+            handshakes: Semaphore::new(settings.tls_handshakes_max),
+            handshake_failed: Gate::new(),
+            throttled: Gate::new(),
+            turned_away: Gate::new(),
+        })
+    }
+
+    /// Reads the certificates again.
+    pub(crate) fn reload_tls(&self) -> Result<(), TlsError> {
+        say(self.tls.as_ref().ok_or(TlsError::NoTls)?.reload())
+    }
+
+    /// Reads the certificates again if a file has changed.
+    pub(crate) fn look_at_certificates(&self) {
+        if let Some(outcome) = self.tls.as_ref().and_then(Tls::reload_if_changed) {
+            drop(say(outcome)); // said; the certificates of before stay
+        }
+    }
+}
+
+fn say(outcome: Result<(), TlsError>) -> Result<(), TlsError> {
+    match &outcome {
+        Ok(()) => info!("TLS certificates read again"),
+        Err(error) => warn!(%error, "TLS certificates not changed: those of before stay in use; correct the file"),
+    }
+    outcome
+}
+
+/// A socket that was accepted.
+pub(crate) struct Arrival {
+    pub(crate) stream: TcpStream,
+    pub(crate) peer: SocketAddr,
+    pub(crate) transport: Transport,
+    /// When its CONNECT must be there.
+    pub(crate) connect_by: Instant,
+    pub(crate) half_open: HalfOpen,
+}
+
+/// Brings the stream of bytes about; `None` if the client failed to in time.
+pub(crate) async fn open(
+    hub: &Hub,
+    stream: TcpStream,
+    transport: Transport,
+    peer: SocketAddr,
+    by: Instant,
+) -> Option<Stream> {
+    if transport == Transport::Plain {
+        return Some(Stream::Plain(stream));
+    }
+    let opening = timeout_at(by, Box::pin(shake_hands(hub, stream, transport)));
+    let outcome = tokio::select! {
+        outcome = opening => outcome,
+        () = hub.draining.cancelled() => return None,
+    };
+    let error = match outcome {
+        Ok(Ok(stream)) => return Some(stream),
+        Ok(Err(error)) => error,
+        Err(_) => io::Error::new(io::ErrorKind::TimedOut, "not finished in time (connect_deadline_ms)"),
+    };
+    hub.meters.handshakes_failed.add(1);
+    let transport = transport.as_str();
+    if error.kind() == io::ErrorKind::UnexpectedEof {
+        debug!(%peer, transport, "closed before the end of the handshake"); // health checks and port scans
+    } else if let Some(muted) = hub.door.handshake_failed.pass() {
+        warn!(%peer, transport, %error, muted, "handshake failed; see the client's certificate, CA and protocol");
+    }
+    None
+}
+
+async fn shake_hands(hub: &Hub, stream: TcpStream, transport: Transport) -> io::Result<Stream> {
+    let settings = &hub.settings;
+    let websocket = |opened| Stream::WebSocket(Box::new(opened));
+    match transport {
+        Transport::Plain => Ok(Stream::Plain(stream)),
+        Transport::Tls => Ok(Stream::Tls(Box::new(secure(hub, stream).await?))),
+        Transport::WebSocket => websocket::open(Carrier::Plain(stream), settings).await.map(websocket),
+        Transport::WebSocketTls => {
+            let tls = Box::new(secure(hub, stream).await?);
+            websocket::open(Carrier::Tls(tls), settings).await.map(websocket)
+        }
+    }
+}
+
+/// The TLS handshake. A turn is asked for only once the client has said hello in full, and kept only for a while: who
+/// opens sockets and says nothing keeps nobody out.
+async fn secure(hub: &Hub, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+    let Some(tls) = &hub.door.tls else { return Err(io::Error::other("no certificate")) };
+    let hello = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
+    let turn = hub.door.handshakes.acquire().await.map_err(io::Error::other)?;
+    let mut handshake = hello.into_stream(tls.config());
+    let length = Duration::from_millis(hub.settings.tls_handshake_turn_ms);
+    let done = match timeout(length, &mut handshake).await {
+        Ok(done) => done?,
+        Err(_) => {
+            drop(turn);
+            handshake.await?
+        }
+    };
+    hub.meters.handshakes.add(1);
+    Ok(done)
+}

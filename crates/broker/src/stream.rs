@@ -1,0 +1,90 @@
+//! What carries the bytes of a connection.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_rustls::server::TlsStream;
+
+use crate::websocket::WebSocket;
+
+/// How clients reach a port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Transport {
+    Plain,
+    Tls,
+    WebSocket,
+    WebSocketTls,
+}
+
+impl Transport {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Transport::Plain => "tcp",
+            Transport::Tls => "tls",
+            Transport::WebSocket => "websocket",
+            Transport::WebSocketTls => "websocket_tls",
+        }
+    }
+}
+
+/// An open connection. Small when plain, since there are many of those.
+pub(crate) enum Stream {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+    WebSocket(Box<WebSocket>),
+}
+
+impl Stream {
+    /// The client's certificate (DER), which the handshake has verified.
+    pub(crate) fn certificate(&self) -> Option<&[u8]> {
+        match self {
+            Stream::Plain(_) => None,
+            Stream::Tls(tls) => leaf(tls),
+            Stream::WebSocket(websocket) => websocket.certificate(),
+        }
+    }
+}
+
+pub(crate) fn leaf(tls: &TlsStream<TcpStream>) -> Option<&[u8]> {
+    let chain = tls.get_ref().1.peer_certificates()?;
+    chain.first().map(|certificate| certificate.as_ref())
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Stream::Plain(tcp) => Pin::new(tcp).poll_read(cx, buffer),
+            Stream::Tls(tls) => Pin::new(&mut **tls).poll_read(cx, buffer),
+            Stream::WebSocket(websocket) => websocket.poll_read(cx, buffer),
+        }
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Stream::Plain(tcp) => Pin::new(tcp).poll_write(cx, bytes),
+            Stream::Tls(tls) => Pin::new(&mut **tls).poll_write(cx, bytes),
+            Stream::WebSocket(websocket) => websocket.poll_write(cx, bytes),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Stream::Plain(_) => Poll::Ready(Ok(())), // nothing is held back
+            Stream::Tls(tls) => Pin::new(&mut **tls).poll_flush(cx),
+            Stream::WebSocket(websocket) => websocket.poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Stream::Plain(tcp) => Pin::new(tcp).poll_shutdown(cx),
+            Stream::Tls(tls) => Pin::new(&mut **tls).poll_shutdown(cx),
+            Stream::WebSocket(websocket) => websocket.poll_close(cx),
+        }
+    }
+}
