@@ -1,118 +1,32 @@
 //! The handle on a running listener, and how it is started.
 
-use std::hash::{BuildHasher, RandomState};
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
-use tokio_util::sync::{CancellationToken, DropGuard};
-use tracing::{info, warn};
+use tokio_util::sync::DropGuard;
+use tracing::info;
 
-use crate::access::{Access, Attempt, Grant, Refused};
-use crate::door::Door;
-use crate::follower::Follower;
+use crate::access::Access;
+use crate::clients::{self, ClientInfo, Subscribed};
+use crate::hub::{self, Hub};
 use crate::inbound::{self, Inlets, Outlets};
-use crate::keeper::{Keeper, KeeperLimits};
-use crate::layout::{self, Restored};
 use crate::listener;
-use crate::lock;
 use crate::log::Log;
-use crate::meter::{Counts, Gate, Meters};
+use crate::meter::Counts;
 use crate::outbound::Parcel;
-use crate::registry::Registry;
 use crate::relay::{Round, Taken};
-use crate::retained::{Retained, RetainedLimits};
-use crate::session::{Clock, Session};
 use crate::settings::{Settings, SettingsError};
 use crate::stream::Transport;
 use crate::tls::TlsError;
-use crate::topic::{Topic, TopicFilter};
+use crate::topic::Topic;
 use crate::vault::{Vault, VaultError};
-use crate::wire::encode::{self, Sending};
+use crate::wire::encode;
 use crate::wire::publish::Forward;
-
-/// What all connections of a listener share.
-pub(crate) struct Hub {
-    pub(crate) settings: Settings,
-    pub(crate) access: Arc<dyn Access>,
-    pub(crate) registry: Registry,
-    pub(crate) keeper: Arc<Keeper>,
-    pub(crate) retained: Mutex<Retained>,
-    pub(crate) follower: Option<Arc<Follower>>,
-    pub(crate) subscribed: broadcast::Sender<Subscribed>,
-    pub(crate) meters: Meters,
-    pub(crate) gates: Gates,
-    pub(crate) door: Door,
-    pub(crate) accepting: CancellationToken,
-    pub(crate) draining: CancellationToken,
-    pub(crate) finished: CancellationToken,
-    random: RandomState,
-}
-
-/// Brakes for log lines that clients can provoke.
-pub(crate) struct Gates {
-    pub(crate) refused: Gate,
-    pub(crate) forbidden: Gate,
-    pub(crate) ended: Gate,
-    pub(crate) accept: Gate,
-    pub(crate) retained: Gate,
-    pub(crate) log: Gate,
-}
-
-impl Hub {
-    /// An id for a client that sent none; nobody can tell the next one from it.
-    pub(crate) fn assign_client_id(&self) -> String {
-        let number = self.registry.number();
-        format!("auto-{number}-{:016x}", self.random.hash_one(number))
-    }
-
-    pub(crate) fn topic_within_limits(&self, topic: &str) -> bool {
-        topic.len() <= self.settings.topic_bytes
-            && topic.bytes().filter(|byte| *byte == b'/').count() < self.settings.topic_levels
-    }
-
-    /// `$` topics are the server's own (MQTT-4.7.2-1), and so are those that come from the log.
-    pub(crate) fn may_publish(&self, grant: &Grant, topic: &str) -> bool {
-        !topic.starts_with('$')
-            && grant.publish.iter().any(|filter| filter.matches(topic) && self.reaches(filter, topic))
-            && !self.follower.as_ref().is_some_and(|follower| follower.owns(topic))
-    }
-
-    pub(crate) fn may_subscribe(&self, grant: &Grant, wanted: &TopicFilter) -> bool {
-        grant.subscribe.iter().any(|filter| filter.covers(wanted) && self.reaches(filter, wanted.as_str()))
-    }
-
-    fn reaches(&self, granted: &TopicFilter, topic: &str) -> bool {
-        !granted.begins_with_wildcard() || !self.access.reserved(topic)
-    }
-
-    /// Both clocks, now.
-    pub(crate) fn clock(&self) -> Clock {
-        clock(&self.settings, &*self.access)
-    }
-
-    /// Tells what was refused to a client that was let in.
-    pub(crate) fn tell_refused(&self, session: &Session, peer: SocketAddr, what: Attempt<'_>, code: u8, detail: &str) {
-        self.access.refused(&Refused {
-            who: Some(&session.identity),
-            proved: true,
-            client_id: Some(&session.client_id),
-            peer: Some(peer),
-            what,
-            code,
-            detail,
-        });
-    }
-}
-
-fn clock(settings: &Settings, access: &dyn Access) -> Clock {
-    let grace_ms = u64::from(settings.restart_grace_s) * 1_000;
-    Clock { now_ms: access.now_ms(), now: Instant::now(), grace_ms }
-}
 
 /// Why the listener did not start.
 #[derive(Debug, thiserror::Error)]
@@ -162,7 +76,7 @@ impl Parts {
 /// See [`StartError`].
 pub async fn start(settings: Settings, parts: Parts) -> Result<(Broker, Inlets), StartError> {
     settings.check()?;
-    let hub = Arc::new(hub(settings, parts)?);
+    let hub = Arc::new(hub::build(settings, parts)?);
     let (ports, addresses) = listener::bind(&hub.settings)?;
     let (outlets, inlets) = inbound::channels(&hub.settings);
     let outlets = Arc::new(outlets);
@@ -177,52 +91,6 @@ pub async fn start(settings: Settings, parts: Parts) -> Result<(Broker, Inlets),
     info!(sessions = hub.registry.sessions(), "sessions that were kept are back");
     Ok((Broker { hub, addresses, life: Arc::new(life) }, inlets))
 }
-
-fn hub(settings: Settings, parts: Parts) -> Result<Hub, StartError> {
-    let Parts { access, vault, log } = parts;
-    let door = Door::new(&settings)?;
-    let Restored { sessions, retained, next_session, next_retained, leftovers, damaged } = match &vault {
-        Some(vault) => layout::restore(&**vault)?,
-        None => Restored::default(),
-    };
-    let keeper = Keeper::start(vault, KeeperLimits::of(&settings)).map_err(StartError::Thread)?;
-    let keeper = Arc::new(keeper);
-    if damaged > 0 {
-        warn!(damaged, "parts of kept sessions cannot be read and were left out; see the lines above");
-    }
-    keeper.note(leftovers);
-    let follower = log.map(|log| Arc::new(Follower::new(log, &*access)));
-    let clock = clock(&settings, &*access);
-    let registry =
-        Registry::new(settings.sessions_max, keeper.clone(), follower.clone(), sessions, next_session, clock);
-    let gate = Gate::new;
-    Ok(Hub {
-        door,
-        registry,
-        keeper,
-        retained: Mutex::new(Retained::new(RetainedLimits::of(&settings), retained, next_retained)),
-        follower,
-        subscribed: broadcast::channel(SUBSCRIBED_KEPT).0,
-        access,
-        meters: Meters::new(),
-        gates: Gates {
-            refused: gate(),
-            forbidden: gate(),
-            ended: gate(),
-            accept: gate(),
-            retained: gate(),
-            log: gate(),
-        },
-        accepting: CancellationToken::new(),
-        draining: CancellationToken::new(),
-        finished: CancellationToken::new(),
-        random: RandomState::new(),
-        settings,
-    })
-}
-
-/// Subscriptions told to those who listen that they may be behind with.
-const SUBSCRIBED_KEPT: usize = 1_024;
 
 /// A handle on a running listener. Clones are alike; when the last one goes, the listener shuts
 /// down.
@@ -258,49 +126,6 @@ pub enum Outcome {
     TimedOut,
     /// Kept for sessions that are away at the moment.
     Queued,
-}
-
-/// A client subscribed to something.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Subscribed {
-    /// Who it is.
-    pub identity: Arc<str>,
-    /// Its session.
-    pub client_id: Arc<str>,
-    /// The filter, as sent.
-    pub filter: Arc<str>,
-}
-
-/// A session as an operator sees it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ClientInfo {
-    /// Its session's name.
-    pub client_id: Arc<str>,
-    /// Who it is.
-    pub identity: Arc<str>,
-    /// The connection; none while the client is away.
-    pub connection: Option<ConnectionInfo>,
-    /// Whether it spoke MQTT 5 (rather than 3.1.1) last.
-    pub v5: bool,
-    /// Seconds that the session outlives its connection; `u32::MAX` for ever.
-    pub session_expiry_s: u32,
-    /// Messages waiting to be sent.
-    pub waiting: usize,
-    /// Messages sent and not acknowledged.
-    pub in_flight: usize,
-    /// Topic filters, as subscribed.
-    pub subscriptions: Vec<String>,
-}
-
-/// A client's connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ConnectionInfo {
-    /// [`Grant::class`].
-    pub class: &'static str,
-    /// Where it comes from.
-    pub peer: SocketAddr,
-    /// [`Access::now_ms`] at CONNECT.
-    pub since_ms: u64,
 }
 
 impl Broker {
@@ -360,7 +185,7 @@ impl Broker {
 
     /// Sessions in the order of their client ids: at most `limit` of those after `after`.
     pub fn clients(&self, after: Option<&str>, limit: usize) -> Vec<ClientInfo> {
-        self.hub.registry.page(after, limit).iter().map(|session| info(session)).collect()
+        self.hub.registry.page(after, limit).iter().map(|session| clients::info(session)).collect()
     }
 
     /// Ends all connections of an identity (DISCONNECT 0x87), because its credential was revoked or changed. Returns
@@ -379,7 +204,7 @@ impl Broker {
     /// are away is on the disk when this returns [`Outcome::Queued`], if sessions are kept at all.
     ///
     /// # Errors
-    /// A topic that is not a topic name reaches nobody: [`Outcome::NoSubscriber`].
+    /// A topic that is not a topic name, or that comes from the log, reaches nobody: [`Outcome::NoSubscriber`].
     pub async fn publish(
         &self,
         topic: &str,
@@ -391,8 +216,9 @@ impl Broker {
         let deadline = Instant::now() + deadline;
         let forward = content_type.and_then(Forward::of_content_type);
         let parcel = Parcel { topic: Arc::from(topic), payload, forward, retain: false, expires_at_ms: None };
-        let bytes = encode::publish_bytes(&parcel, Sending { qos: 1, v5: true, ..Sending::default() });
-        if Topic::new(topic).is_err() || bytes > self.hub.settings.packet_limit_bytes {
+        let bytes = encode::publish_bytes(&parcel, encode::LARGEST);
+        let from_log = self.hub.follower.as_ref().is_some_and(|follower| follower.owns(topic));
+        if from_log || Topic::new(topic).is_err() || bytes > self.hub.settings.packet_limit_bytes {
             return Outcome::NoSubscriber;
         }
         let (receipt, mut receipts) = mpsc::channel(1);
@@ -434,23 +260,5 @@ impl Broker {
         let keeper = self.hub.keeper.clone();
         // Ends with an error only if the runtime ends, which leaves the rest to the keeper's own thread.
         drop(tokio::task::spawn_blocking(move || keeper.close()).await);
-    }
-}
-
-fn info(session: &Session) -> ClientInfo {
-    let state = lock(&session.state);
-    ClientInfo {
-        client_id: session.client_id.clone(),
-        identity: session.identity.clone(),
-        connection: state.card.as_deref().map(|card| ConnectionInfo {
-            class: card.class,
-            peer: card.peer,
-            since_ms: card.since_ms,
-        }),
-        v5: state.v5,
-        session_expiry_s: state.expiry_s,
-        waiting: state.outgoing.waiting(),
-        in_flight: state.outgoing.in_flight(),
-        subscriptions: state.subscriptions.iter().map(|held| held.filter.to_string()).collect(),
     }
 }

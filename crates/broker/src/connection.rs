@@ -2,6 +2,7 @@
 //! packets from the socket and watches the time, all in one poll and without a lock held across.
 
 mod advice;
+mod ending;
 mod handshake;
 mod receive;
 mod relaying;
@@ -10,28 +11,26 @@ mod subscribing;
 mod waiting;
 
 use std::panic::AssertUnwindSafe;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::BytesMut;
 use futures::FutureExt;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::time::{Instant, Sleep, timeout};
-use tracing::{debug, warn};
+use tokio::time::{Instant, Sleep};
+use tracing::warn;
 
+use self::ending::{goodbye, report_down};
 use self::socket::Socket;
 use self::waiting::Waiting;
-use crate::access::{Attempt, Grant, Lane};
-use crate::broker::Hub;
+use crate::access::{Grant, Lane};
 use crate::door::{self, Arrival};
-use crate::inbound::{DownCause, Outlets, SessionEvent};
+use crate::hub::Hub;
+use crate::inbound::{DownCause, Outlets};
 use crate::limits::ClientLimits;
 use crate::link::{Link, Order};
 use crate::session::{Pen, Session};
 use crate::topic::Topic;
-use crate::wire::encode;
 
 pub(crate) use relaying::publish_will;
 
@@ -278,7 +277,9 @@ impl Connection {
             && self.limits.paused_until().is_none()
             && self.urgent.is_empty()
             && self.socket.pending_bytes() < GATHER_BYTES
-            && (self.v5 || self.unanswered < self.hub.settings.unanswered_max_v3)
+            && (self.v5
+                || self.unanswered < self.hub.settings.unanswered_max_v3
+                    && self.normal.bytes() < self.hub.settings.held_bytes_max_v3)
     }
 
     /// Ends the connection when one of its deadlines has passed; else sets the timer to the next.
@@ -325,54 +326,6 @@ impl Connection {
             self.socket.blocked_since.map(|since| (since + Duration::from_millis(settings.write_deadline_ms), slow)),
         ]
     }
-
-    /// Settles the session, publishes the will if it is due, tells the consumer and says goodbye.
-    async fn finish(mut self, end: End) {
-        self.count(end);
-        self.normal.forget();
-        let detached = self.hub.registry.detach(&self.session, &self.link, end.cause.will_fate(), self.hub.clock());
-        if self.v5 && end.code != 0 && self.socket.blocked_since.is_none() {
-            let what = Some(end.what);
-            encode::disconnect(&mut self.socket.out, true, end.code, what, self.packet_max_bytes);
-        }
-        let Connection { hub, outlets, session, socket, urgent, .. } = self;
-        let mut socket = socket;
-        let settle = async {
-            urgent.finish(&outlets.urgent).await;
-            // None: the connection that took the session over has reported this one's end.
-            if let Some(will) = detached {
-                if let Some(will) = will {
-                    publish_will(&hub, &outlets, &session, *will).await;
-                }
-                report_down(&hub, &outlets, &session, end.cause).await;
-            }
-        };
-        futures::future::join(settle, goodbye(&hub, &mut socket)).await;
-    }
-
-    fn count(&self, end: End) {
-        let meters = &self.hub.meters;
-        let client = &*self.session.client_id;
-        let identity = &*self.grant.identity;
-        debug!(client, identity, cause = end.cause.as_str(), end.what, "connection ended");
-        let tally = match end.cause {
-            DownCause::ProtocolError => &meters.protocol_errors,
-            DownCause::KeepAliveTimeout => &meters.keep_alive_timeouts,
-            DownCause::SlowReader => &meters.slow_readers,
-            DownCause::Abandoned => &meters.abandoned,
-            _ => return,
-        };
-        tally.add(1);
-        let todo = advice::after(end.cause, end.code);
-        if let Some(muted) = self.hub.gates.ended.pass() {
-            let cause = end.cause.as_str();
-            warn!(client, identity, cause, end.what, todo, muted, "client cut off");
-        }
-        if end.cause != DownCause::Abandoned {
-            let detail = format!("{}: {todo}", end.what);
-            self.hub.tell_refused(&self.session, self.socket.peer, Attempt::Connection, end.code, &detail);
-        }
-    }
 }
 
 const CONSUMER_GONE: End = End { cause: DownCause::Abandoned, code: 0x8B, what: "the consumer is gone" };
@@ -380,34 +333,3 @@ const CONSUMER_GONE: End = End { cause: DownCause::Abandoned, code: 0x8B, what: 
 const GATHER_BYTES: usize = 32 * 1024;
 /// How long a timer sleeps when no deadline is set.
 const IDLE_TICK: Duration = Duration::from_secs(3_600);
-
-/// Sends what is left and closes in the order that lets the peer see it: our end first, then what
-/// the peer still sends is thrown away for a moment, since closing over it would reset the
-/// connection and take our last words along.
-async fn goodbye(hub: &Hub, socket: &mut Socket) {
-    let linger = Duration::from_millis(hub.settings.linger_ms);
-    let closing = async {
-        std::future::poll_fn(|cx| socket.poll_flush(cx)).await?;
-        socket.stream.shutdown().await?;
-        let mut scrap = BytesMut::with_capacity(SCRAP_BYTES);
-        while socket.stream.read_buf(&mut scrap).await? > 0 {
-            scrap.clear();
-        }
-        std::io::Result::Ok(())
-    };
-    // Both failure and timeout mean that the peer does not listen.
-    drop(timeout(linger, pin!(closing)).await);
-}
-
-const SCRAP_BYTES: usize = 4 * 1024;
-
-/// Tells the consumer that a session's connection ended.
-async fn report_down(hub: &Hub, outlets: &Outlets, session: &Session, cause: DownCause) {
-    let event = SessionEvent::Down {
-        identity: session.identity.clone(),
-        client_id: session.client_id.clone(),
-        at_ms: hub.access.now_ms(),
-        cause,
-    };
-    drop(outlets.sessions.send(event).await); // fails only when the consumer is gone
-}

@@ -13,7 +13,7 @@ use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 use tracing::{debug, info, warn};
 
-use crate::broker::Hub;
+use crate::hub::Hub;
 use crate::limits::{HalfOpen, Limits};
 use crate::meter::Gate;
 use crate::settings::Settings;

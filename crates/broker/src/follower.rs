@@ -12,7 +12,7 @@ use tokio::time::sleep;
 use tracing::error;
 
 use crate::access::Access;
-use crate::broker::Hub;
+use crate::hub::Hub;
 use crate::lock;
 use crate::log::{Log, Page};
 use crate::outbound::Parcel;
@@ -31,6 +31,10 @@ pub(crate) struct Follower {
     called: Notify,
 }
 
+/// So many places are read for before those who see what happens now get their turn again.
+const PLACES_AT_A_TIME: usize = 16;
+/// So many sessions may stand at the log's end before those that have gone are looked for.
+const AT_END_KEPT: usize = 1_024;
 /// Pause after a read that failed.
 const RETRY: Duration = Duration::from_millis(500);
 
@@ -78,30 +82,47 @@ impl Follower {
     async fn serve(&self, hub: &Hub) {
         let mut newest = self.newest.clone();
         let mut at_end: Vec<Arc<Session>> = Vec::new();
+        let (mut seen, mut sort_out_at) = (0, AT_END_KEPT);
         loop {
             let end = *newest.borrow_and_update();
+            let mut callers = std::mem::take(&mut *lock(&self.callers));
+            let sort_out = at_end.len() >= sort_out_at;
+            if sort_out || end != seen {
+                callers.append(&mut at_end); // there is more for them, or many have gone meanwhile
+            }
+            seen = end;
             let mut places: BTreeMap<u64, Vec<Arc<Session>>> = BTreeMap::new();
-            let callers = std::mem::take(&mut *lock(&self.callers));
-            for session in at_end.drain(..).chain(callers) {
+            for session in callers {
                 if let Next::Read(after) = session.next_read() {
                     places.entry(after).or_default().push(session);
                 }
             }
-            for (after, sessions) in places {
-                if after >= end {
-                    at_end.extend(sessions);
-                } else {
-                    self.read(hub, after, &sessions).await;
-                    lock(&self.callers).extend(sessions);
-                    self.called.notify_one();
-                }
+            at_end.extend(places.split_off(&end).into_values().flatten());
+            if sort_out {
+                sort_out_at = 2 * at_end.len() + AT_END_KEPT;
             }
+            self.read_places(hub, places).await;
             tokio::select! {
                 () = self.called.notified() => {}
                 changed = newest.changed() => if changed.is_err() {
                     return; // whoever writes the log is gone
                 },
             }
+        }
+    }
+
+    /// Reads a page for some places: for those who see what happens now, then for those who are furthest behind.
+    async fn read_places(&self, hub: &Hub, mut places: BTreeMap<u64, Vec<Arc<Session>>>) {
+        let mut turns = PLACES_AT_A_TIME;
+        let mut next = places.pop_last();
+        while let Some((after, sessions)) = next {
+            if turns > 0 {
+                self.read(hub, after, &sessions).await;
+                turns -= 1;
+            }
+            lock(&self.callers).extend(sessions);
+            self.called.notify_one();
+            next = places.pop_first();
         }
     }
 

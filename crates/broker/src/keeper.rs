@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::thread::JoinHandle;
@@ -67,6 +68,8 @@ struct Shared {
     pending: Mutex<Pending>,
     /// There is something to write, or to end for.
     work: Condvar,
+    /// More than the backlog's limit was pending; looked at without the lock.
+    behind: AtomicBool,
     limits: KeeperLimits,
 }
 
@@ -96,7 +99,12 @@ impl Keeper {
     /// When the system gives no thread.
     pub(crate) fn start(vault: Option<Arc<dyn Vault>>, limits: KeeperLimits) -> std::io::Result<Keeper> {
         let Some(vault) = vault else { return Ok(Keeper(None)) };
-        let shared = Arc::new(Shared { pending: Mutex::default(), work: Condvar::new(), limits });
+        let shared = Arc::new(Shared {
+            pending: Mutex::default(),
+            work: Condvar::new(),
+            behind: AtomicBool::new(false),
+            limits,
+        });
         let mut writer = Writer::new(shared.clone(), vault);
         let thread = std::thread::Builder::new().name("broker-keeper".into()).spawn(move || writer.run())?;
         Ok(Keeper(Some(Running { shared, thread: Mutex::new(Some(thread)) })))
@@ -117,6 +125,7 @@ impl Keeper {
         let first = pending.noted_at.is_none();
         pending.noted_at.get_or_insert_with(Instant::now);
         let much = pending.bytes >= running.shared.limits.batch_bytes;
+        running.shared.look(&pending);
         drop(pending);
         if first || much {
             running.shared.work.notify_one();
@@ -133,6 +142,7 @@ impl Keeper {
         }
         pending.add(changes);
         pending.done.push(done);
+        running.shared.look(&pending);
         let first = !std::mem::replace(&mut pending.urgent, true);
         drop(pending);
         if first {
@@ -142,16 +152,16 @@ impl Keeper {
 
     /// Whether more than `vault_backlog_bytes` wait to be written: then take nothing more from clients.
     pub(crate) fn is_behind(&self) -> bool {
-        self.0.as_ref().is_some_and(|running| {
-            let pending = lock(&running.shared.pending);
-            pending.bytes > running.shared.limits.backlog_bytes
-        })
+        self.0.as_ref().is_some_and(|running| running.shared.behind.load(Ordering::Acquire))
     }
 
     /// Like [`Keeper::is_behind`]; if so, `waker` is woken when that is over. One waker for each connection, the
     /// newest.
     pub(crate) fn wait_if_behind(&self, connection: u64, waker: &Waker) -> bool {
         let Some(running) = &self.0 else { return false };
+        if !running.shared.behind.load(Ordering::Acquire) {
+            return false;
+        }
         let mut pending = lock(&running.shared.pending);
         let behind = pending.bytes > running.shared.limits.backlog_bytes;
         if behind {
@@ -171,6 +181,13 @@ impl Keeper {
         {
             error!("the thread that keeps sessions panicked: their newest changes may be lost, report this as a bug");
         }
+    }
+}
+
+impl Shared {
+    /// To be called when the bytes pending have changed, before the lock is given back.
+    fn look(&self, pending: &Pending) {
+        self.behind.store(pending.bytes > self.limits.backlog_bytes, Ordering::Release);
     }
 }
 
@@ -341,6 +358,7 @@ impl Writer {
         let mut pending = lock(&self.shared.pending);
         pending.bytes -= bytes;
         self.backlog.set(pending.bytes as f64);
+        self.shared.look(&pending);
         // Well below the limit, so that connections do not stop and go with every message.
         if !pending.waiting.is_empty() && pending.bytes <= self.shared.limits.backlog_bytes / 2 {
             let waiting = std::mem::take(&mut pending.waiting);

@@ -1,15 +1,29 @@
-//! MQTT 3.1.1 and 5.0 on one TCP port.
+//! MQTT 3.1.1 and 5.0 over TCP, TLS and WebSocket.
 //!
 //! Before this room: sockets. After it: the [`Inlets`], from which one consumer takes batches of
 //! publishes, and the [`Broker`] handle, through which the process publishes to subscribers. The
 //! one entry is [`start`].
 //!
-//! A client's publish is never forwarded to other clients. It goes to the consumer with an
-//! [`AckHandle`]; the PUBACK leaves only when the consumer completes that handle. What subscribers
-//! receive is what the process itself gives to [`Broker::publish`].
+//! Where a publish goes its topic decides ([`Access::route`]). Device traffic goes to the consumer and to nobody else,
+//! with an [`AckHandle`]: its PUBACK or PUBREC leaves only when the consumer completes that handle. Other topics are
+//! relayed among clients, as brokers do; there a PUBACK or PUBREC means that every persistent receiver's queue and the
+//! retained message are on the disk. Topics of a [`Log`] come from there, by a cursor for each session. What the
+//! process itself has to say it gives to [`Broker::publish`].
+//!
+//! Sessions that outlive their connection, their messages and retained messages are kept in a [`Vault`] and come back
+//! before the port opens. Without one they live in memory.
 //!
 //! Invariants
-//! - A QoS 1 publish is acknowledged by the consumer or by a refusal, never on receipt.
+//! - A QoS 1 or 2 publish is acknowledged by the consumer, by the disk or by a refusal, never on receipt.
+//! - A QoS 2 publish is handed over once, whatever is sent again, across reconnects and restarts: that it was taken in
+//!   is written in the same write as the consumer's own record of it ([`Inbound::marks`]) or as its receivers' queues.
+//!   Its identifier is free again (PUBCOMP) when that is on the disk too.
+//! - A QoS 2 message is sent to a persistent session only once it is in the vault, and its packet identifier follows
+//!   from its place there, so that a restart sends it under the same one.
+//! - The vault sees the changes of a session in the order in which they happened: they are given to the keeper while
+//!   the session is locked. Lock order: sessions, one session, then one of timeline, subscriptions, link, keeper,
+//!   follower. Nothing is locked across an await.
+//! - A publish costs the sessions that match it, not the sessions there are.
 //! - Batches cross the seam: one [`Inbound`] per socket read and [`Lane`], one lock per
 //!   acknowledged batch, one write per wake-up.
 //! - Every queue, packet, session and wait has a limit named in [`Settings`]. No buffer grows by
@@ -17,21 +31,29 @@
 //! - Whatever a client sends ends at most its own connection. A panic inside a connection's task is
 //!   caught, counted and ends that connection.
 //! - [`Lane::Urgent`] waits for room; [`Lane::Normal`] QoS 0 is dropped and counted when its inlet
-//!   is full; Normal QoS 1 is held while the connection goes on taking packets from its socket, so
-//!   that an urgent publish behind it still gets through.
-//! - A client id belongs to the identity that opened its session, for as long as the session lives.
+//!   is full; Normal QoS 1 and 2 are held while the connection goes on taking packets from its socket, so
+//!   that an urgent publish behind them still gets through.
+//! - A client id belongs to the identity that opened its session, for as long as the session lives. A session that is
+//!   resumed keeps only the subscriptions that its credential still permits.
 //!
 //! Choices the standard leaves open
-//! - QoS 2 is not offered: CONNACK says Maximum QoS 1, a QoS 2 PUBLISH ends the connection (v5 with
-//!   DISCONNECT 0x9B), a QoS 2 subscription is granted as 1. A v3.1.1 will with QoS 2 counts as 1.
-//! - The retain flag is passed on in [`Message::retain`] and nothing is stored. Device vendors set
-//!   it on state messages and wills, so it is tolerated rather than refused with 0x9A.
-//! - A v3.1.1 client has no way to be told that a QoS 1 publish was not permitted: a PUBACK would
-//!   claim success, silence would have it resent for ever. Its connection is closed.
+//! - On the consumer's way the retain flag is passed on in [`Message::retain`] and nothing is stored. Device vendors set
+//!   it on state messages and wills, so it is tolerated rather than refused with 0x9A. A relayed message is stored if
+//!   [`Grant::retain`] allows it; else it is passed on.
+//! - A v3.1.1 client has no way to be told that a QoS 1 or 2 publish was not permitted: an acknowledgement would
+//!   claim success, silence would have it resent for ever. Its connection is closed, except for topics that begin with
+//!   `$`: to those nobody publishes what matters, and it is acknowledged and dropped.
 //! - PUBACKs leave in the order in which the consumer completes batches. Within one lane that is
 //!   the order of arrival (MQTT-4.6.0-2); an urgent publish may be acknowledged before normal ones
 //!   that came earlier on the same connection. Clients match by packet identifier.
-//! - Wills are published on abnormal end only, and not when this process itself shuts down.
+//! - Wills are published on abnormal end only. When this process itself ends, the wills of persistent sessions wait
+//!   until after the restart, and at least `restart_grace_s`, for their clients to come back; the others are not
+//!   published.
+//! - Messages that find a session's queue full are dropped and counted: the newest first. A connected client whose
+//!   queue is full of what it must not lose is cut off, so that it comes back and is served again.
+//! - After a restart every message that may have been sent before is sent with DUP.
+//! - Shared subscriptions are there for v3.1.1 clients too, but not on topics of the log.
+//! - A new subscription to topics of the log begins with what comes next; retained messages are not its business.
 //! - Packets are decoded in place from the read buffer. `mqtt-protocol-core` copies each payload and topic and allocates
 //!   per packet (`examples/codec.rs` measures both), refuses an MQTT 5 password without user name and takes what the
 //!   standard refuses, such as a second subscription identifier. It serves the tests as the other side.
@@ -40,9 +62,11 @@
 
 mod access;
 mod broker;
+mod clients;
 mod connection;
 mod door;
 mod follower;
+mod hub;
 mod inbound;
 mod keeper;
 mod layout;
@@ -66,7 +90,8 @@ mod websocket;
 mod wire;
 
 pub use access::{Access, Attempt, Grant, Lane, Login, Refusal, Refused, Route};
-pub use broker::{Broker, ClientInfo, ConnectionInfo, Outcome, Parts, StartError, Subscribed, start};
+pub use broker::{Broker, Outcome, Parts, StartError, start};
+pub use clients::{ClientInfo, ConnectionInfo, Subscribed};
 pub use inbound::{AckHandle, Answer, DownCause, Inbound, Inlets, Message, Outlets, Reason, SessionEvent};
 pub use log::{Log, LogEntry, Page};
 pub use meter::Counts;

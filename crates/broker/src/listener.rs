@@ -13,9 +13,10 @@ use tracing::{debug, info, warn};
 
 pub(crate) use self::port::Ports;
 use self::port::{Accepted, Port};
-use crate::broker::{Hub, StartError};
+use crate::broker::StartError;
 use crate::connection;
 use crate::door::Arrival;
+use crate::hub::Hub;
 use crate::inbound::Outlets;
 use crate::limits::TurnedAway;
 use crate::link::Link;
@@ -177,6 +178,7 @@ fn sweep(hub: &Arc<Hub>, outlets: &Arc<Outlets>, tasks: &mut JoinSet<()>) {
     metrics::gauge!("fenghuo_broker_connections_half_open").set(hub.door.limits.half_open() as f64);
     for due in hub.registry.due(Instant::now()) {
         hub.meters.expired.add(usize::from(due.expired));
+        hub.pass_on(due.remains);
         if let Some(will) = due.will {
             let (hub, outlets) = (hub.clone(), outlets.clone());
             tasks.spawn(async move {

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use smallvec::SmallVec;
 use tokio::sync::mpsc;
 
+use crate::topic::SharedFilter;
 use crate::wire::publish::Forward;
 
 /// A message, shared by all its subscribers.
@@ -30,6 +31,8 @@ pub(crate) struct Outbound {
     pub(crate) retain: bool,
     /// Of the subscriptions that brought it.
     pub(crate) identifiers: SmallVec<[u32; 2]>,
+    /// The shared subscription through which it came.
+    pub(crate) shared: Option<Box<SharedFilter>>,
     /// Told when the subscriber acknowledges. That all its clones are gone tells the publisher
     /// that nobody will.
     pub(crate) receipt: Option<mpsc::Sender<()>>,

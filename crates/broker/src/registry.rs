@@ -3,22 +3,25 @@
 //! Lock order: sessions, then one session's state, then one of: timeline, subscriptions, a link, the keeper, the
 //! follower's callers. Nothing is locked across an await, and [`crate::Access`] is called with nothing locked.
 
+mod subscribing;
+mod timeline;
+
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, RwLock};
 
 use tokio::time::Instant;
 
+pub(crate) use self::subscribing::Subscribed;
 use crate::follower::Follower;
 use crate::keeper::Keeper;
-use crate::layout::{self, RestoredSession};
+use crate::layout::RestoredSession;
 use crate::link::{Link, Order};
 use crate::lock;
-use crate::session::{Card, Clock, Following, Held, Session, State};
-use crate::subscriptions::{Matches, Subscription, Subscriptions};
-use crate::topic::SharedFilter;
+use crate::session::{Card, Clock, Remains, Session, State};
+use crate::subscriptions::Subscriptions;
 use crate::wire::hello::Will;
 
 /// Sessions and connections of one listener.
@@ -56,17 +59,10 @@ pub(crate) struct Attached {
     pub(crate) took_over: bool,
     /// The will of the connection or session that this arrival ended.
     pub(crate) old_will: Option<Box<Will>>,
+    /// Of the session that this arrival ended.
+    pub(crate) remains: Option<Remains>,
     /// The session is kept, or an older one is not kept any more: CONNACK may leave when that is on the disk.
     pub(crate) must_wait: bool,
-}
-
-/// What came of a SUBSCRIBE's filter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Subscribed {
-    /// Whether the session has not had this subscription before.
-    Yes { is_new: bool },
-    /// It has as many as it may.
-    Full,
 }
 
 /// Why an arrival has no session.
@@ -89,11 +85,12 @@ pub(crate) enum WillFate {
     Keep,
 }
 
-/// A session whose time has come.
-pub(crate) struct Due {
-    pub(crate) session: Arc<Session>,
+/// What is left to do about a connection that ended.
+pub(crate) struct Detached {
+    /// The will to publish now.
     pub(crate) will: Option<Box<Will>>,
-    pub(crate) expired: bool,
+    /// Of the session, if it ended too.
+    pub(crate) remains: Option<Remains>,
 }
 
 impl Registry {
@@ -118,7 +115,8 @@ impl Registry {
         };
         for one in kept {
             let session = Arc::new(Session::restored(one, registry.keeper.clone(), clock));
-            let state = lock(&session.state);
+            let mut state = lock(&session.state);
+            registry.follow_from_now(&session, &mut state);
             for held in &state.subscriptions {
                 registry.index(&session, &held.filter, held.wants);
             }
@@ -145,7 +143,14 @@ impl Registry {
                 let session = self.fresh(arrival);
                 let must_wait = lock(&session.state).durable;
                 slot.insert(session.clone());
-                return Ok(Attached { session, present: false, took_over: false, old_will: None, must_wait });
+                return Ok(Attached {
+                    session,
+                    present: false,
+                    took_over: false,
+                    old_will: None,
+                    remains: None,
+                    must_wait,
+                });
             }
             Entry::Occupied(slot) => slot,
         };
@@ -168,17 +173,17 @@ impl Registry {
             settle(&old, &mut state, arrival);
             self.follow(&old, &mut state);
             drop(state);
-            return Ok(Attached { session: old, present: true, took_over, old_will, must_wait: false });
+            return Ok(Attached { session: old, present: true, took_over, old_will, remains: None, must_wait: false });
         }
         let was_kept = state.durable;
-        let subscriptions = state.end(&old);
+        let remains = state.end(&old);
         drop(state);
         let session = self.fresh(arrival);
         let must_wait = was_kept || lock(&session.state).durable;
         slot.insert(session.clone());
         drop(sessions);
-        self.forget(&subscriptions, old.number);
-        Ok(Attached { session, present: false, took_over, old_will, must_wait })
+        self.forget(&remains);
+        Ok(Attached { session, present: false, took_over, old_will, remains: Some(remains), must_wait })
     }
 
     fn fresh(&self, arrival: Arrival) -> Arc<Session> {
@@ -192,14 +197,14 @@ impl Registry {
     }
 
     /// Ends the session's connection. `None` if the session has moved to another connection, which
-    /// has reported the end of this one; else the will to publish now, if one is due now.
+    /// has reported the end of this one.
     pub(crate) fn detach(
         &self,
         session: &Arc<Session>,
         link: &Arc<Link>,
         fate: WillFate,
         clock: Clock,
-    ) -> Option<Option<Box<Will>>> {
+    ) -> Option<Detached> {
         let mut sessions = lock(&self.sessions);
         let mut state = lock(&session.state);
         if !state.is_on(link) {
@@ -212,12 +217,12 @@ impl Registry {
         }
         if state.expiry_s == 0 {
             let will = state.will.take().filter(|_| fate == WillFate::Publish);
-            let subscriptions = state.end(session);
+            let remains = state.end(session);
             drop(state);
             sessions.remove(&session.client_id);
             drop(sessions);
-            self.forget(&subscriptions, session.number);
-            return Some(will);
+            self.forget(&remains);
+            return Some(Detached { will, remains: Some(remains) });
         }
         drop(sessions);
         let durable = state.durable;
@@ -233,7 +238,7 @@ impl Registry {
         session.note(&state);
         session.set_readiness(&state);
         self.schedule(session, &state);
-        Some(will)
+        Some(Detached { will, remains: None })
     }
 
     /// Sets a new expiry, as a v5 DISCONNECT may ask for. False if it may not (MQTT 5 3.14.2.2.2).
@@ -248,84 +253,6 @@ impl Registry {
         true
     }
 
-    /// Adds a subscription unless the session has `limit` others.
-    pub(crate) fn subscribe(
-        &self,
-        session: &Arc<Session>,
-        filter: &SharedFilter,
-        wants: Subscription,
-        limit: usize,
-    ) -> Subscribed {
-        let mut state = lock(&session.state);
-        if state.ended {
-            return Subscribed::Yes { is_new: false }; // being thrown out; what it hears does not matter
-        }
-        let held = Held { filter: filter.clone(), wants };
-        let known = state.subscriptions.iter().position(|known| known.filter == *filter);
-        match known {
-            Some(index) => state.subscriptions[index] = held,
-            None if state.subscriptions.len() >= limit => return Subscribed::Full,
-            None => state.subscriptions.push(held),
-        }
-        session.note(&state);
-        self.index(session, filter, wants);
-        if let Some(follower) = self.follower.as_ref().filter(|follower| follower.touches(&filter.filter)) {
-            if state.following.is_none() {
-                let cursor = follower.newest();
-                state.following = Some(Box::new(Following::at(cursor)));
-                if state.durable {
-                    self.keeper.note([layout::keep_cursor(session.number, cursor)]);
-                }
-            }
-            self.follow(session, &mut state);
-        }
-        Subscribed::Yes { is_new: known.is_none() }
-    }
-
-    /// Removes a subscription; false if there was none.
-    pub(crate) fn unsubscribe(&self, session: &Session, filter: &str) -> bool {
-        let Ok(filter) = SharedFilter::parse(filter) else { return false };
-        let mut state = lock(&session.state);
-        let found = state.subscriptions.iter().position(|known| known.filter == filter);
-        let Some(index) = found else { return false };
-        state.subscriptions.remove(index);
-        self.subscriptions_mut().remove(&filter, session.number);
-        if let Some(follower) = &self.follower {
-            let follows = state.subscriptions.iter().any(|held| follower.touches(&held.filter.filter));
-            if !follows && state.following.take().is_some() && state.durable {
-                self.keeper.note([layout::drop_cursor(session.number)]);
-            }
-        }
-        session.note(&state);
-        true
-    }
-
-    /// Makes publishes find the session. What comes from the log is not published.
-    fn index(&self, session: &Arc<Session>, filter: &SharedFilter, wants: Subscription) {
-        if !self.follower.as_ref().is_some_and(|follower| follower.covers(&filter.filter)) {
-            self.subscriptions_mut().insert(filter, session, wants);
-        }
-    }
-
-    /// Has the log read for a session that follows it. With the state locked.
-    fn follow(&self, session: &Arc<Session>, state: &mut State) {
-        if let (Some(follower), Some(following)) = (&self.follower, &mut state.following)
-            && following.call()
-        {
-            follower.call(session.clone());
-        }
-    }
-
-    /// The sessions that get a publish to `topic`.
-    pub(crate) fn matching(&self, topic: &str, publisher: Option<u64>, into: &mut Matches) {
-        self.subscriptions().matching(topic, publisher, into);
-    }
-
-    /// As [`Registry::matching`], less those whose filter begins with a wildcard.
-    pub(crate) fn matching_by_name(&self, topic: &str, publisher: Option<u64>, into: &mut Matches) {
-        self.subscriptions().matching_by_name(topic, publisher, into);
-    }
-
     /// Sessions after this client id, in order, at most `limit`.
     pub(crate) fn page(&self, after: Option<&str>, limit: usize) -> Vec<Arc<Session>> {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
@@ -338,74 +265,6 @@ impl Registry {
             lock(&self.sessions).values().filter(|session| &*session.identity == identity).cloned().collect();
         let links = own.iter().filter_map(|session| lock(&session.state).link.clone());
         links.inspect(|link| link.order(Order::Revoked)).count()
-    }
-
-    /// Takes out what is due at `now`.
-    pub(crate) fn due(&self, now: Instant) -> Vec<Due> {
-        let mut found = Vec::new();
-        loop {
-            let Some((at, session)) = self.pop_due(now) else { return found };
-            let mut sessions = lock(&self.sessions);
-            let mut state = lock(&session.state);
-            if state.link.is_some() || state.ended || next_due(&state) != Some(at) {
-                continue; // came back a moment ago
-            }
-            let expired = state.expires_at.is_some_and(|at| at <= now);
-            let will_due = expired || state.will_at.is_some_and(|at| at <= now);
-            let will = if will_due { state.will.take() } else { None };
-            if expired {
-                let subscriptions = state.end(&session);
-                drop(state);
-                sessions.remove(&session.client_id);
-                drop(sessions);
-                self.forget(&subscriptions, session.number);
-            } else {
-                if will_due {
-                    (state.will_at, state.will_at_ms) = (None, None);
-                    session.note(&state);
-                }
-                self.schedule(&session, &state);
-                drop(state);
-            }
-            found.push(Due { session, will, expired });
-        }
-    }
-
-    fn pop_due(&self, now: Instant) -> Option<(Instant, Arc<Session>)> {
-        let mut timeline = lock(&self.timeline);
-        let entry = timeline.first_entry().filter(|entry| entry.key().0 <= now)?;
-        let ((at, _), session) = entry.remove_entry();
-        Some((at, session))
-    }
-
-    fn schedule(&self, session: &Arc<Session>, state: &State) {
-        if let Some(at) = next_due(state) {
-            lock(&self.timeline).insert((at, session.number), session.clone());
-        }
-    }
-
-    fn unschedule(&self, session: &Session, state: &State) {
-        if let Some(at) = next_due(state) {
-            lock(&self.timeline).remove(&(at, session.number));
-        }
-    }
-
-    fn forget(&self, filters: &[Held], session: u64) {
-        if filters.is_empty() {
-            return;
-        }
-        let mut subscriptions = self.subscriptions_mut();
-        for held in filters {
-            subscriptions.remove(&held.filter, session);
-        }
-    }
-
-    fn subscriptions(&self) -> RwLockReadGuard<'_, Subscriptions> {
-        self.subscriptions.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn subscriptions_mut(&self) -> RwLockWriteGuard<'_, Subscriptions> {
-        self.subscriptions.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Sessions, with and without a connection.
@@ -432,13 +291,6 @@ impl Registry {
         for link in links {
             link.drain();
         }
-    }
-}
-
-fn next_due(state: &State) -> Option<Instant> {
-    match (state.expires_at, state.will_at) {
-        (Some(a), Some(b)) => Some(a.min(b)),
-        (a, b) => a.or(b),
     }
 }
 

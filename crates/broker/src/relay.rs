@@ -6,13 +6,13 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use tracing::warn;
 
-use crate::broker::Hub;
+use crate::hub::Hub;
 use crate::keeper::Changes;
 use crate::layout;
 use crate::lock;
 use crate::outbound::{Outbound, Parcel};
 use crate::retained::RetainedFull;
-use crate::session::{Offer, QueueLimits, Session};
+use crate::session::{Offer, QueueLimits, Remains, Session};
 use crate::subscriptions::Matches;
 
 /// Messages handed out together, and what of them must be on the disk before their publisher is answered.
@@ -114,6 +114,7 @@ impl Hub {
                 qos,
                 retain: parcel.retain && found.retain_as_published,
                 identifiers: found.identifiers,
+                shared: found.shared.map(Box::new),
                 receipt: receipt.filter(|_| qos > 0).cloned(),
             };
             match found.session.offer(message, round) {
@@ -126,6 +127,21 @@ impl Hub {
         }
         round.matches = matches;
         taken
+    }
+
+    /// Gives what a session that ended had not acknowledged to other members of its shared subscriptions.
+    pub(crate) fn pass_on(&self, remains: Option<Remains>) {
+        let Some(Remains { number, shared, .. }) = remains.filter(|remains| !remains.shared.is_empty()) else { return };
+        let mut round = Round::new(self, false);
+        for message in shared {
+            let group = message.shared.as_deref();
+            let Some(found) = group.and_then(|group| self.registry.another(group, number)) else { continue };
+            let message = Outbound { identifiers: found.identifiers, qos: message.qos.min(found.qos), ..message };
+            if found.session.offer(message, &mut round) == Offer::Shed {
+                round.shed += 1;
+            }
+        }
+        round.finish(self, || {});
     }
 
     /// Keeps a message for later subscribers, or with an empty payload forgets the topic's last one (MQTT-3.3.1-5 to 7).

@@ -4,10 +4,12 @@
 //! A session that outlives its connection is kept in the vault: every change of [`State`] that matters is given to the
 //! [`Keeper`] while the state is locked, so that the vault sees changes in the order in which they happened.
 
+mod answering;
 mod following;
 mod incoming;
 mod keeping;
 mod outgoing;
+mod pen;
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -15,12 +17,15 @@ use std::sync::{Arc, Mutex};
 
 use tokio::time::Instant;
 
+pub(crate) use self::answering::Receipt;
 pub(crate) use self::following::{Following, Next};
 pub(crate) use self::incoming::{Begun, Release};
 pub(crate) use self::keeping::Clock;
-pub(crate) use self::outgoing::{Offer, Outgoing, Pen, QueueLimits, Receipt};
+pub(crate) use self::outgoing::{Offer, Outgoing, QueueLimits};
+pub(crate) use self::pen::Pen;
 use crate::keeper::Keeper;
 use crate::link::Link;
+use crate::outbound::Outbound;
 use crate::subscriptions::{Readiness, Subscriber, Subscription};
 use crate::topic::SharedFilter;
 use crate::wire::hello::Will;
@@ -69,6 +74,15 @@ pub(crate) struct State {
 pub(crate) struct Held {
     pub(crate) filter: SharedFilter,
     pub(crate) wants: Subscription,
+}
+
+/// What others have to see to when a session has ended.
+#[must_use]
+pub(crate) struct Remains {
+    pub(crate) number: u64,
+    pub(crate) subscriptions: Vec<Held>,
+    /// Messages that other members of shared subscriptions may get.
+    pub(crate) shared: Vec<Outbound>,
 }
 
 /// Who is at the other end of the live connection.
@@ -123,16 +137,16 @@ impl State {
     }
 
     /// Ends the session for good, here and in the vault.
-    pub(crate) fn end(&mut self, session: &Session) -> Vec<Held> {
+    pub(crate) fn end(&mut self, session: &Session) -> Remains {
         if self.durable && !self.ended {
             session.keeper.note(keeping::removal(session, self));
         }
         self.ended = true;
         self.link = None;
-        self.outgoing.clear();
+        let shared = self.outgoing.clear();
         self.following = None;
         self.card = None;
         session.set_readiness(self);
-        std::mem::take(&mut self.subscriptions)
+        Remains { number: session.number, subscriptions: std::mem::take(&mut self.subscriptions), shared }
     }
 }

@@ -29,6 +29,9 @@ pub struct Settings {
     /// Unanswered QoS 1 and 2 publishes after which a v3.1.1 client, which cannot be told a limit, is not read from.
     /// Default 1,024.
     pub unanswered_max_v3: usize,
+    /// Topic and payload bytes of such publishes that wait for room in the normal lane, after which the client is not
+    /// read from. Default 1,048,576.
+    pub held_bytes_max_v3: usize,
     /// QoS 2 publishes of one session that were taken in and not released by PUBREL. A client with more is
     /// disconnected (0x93). Default 1,024.
     pub qos_2_open_max: usize,
@@ -185,6 +188,7 @@ impl Default for Settings {
             packet_deadline_ms: 30_000,
             receive_maximum: 64,
             unanswered_max_v3: 1_024,
+            held_bytes_max_v3: 1024 * 1024,
             qos_2_open_max: 1_024,
             topic_alias_maximum: 16,
             max_keep_alive_s: 3_600,
@@ -274,6 +278,7 @@ impl Settings {
             ("packet_deadline_ms", self.packet_deadline_ms),
             ("receive_maximum", u64::from(self.receive_maximum)),
             ("unanswered_max_v3", self.unanswered_max_v3 as u64),
+            ("held_bytes_max_v3", self.held_bytes_max_v3 as u64),
             ("qos_2_open_max", self.qos_2_open_max as u64),
             ("log_page_entries", self.log_page_entries as u64),
             ("max_keep_alive_s", u64::from(self.max_keep_alive_s)),

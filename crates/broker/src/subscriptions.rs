@@ -111,13 +111,9 @@ impl<S> Matches<S> {
     }
 
     /// The deliveries.
+    #[cfg(test)]
     pub(crate) fn iter(&self) -> std::slice::Iter<'_, Match<S>> {
         self.found.iter()
-    }
-
-    /// Nobody gets it.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.found.is_empty()
     }
 }
 

@@ -12,7 +12,7 @@ use tracing::{debug, warn};
 use super::socket::Socket;
 use super::{publish_will, report_down};
 use crate::access::{Attempt, Grant, Login, Refused, Route};
-use crate::broker::Hub;
+use crate::hub::Hub;
 use crate::inbound::{DownCause, Outlets, SessionEvent};
 use crate::link::Link;
 use crate::registry::{Arrival, AttachError, Attached, WillFate};
@@ -181,6 +181,9 @@ fn admit(hub: &Hub, mut hello: Hello, link: &Arc<Link>, socket: &Socket) -> Resu
         AttachError::Full => reject(0x97, "too many sessions: end some, or raise sessions_max"),
     })?;
     // MQTT 3.1.1 has no way to tell a client another keep-alive: it keeps its own, 0 for none.
+    if attached.present {
+        hub.registry.prune(&attached.session, &grant.subscribe);
+    }
     let keep_alive_is_news = v5 && (hello.keep_alive_s == 0 || hello.keep_alive_s > settings.max_keep_alive_s);
     Ok(Entry {
         v5,
@@ -210,7 +213,8 @@ async fn welcome(
     socket: &mut Socket,
     entry: Entry,
 ) -> Option<Admitted> {
-    let Attached { session, present, took_over, old_will, must_wait } = entry.attached;
+    let Attached { session, present, took_over, old_will, remains, must_wait } = entry.attached;
+    hub.pass_on(remains);
     if let Some(will) = old_will {
         publish_will(hub, outlets, &session, *will).await;
     }

@@ -9,7 +9,7 @@ use tracing::warn;
 
 use super::{Connection, advice, panicked};
 use crate::access::{Attempt, Lane, Route};
-use crate::broker::Hub;
+use crate::hub::Hub;
 use crate::inbound::{AckHandle, Inbound, Message, Outlets, PacketIds, Reason};
 use crate::link::Done;
 use crate::outbound::Parcel;

@@ -4,7 +4,7 @@ use tracing::warn;
 
 use super::{Connection, advice};
 use crate::access::Attempt;
-use crate::broker;
+use crate::clients;
 use crate::link::Done;
 use crate::lock;
 use crate::outbound::Outbound;
@@ -83,7 +83,7 @@ impl Connection {
             self.offer_retained(&wanted, wants, round);
         }
         if hub.subscribed.receiver_count() > 0 {
-            let told = broker::Subscribed {
+            let told = clients::Subscribed {
                 identity: self.session.identity.clone(),
                 client_id: self.session.client_id.clone(),
                 filter: text.into(),
@@ -104,6 +104,7 @@ impl Connection {
                 qos: one.qos.min(wants.options.qos),
                 retain: true,
                 identifiers: (wants.identifier > 0).then_some(wants.identifier).into_iter().collect(),
+                shared: None,
                 receipt: None,
             };
             round.shed += usize::from(self.session.offer(message, round) == Offer::Shed);

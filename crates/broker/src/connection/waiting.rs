@@ -17,6 +17,8 @@ type Turn = Pin<Box<dyn Future<Output = Result<Permit, SendError<()>>> + Send>>;
 #[derive(Default)]
 pub(super) struct Waiting {
     queue: VecDeque<Inbound>,
+    /// Topic and payload bytes of the queue.
+    bytes: usize,
     turn: Option<Turn>,
 }
 
@@ -43,7 +45,13 @@ impl Waiting {
         }
     }
 
+    /// Topic and payload bytes that wait.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     pub(super) fn push(&mut self, batch: Inbound) {
+        self.bytes += bytes(&batch);
         self.queue.push_back(batch);
     }
 
@@ -54,6 +62,7 @@ impl Waiting {
             match turn.as_mut().poll(cx) {
                 Poll::Ready(Ok(permit)) => {
                     self.turn = None;
+                    self.bytes -= bytes(&batch);
                     permit.send(batch);
                 }
                 Poll::Ready(Err(_)) => {
@@ -86,8 +95,13 @@ impl Waiting {
     /// Forgets all: they are not acknowledged and come again after a reconnect.
     pub(super) fn forget(&mut self) {
         self.turn = None;
+        self.bytes = 0;
         for batch in self.queue.drain(..) {
             batch.ack.forget();
         }
     }
+}
+
+fn bytes(batch: &Inbound) -> usize {
+    batch.messages.iter().map(|message| message.topic.len() + message.payload.len()).sum()
 }

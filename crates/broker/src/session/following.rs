@@ -91,5 +91,5 @@ fn subscribed(state: &State, parcel: &Arc<Parcel>, by_name: bool) -> Option<Outb
         identifiers.extend((held.wants.identifier > 0).then_some(held.wants.identifier));
     }
     let qos = qos?;
-    Some(Outbound { parcel: parcel.clone(), qos, retain: false, identifiers, receipt: None })
+    Some(Outbound { parcel: parcel.clone(), qos, retain: false, identifiers, shared: None, receipt: None })
 }

@@ -57,7 +57,9 @@ impl Session {
             ..State::default()
         };
         state.outgoing.restore(kept.queue);
-        session.note(&state);
+        if was_connected {
+            session.note(&state);
+        }
         *crate::lock(&session.state) = state;
         session
     }

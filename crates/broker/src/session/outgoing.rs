@@ -3,18 +3,19 @@
 //! Messages with QoS 1 and 2 are numbered in the order in which they came; the packet identifier follows from the
 //! number, so that it is the same after a restart.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use smallvec::SmallVec;
 
+use super::pen::{Pen, packet_id, sending};
 use super::{Session, State};
 use crate::layout::{self, QueueEntry, QueuedMessage};
-use crate::link::{Done, Link, Order};
+use crate::link::{Link, Order};
 use crate::lock;
-use crate::outbound::{Outbound, Parcel};
+use crate::outbound::Outbound;
 use crate::relay::Round;
-use crate::wire::encode::{self, AckKind, Alias, Sending};
+use crate::wire::encode::{self, AckKind};
 
 #[derive(Default)]
 pub(crate) struct Outgoing {
@@ -29,9 +30,9 @@ pub(crate) struct Outgoing {
     /// What the limit of messages is.
     limit: usize,
     /// Sent or to be sent again, in the order of first sending (MQTT-4.6.0-1).
-    in_flight: VecDeque<Flight>,
+    pub(super) in_flight: VecDeque<Flight>,
     /// How many at the end of `in_flight` are still to be sent again on this connection.
-    resend: usize,
+    pub(super) resend: usize,
     next_sequence: u64,
 }
 
@@ -46,12 +47,12 @@ struct Entry {
     again: bool,
 }
 
-struct Flight {
-    sequence: u64,
-    stage: Stage,
+pub(super) struct Flight {
+    pub(super) sequence: u64,
+    pub(super) stage: Stage,
 }
 
-enum Stage {
+pub(super) enum Stage {
     /// PUBLISH was sent.
     Sent(Outbound),
     /// PUBREC came, which is on its way to the disk.
@@ -91,81 +92,6 @@ pub(crate) struct Gathered {
     pub(crate) too_large: usize,
     /// There is room for more from the log.
     pub(crate) wants_more: bool,
-}
-
-/// What to do about a PUBREC.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Receipt {
-    /// PUBREL with this reason.
-    Release(u8),
-    /// When what was noted is on the disk, call [`Session::release_sent`].
-    Later,
-    /// Nothing.
-    Nothing,
-}
-
-/// How messages are written for one connection.
-pub(crate) struct Pen {
-    pub(crate) v5: bool,
-    aliases: Option<Box<Aliases>>,
-}
-
-/// Topics that got an alias on this connection: the first so many.
-struct Aliases {
-    limit: u16,
-    known: HashMap<Arc<str>, u16>,
-}
-
-impl Pen {
-    /// `alias_limit`: how many topic aliases the client takes, capped by ours.
-    pub(crate) fn new(v5: bool, alias_limit: u16) -> Pen {
-        let aliases = (v5 && alias_limit > 0).then(|| Box::new(Aliases { limit: alias_limit, known: HashMap::new() }));
-        Pen { v5, aliases }
-    }
-
-    /// False if the packet is larger than the client takes.
-    fn publish(&mut self, out: &mut Vec<u8>, message: &Outbound, sending: Sending<'_>, max_bytes: usize) -> bool {
-        let bytes = encode::publish_bytes(&message.parcel, sending);
-        if bytes > max_bytes {
-            return false;
-        }
-        let roomy = bytes + ALIAS_BYTES <= max_bytes;
-        let alias = self.aliases.as_mut().filter(|_| roomy).and_then(|aliases| aliases.of(&message.parcel));
-        encode::publish(out, &message.parcel, Sending { alias, ..sending });
-        true
-    }
-}
-
-/// What the property takes, and by how much it may lengthen the lengths.
-const ALIAS_BYTES: usize = 5;
-
-impl Aliases {
-    fn of(&mut self, parcel: &Parcel) -> Option<Alias> {
-        if let Some(alias) = self.known.get(&parcel.topic) {
-            return Some(Alias::Known(*alias));
-        }
-        let alias = u16::try_from(self.known.len() + 1).ok().filter(|alias| *alias <= self.limit)?;
-        self.known.insert(parcel.topic.clone(), alias);
-        Some(Alias::New(alias))
-    }
-}
-
-fn packet_id(sequence: u64) -> u16 {
-    (sequence % 65_535) as u16 + 1
-}
-
-fn sending<'a>(message: &'a Outbound, v5: bool, now_ms: u64, packet_id: u16, dup: bool) -> Sending<'a> {
-    let left_ms = message.parcel.expires_at_ms.map(|at_ms| at_ms.saturating_sub(now_ms));
-    Sending {
-        qos: message.qos,
-        packet_id,
-        dup,
-        retain: message.retain,
-        v5,
-        alias: None,
-        identifiers: &message.identifiers,
-        expiry_s: left_ms.map(|left_ms| u32::try_from(left_ms.div_ceil(1_000)).unwrap_or(u32::MAX)),
-    }
 }
 
 impl Session {
@@ -211,7 +137,7 @@ impl Session {
             qos: message.qos,
             retain: message.retain,
             identifiers: message.identifiers.clone(),
-            shared: None,
+            shared: message.shared.as_deref().cloned(),
         };
         let change = layout::keep_message(self.number, sequence, &queued);
         let held = round.exact || message.qos == 2;
@@ -241,6 +167,12 @@ impl Session {
         }
         if let Some(link) = &state.link {
             link.nudge();
+        }
+    }
+
+    pub(super) fn forget(&self, state: &State, sequence: u64) {
+        if state.durable {
+            self.keeper.note([layout::drop_entry(self.number, sequence)]);
         }
     }
 
@@ -290,94 +222,8 @@ impl Session {
         self.set_readiness(state);
         done
     }
-
-    /// PUBACK, or a PUBREC that refuses: the message is done with.
-    pub(crate) fn acknowledged(&self, packet_id: u16, accepted: bool) {
-        self.settle(packet_id, accepted, |stage| matches!(stage, Stage::Sent(_)));
-    }
-
-    /// PUBCOMP.
-    pub(crate) fn completed(&self, packet_id: u16) {
-        self.settle(packet_id, true, |stage| !matches!(stage, Stage::Sent(_)));
-    }
-
-    fn settle(&self, packet_id: u16, accepted: bool, at_stage: impl Fn(&Stage) -> bool) {
-        let mut state = lock(&self.state);
-        let out = &mut state.outgoing;
-        let Some(index) = out.find(packet_id).filter(|index| at_stage(&out.in_flight[*index].stage)) else {
-            return; // acknowledged before, or never sent: harmless
-        };
-        let sent = out.in_flight.len() - out.resend;
-        if index >= sent {
-            out.resend -= 1;
-        }
-        let flight = out.in_flight.remove(index).expect("the position was just found");
-        self.forget(&state, flight.sequence);
-        drop(state);
-        if let (true, Stage::Sent(Outbound { receipt: Some(receipt), .. })) = (accepted, flight.stage) {
-            let _full = receipt.try_send(()); // then an earlier receipt says the same
-        }
-    }
-
-    fn forget(&self, state: &State, sequence: u64) {
-        if state.durable {
-            self.keeper.note([layout::drop_entry(self.number, sequence)]);
-        }
-    }
-
-    /// PUBREC that accepts.
-    pub(crate) fn received_by_client(&self, packet_id: u16) -> Receipt {
-        let mut state = lock(&self.state);
-        let state = &mut *state;
-        let Some(index) = state.outgoing.find(packet_id) else { return Receipt::Release(NOT_FOUND) };
-        let flight = &mut state.outgoing.in_flight[index];
-        match &flight.stage {
-            Stage::Released => return Receipt::Release(0),
-            Stage::Releasing => return Receipt::Nothing,
-            Stage::Sent(message) if message.qos < 2 => return Receipt::Release(NOT_FOUND),
-            Stage::Sent(message) => {
-                if let Some(receipt) = &message.receipt {
-                    let _full = receipt.try_send(());
-                }
-            }
-        }
-        if !state.durable {
-            flight.stage = Stage::Released;
-            return Receipt::Release(0);
-        }
-        flight.stage = Stage::Releasing;
-        self.keeper.note([layout::keep_released(self.number, flight.sequence)]);
-        Receipt::Later
-    }
-
-    /// That the client has these messages is on the disk: PUBREL may leave.
-    pub(crate) fn release_sent(&self, packet_ids: &[u16]) {
-        let mut state = lock(&self.state);
-        let state = &mut *state;
-        let sent = state.outgoing.in_flight.len() - state.outgoing.resend;
-        let mut ready: SmallVec<[u16; 16]> = SmallVec::new();
-        for id in packet_ids {
-            let Some(index) = state.outgoing.find(*id) else { continue };
-            let flight = &mut state.outgoing.in_flight[index];
-            if matches!(flight.stage, Stage::Releasing) {
-                flight.stage = Stage::Released;
-                if index < sent {
-                    ready.push(*id); // the others are sent again in their turn
-                }
-            }
-        }
-        let Some(link) = &state.link else { return };
-        link.acknowledge(|out| {
-            for id in &ready {
-                encode::ack(out, AckKind::Pubrel, *id, 0);
-            }
-            Done::default()
-        });
-    }
 }
 
-/// Packet identifier not found.
-const NOT_FOUND: u8 = 0x92;
 /// Queue capacity that an idle session keeps.
 const QUEUE_KEPT: usize = 8;
 /// With so few messages waiting, a session asks the log for more.
@@ -391,8 +237,9 @@ impl Outgoing {
             match entry {
                 QueueEntry::Released => self.in_flight.push_back(Flight { sequence, stage: Stage::Released }),
                 QueueEntry::Message(queued) => {
-                    let QueuedMessage { parcel, qos, retain, identifiers, .. } = queued;
-                    let message = Outbound { parcel, qos, retain, identifiers, receipt: None };
+                    let QueuedMessage { parcel, qos, retain, identifiers, shared } = queued;
+                    let shared = shared.map(Box::new);
+                    let message = Outbound { parcel, qos, retain, identifiers, shared, receipt: None };
                     self.counted += 1;
                     self.counted_bytes += message.bytes();
                     self.queue.push_back(Entry { message, sequence, held: false, exempt: false, again: true });
@@ -407,8 +254,17 @@ impl Outgoing {
         self.resend = self.in_flight.len();
     }
 
-    pub(super) fn clear(&mut self) {
-        *self = Outgoing::default();
+    /// Forgets all. Gives what another member of a shared subscription may get instead (MQTT 5 section 4.8.2): what
+    /// was not sent, and what was sent with QoS 1.
+    pub(super) fn clear(&mut self) -> Vec<Outbound> {
+        let gone = std::mem::take(self);
+        let sent = gone.in_flight.into_iter().filter_map(|flight| match flight.stage {
+            Stage::Sent(message) if message.qos == 1 => Some(message),
+            _ => None,
+        });
+        let unsent = gone.queue.into_iter().filter(|entry| entry.message.qos == 1 || !entry.again);
+        let all = sent.chain(unsent.map(|entry| entry.message));
+        all.filter(|message| message.shared.is_some() && message.qos > 0).collect()
     }
 
     /// The sequence numbers that the vault may hold.
@@ -502,7 +358,7 @@ impl Outgoing {
         dropped
     }
 
-    fn find(&self, id: u16) -> Option<usize> {
+    pub(super) fn find(&self, id: u16) -> Option<usize> {
         self.in_flight.iter().position(|flight| packet_id(flight.sequence) == id)
     }
 

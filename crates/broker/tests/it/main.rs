@@ -23,6 +23,7 @@ mod kept;
 mod lanes;
 mod limits;
 mod login;
+mod oversight;
 mod reserved;
 mod sessions;
 mod shutdown;

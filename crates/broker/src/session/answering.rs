@@ -1,0 +1,105 @@
+//! What the client answers to messages with QoS 1 and 2.
+
+use smallvec::SmallVec;
+
+use super::Session;
+use super::outgoing::Stage;
+use crate::layout;
+use crate::link::Done;
+use crate::lock;
+use crate::outbound::Outbound;
+use crate::wire::encode::{self, AckKind};
+
+/// What to do about a PUBREC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Receipt {
+    /// PUBREL with this reason.
+    Release(u8),
+    /// When what was noted is on the disk, call [`Session::release_sent`].
+    Later,
+    /// Nothing.
+    Nothing,
+}
+
+/// Packet identifier not found.
+const NOT_FOUND: u8 = 0x92;
+
+impl Session {
+    /// PUBACK, or a PUBREC that refuses: the message is done with.
+    pub(crate) fn acknowledged(&self, packet_id: u16, accepted: bool) {
+        self.settle(packet_id, accepted, |stage| matches!(stage, Stage::Sent(_)));
+    }
+
+    /// PUBCOMP.
+    pub(crate) fn completed(&self, packet_id: u16) {
+        self.settle(packet_id, true, |stage| !matches!(stage, Stage::Sent(_)));
+    }
+
+    fn settle(&self, packet_id: u16, accepted: bool, at_stage: impl Fn(&Stage) -> bool) {
+        let mut state = lock(&self.state);
+        let out = &mut state.outgoing;
+        let Some(index) = out.find(packet_id).filter(|index| at_stage(&out.in_flight[*index].stage)) else {
+            return; // acknowledged before, or never sent: harmless
+        };
+        let sent = out.in_flight.len() - out.resend;
+        if index >= sent {
+            out.resend -= 1;
+        }
+        let flight = out.in_flight.remove(index).expect("the position was just found");
+        self.forget(&state, flight.sequence);
+        drop(state);
+        if let (true, Stage::Sent(Outbound { receipt: Some(receipt), .. })) = (accepted, flight.stage) {
+            let _full = receipt.try_send(()); // then an earlier receipt says the same
+        }
+    }
+
+    /// PUBREC that accepts.
+    pub(crate) fn received_by_client(&self, packet_id: u16) -> Receipt {
+        let mut state = lock(&self.state);
+        let state = &mut *state;
+        let Some(index) = state.outgoing.find(packet_id) else { return Receipt::Release(NOT_FOUND) };
+        let flight = &mut state.outgoing.in_flight[index];
+        match &flight.stage {
+            Stage::Released => return Receipt::Release(0),
+            Stage::Releasing => return Receipt::Nothing,
+            Stage::Sent(message) if message.qos < 2 => return Receipt::Release(NOT_FOUND),
+            Stage::Sent(message) => {
+                if let Some(receipt) = &message.receipt {
+                    let _full = receipt.try_send(());
+                }
+            }
+        }
+        if !state.durable {
+            flight.stage = Stage::Released;
+            return Receipt::Release(0);
+        }
+        flight.stage = Stage::Releasing;
+        self.keeper.note([layout::keep_released(self.number, flight.sequence)]);
+        Receipt::Later
+    }
+
+    /// That the client has these messages is on the disk: PUBREL may leave.
+    pub(crate) fn release_sent(&self, packet_ids: &[u16]) {
+        let mut state = lock(&self.state);
+        let state = &mut *state;
+        let sent = state.outgoing.in_flight.len() - state.outgoing.resend;
+        let mut ready: SmallVec<[u16; 16]> = SmallVec::new();
+        for id in packet_ids {
+            let Some(index) = state.outgoing.find(*id) else { continue };
+            let flight = &mut state.outgoing.in_flight[index];
+            if matches!(flight.stage, Stage::Releasing) {
+                flight.stage = Stage::Released;
+                if index < sent {
+                    ready.push(*id); // the others are sent again in their turn
+                }
+            }
+        }
+        let Some(link) = &state.link else { return };
+        link.acknowledge(|out| {
+            for id in &ready {
+                encode::ack(out, AckKind::Pubrel, *id, 0);
+            }
+            Done::default()
+        });
+    }
+}
