@@ -37,7 +37,13 @@ impl Access for Open {
             return Err(Refusal::BadCredentials);
         }
         let all = vec![TopicFilter::parse("#").map_err(|_| Refusal::Busy)?];
-        Ok(Grant { identity: "dev".into(), class: "device", publish: all.clone(), subscribe: all, retain: false })
+        Ok(Grant {
+            identity: "dev".into(),
+            class: "device",
+            publish: all.clone().into(),
+            subscribe: all.into(),
+            retain: false,
+        })
     }
 
     fn route(&self, topic: &str) -> Route {

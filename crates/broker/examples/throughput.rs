@@ -30,7 +30,7 @@ impl Access for Open {
             class: "vendor",
             retain: false,
             publish: publish.into_iter().map(filter).collect::<Result<_, _>>()?,
-            subscribe: Vec::new(),
+            subscribe: [].into(),
         })
     }
 

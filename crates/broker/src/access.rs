@@ -19,6 +19,13 @@ pub trait Access: Send + Sync + 'static {
     /// Where publishes to this topic go.
     fn route(&self, topic: &str) -> Route;
 
+    /// Whether a topic (or a filter) is reached only by filters that name its first level, as topics that begin with `$`
+    /// are (MQTT-4.7.2-1): `#` and `+/…` neither grant nor match it.
+    fn reserved(&self, topic: &str) -> bool {
+        let _ = topic;
+        false
+    }
+
     /// Milliseconds since the epoch; stamped on each message when it is read from the socket.
     fn now_ms(&self) -> u64;
 
@@ -83,10 +90,10 @@ pub struct Grant {
     pub identity: Arc<str>,
     /// Kind of credential, for metrics: "device", "vendor"…
     pub class: &'static str,
-    /// Topics it may publish to.
-    pub publish: Vec<TopicFilter>,
-    /// Filters that a requested subscription must be covered by.
-    pub subscribe: Vec<TopicFilter>,
+    /// Topics it may publish to; shared by all connections of a credential.
+    pub publish: Arc<[TopicFilter]>,
+    /// Filters that a requested subscription must be covered by; shared likewise.
+    pub subscribe: Arc<[TopicFilter]>,
     /// Whether its retained messages are kept. If not, the retain flag is passed on and nothing is stored.
     pub retain: bool,
 }

@@ -11,6 +11,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::sleep;
 use tracing::error;
 
+use crate::access::Access;
 use crate::hub::Hub;
 use crate::lock;
 use crate::log::{Log, Page};
@@ -23,6 +24,8 @@ use crate::wire::publish::Forward;
 /// The log, and the sessions that want to be read for.
 pub(crate) struct Follower {
     log: Arc<dyn Log>,
+    /// Its topics are reached only by filters that name the first level.
+    by_name: bool,
     newest: watch::Receiver<u64>,
     callers: Mutex<Vec<Arc<Session>>>,
     called: Notify,
@@ -36,9 +39,10 @@ const AT_END_KEPT: usize = 1_024;
 const RETRY: Duration = Duration::from_millis(500);
 
 impl Follower {
-    pub(crate) fn new(log: Arc<dyn Log>) -> Follower {
+    pub(crate) fn new(log: Arc<dyn Log>, access: &dyn Access) -> Follower {
         let newest = log.newest();
-        Follower { log, newest, callers: Mutex::default(), called: Notify::new() }
+        let by_name = access.reserved(log.filter().as_str());
+        Follower { log, by_name, newest, callers: Mutex::default(), called: Notify::new() }
     }
 
     /// Where a new subscription begins.
@@ -53,7 +57,7 @@ impl Follower {
 
     /// Whether topics of this filter may come from the log.
     pub(crate) fn touches(&self, filter: &TopicFilter) -> bool {
-        overlap(self.log.filter().as_str(), filter.as_str())
+        overlap(self.log.filter().as_str(), filter.as_str()) && !(self.by_name && filter.begins_with_wildcard())
     }
 
     /// Whether a topic belongs to the log.
@@ -152,7 +156,7 @@ impl Follower {
         for session in sessions {
             let mut round = Round::new(hub, true);
             round.exempt = true;
-            session.read(after, read_to, &parcels, &mut round);
+            session.read((after, read_to), &parcels, self.by_name, &mut round);
             round.finish(hub, || {});
         }
     }

@@ -21,6 +21,7 @@ use crate::registry::Registry;
 use crate::retained::{Retained, RetainedLimits};
 use crate::session::{Clock, Session};
 use crate::settings::Settings;
+use crate::topic::TopicFilter;
 
 /// What all connections of a listener share.
 pub(crate) struct Hub {
@@ -66,8 +67,16 @@ impl Hub {
     /// `$` topics are the server's own (MQTT-4.7.2-1), and so are those that come from the log.
     pub(crate) fn may_publish(&self, grant: &Grant, topic: &str) -> bool {
         !topic.starts_with('$')
-            && grant.publish.iter().any(|filter| filter.matches(topic))
+            && grant.publish.iter().any(|filter| filter.matches(topic) && self.reaches(filter, topic))
             && !self.follower.as_ref().is_some_and(|follower| follower.owns(topic))
+    }
+
+    pub(crate) fn may_subscribe(&self, grant: &Grant, wanted: &TopicFilter) -> bool {
+        grant.subscribe.iter().any(|filter| filter.covers(wanted) && self.reaches(filter, wanted.as_str()))
+    }
+
+    fn reaches(&self, granted: &TopicFilter, topic: &str) -> bool {
+        !granted.begins_with_wildcard() || !self.access.reserved(topic)
     }
 
     /// Both clocks, now.
@@ -112,7 +121,7 @@ pub(crate) fn build(settings: Settings, parts: Parts) -> Result<Hub, StartError>
         warn!(damaged, "parts of kept sessions cannot be read and were left out; see the lines above");
     }
     keeper.note(leftovers);
-    let follower = log.map(|log| Arc::new(Follower::new(log)));
+    let follower = log.map(|log| Arc::new(Follower::new(log, &*access)));
     let clock = clock(&settings, &*access);
     let registry =
         Registry::new(settings.sessions_max, keeper.clone(), follower.clone(), sessions, next_session, clock);

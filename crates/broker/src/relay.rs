@@ -102,7 +102,10 @@ impl Hub {
     ) -> Taken {
         let mut taken = Taken::default();
         let mut matches = std::mem::take(&mut round.matches);
-        self.registry.matching(&parcel.topic, publisher, &mut matches);
+        match self.access.reserved(&parcel.topic) {
+            true => self.registry.matching_by_name(&parcel.topic, publisher, &mut matches),
+            false => self.registry.matching(&parcel.topic, publisher, &mut matches),
+        }
         for found in matches.drain() {
             taken.matched += 1;
             let qos = qos.min(found.qos);

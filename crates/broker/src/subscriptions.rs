@@ -181,12 +181,21 @@ impl<S: Subscriber> Subscriptions<S> {
     /// Who gets a publish to `topic`, in place of what `into` held: each session once for all its plain subscriptions,
     /// and one member of every shared one. `publisher`, a session's number, is left out where it asked for no-local.
     pub(crate) fn matching(&self, topic: &str, publisher: Option<u64>, into: &mut Matches<S>) {
+        self.search(topic, publisher, topic.starts_with('$'), into);
+    }
+
+    /// As [`Subscriptions::matching`], less those whose filter begins with a wildcard.
+    pub(crate) fn matching_by_name(&self, topic: &str, publisher: Option<u64>, into: &mut Matches<S>) {
+        self.search(topic, publisher, true, into);
+    }
+
+    fn search(&self, topic: &str, publisher: Option<u64>, no_wildcard: bool, into: &mut Matches<S>) {
         into.found.clear();
         let mut search = Search { publisher, leaves: 0, found: &mut into.found };
         if let Some(leaf) = self.literal(topic) {
             search.leaf(leaf);
         }
-        search.node(&self.tree, Some(topic), topic.starts_with('$'));
+        search.node(&self.tree, Some(topic), no_wildcard);
         if search.leaves > 1 {
             merge(&mut into.found);
         }

@@ -139,6 +139,11 @@ impl TopicFilter {
         !self.0.bytes().any(|byte| matches!(byte, b'#' | b'+'))
     }
 
+    /// True if a wildcard stands in the first level.
+    pub(crate) fn begins_with_wildcard(&self) -> bool {
+        self.0.starts_with(['#', '+'])
+    }
+
     /// True if a publish to `topic` goes to a subscription with this filter. A leading wildcard
     /// does not match a topic that begins with `$` (MQTT-4.7.2-1).
     pub fn matches(&self, topic: &str) -> bool {

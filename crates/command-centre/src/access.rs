@@ -8,6 +8,10 @@ pub trait Access: Send + Sync + 'static {
     /// Whose token this is; `None` for a token that is not (or no longer) valid. Called for every request and again
     /// at every heartbeat of a feed, so it must be quick and must not block.
     fn caller(&self, token: &str) -> Option<Caller>;
+
+    /// The vendor whose account has this name and secret, which is how its devices' gateways come in at the listener.
+    /// As quick as [`Access::caller`].
+    fn vendor(&self, name: &str, secret: &[u8]) -> Option<Box<str>>;
 }
 
 /// Whoever a token stands for.

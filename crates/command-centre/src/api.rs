@@ -11,3 +11,4 @@ pub(crate) mod quarantine;
 pub(crate) mod regions;
 pub(crate) mod session;
 pub(crate) mod units;
+pub(crate) mod vendors;

@@ -36,6 +36,7 @@ mod settings;
 mod shapes;
 mod shared;
 mod sign_in;
+mod vendors;
 mod view;
 
 pub use access::{Access, Caller, Role};
@@ -44,6 +45,7 @@ pub use clients::{ClientConnection, ClientSession, Clients};
 pub use router::{Need, ROUTES, Route};
 pub use server::{Checks, CommandCentre, Parts, ServeError};
 pub use settings::Settings;
+pub use vendors::{Refusal, RegisterError, Registered, Vendors};
 pub use view::{AlertEvent, FeedPage, View};
 
 /// The OpenAPI 3.1 document of this API, as served at `/api/v1/openapi.json`.

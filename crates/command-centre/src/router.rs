@@ -11,7 +11,7 @@ use axum::routing::{MethodRouter, delete, get, post};
 use tokio::time::Instant;
 
 use crate::access::Role;
-use crate::api::{alerts, devices, feed, health, map, mqtt, quarantine, regions, session, units};
+use crate::api::{alerts, devices, feed, health, map, mqtt, quarantine, regions, session, units, vendors};
 use crate::problem::{Kind, Problem};
 use crate::settings::Settings;
 use crate::shared::Shared;
@@ -24,6 +24,8 @@ pub enum Need {
     Nothing,
     /// A token with this role, or one above it.
     Role(Role),
+    /// The account of the vendor in the path, or a token with this role, or one above it.
+    Vendor(Role),
 }
 
 /// One operation of the API.
@@ -76,6 +78,8 @@ pub const ROUTES: &[Route] = &[
     route("DELETE", "/api/v1/mqtt/connections/{client_id}", OPERATOR, || delete(mqtt::disconnect)),
     route("GET", "/api/v1/mqtt/sessions", OPERATOR, || get(mqtt::sessions)),
     route("GET", "/api/v1/mqtt/subscriptions", OPERATOR, || get(mqtt::subscriptions)),
+    route("GET", "/api/v1/vendors/{vendor}/refusals", Need::Vendor(Role::Operator), || get(vendors::refusals)),
+    route("POST", "/api/v1/vendors/{vendor}/devices", Need::Vendor(Role::Admin), || post(vendors::register)),
     route("GET", "/api/v1/map/geometry", VIEWER, || get(map::geometry)),
     route("GET", "/api/v1/map/snapshot", VIEWER, || get(map::snapshot)),
     route("POST", "/api/v1/devices/{vendor}/{device}/command", OPERATOR, || post(devices::command)),
@@ -89,6 +93,10 @@ pub(crate) fn build(shared: &Arc<Shared>) -> Router {
             Need::Nothing => (route.handler)(),
             Need::Role(role) => {
                 (route.handler)().route_layer(from_fn_with_state((Arc::clone(shared), role), api::session::authorise))
+            }
+            Need::Vendor(role) => {
+                let state = (Arc::clone(shared), role);
+                (route.handler)().route_layer(from_fn_with_state(state, vendors::authorise))
             }
         };
         router = router.route(route.path, handler);

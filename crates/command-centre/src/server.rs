@@ -27,6 +27,7 @@ use crate::extract::Peer;
 use crate::router;
 use crate::settings::Settings;
 use crate::shared::Shared;
+use crate::vendors::Vendors;
 use crate::view::View;
 use socket::Socket;
 
@@ -49,6 +50,7 @@ pub struct Parts {
     /// The view itself, or something fresher.
     pub devices: Arc<dyn Devices>,
     pub clients: Arc<dyn Clients>,
+    pub vendors: Arc<dyn Vendors>,
     /// Renders every metric of the process, as Prometheus text.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
     /// Whether every stage takes work; quick.

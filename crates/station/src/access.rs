@@ -1,24 +1,58 @@
 //! Who may come in at the MQTT listener, and what they may publish and subscribe to there.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
-use broker::{Grant, Login, Refusal, Route, TopicFilter};
+use broker::{Grant, Login, Refusal, Refused, Route};
 use model::Clock;
 
-use crate::credentials::{Credential, Credentials, Kind};
-use crate::front::feed_filter;
+use crate::certificate;
+use crate::credentials::{Credential, Credentials, Kind, Proof, is_device_topic, is_reserved};
+use crate::refusals::Refusals;
+
+/// Ends the connections of an identity; how many there were.
+pub type Kick = Box<dyn Fn(&str) -> usize + Send + Sync>;
 
 /// The door's keeper: credentials that can be exchanged while the house is open.
 pub struct Gate {
     open: AtomicBool,
     credentials: RwLock<Arc<Credentials>>,
+    anonymous: Option<Box<str>>,
     clock: Arc<dyn Clock>,
+    kick: OnceLock<Kick>,
+    /// Revoked since [`Gate::sweep`] was last called.
+    revoked: Mutex<Vec<Arc<str>>>,
+    pub refusals: Refusals,
+}
+
+/// What an exchange of credentials did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Exchanged {
+    /// Credentials whose connections had to end.
+    pub outdated: usize,
+    /// Connections that were ended.
+    pub kicked: usize,
 }
 
 impl Gate {
-    pub fn new(credentials: Credentials, clock: Arc<dyn Clock>) -> Gate {
-        Gate { open: AtomicBool::new(false), credentials: RwLock::new(Arc::new(credentials)), clock }
+    /// # Errors
+    /// When `anonymous` names no credential of kind client.
+    pub fn new(
+        credentials: Credentials,
+        anonymous: Option<&str>,
+        clock: Arc<dyn Clock>,
+        refusals: Refusals,
+    ) -> Result<Gate, String> {
+        check_anonymous(&credentials, anonymous)?;
+        Ok(Gate {
+            open: AtomicBool::new(false),
+            credentials: RwLock::new(Arc::new(credentials)),
+            anonymous: anonymous.map(Into::into),
+            clock,
+            kick: OnceLock::new(),
+            revoked: Mutex::default(),
+            refusals,
+        })
     }
 
     /// Lets clients in; before, all are told to come back later.
@@ -26,14 +60,93 @@ impl Gate {
         self.open.store(true, Ordering::Release);
     }
 
+    /// How connections are ended whose credential is withdrawn. The first call counts.
+    pub fn kick_with(&self, kick: Kick) {
+        let _ = self.kick.set(kick);
+    }
+
     /// The credentials in force.
     pub fn credentials(&self) -> Arc<Credentials> {
         Arc::clone(&self.credentials.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// New credentials, for those who come from now on.
-    pub fn exchange(&self, credentials: Credentials) {
-        *self.credentials.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(credentials);
+    /// New credentials for those who come from now on. Connections whose credential was revoked or given other rights, or
+    /// which came in with a secret that is no longer valid, are ended.
+    ///
+    /// # Errors
+    /// When the credential for anonymous clients is not among them; then nothing changes.
+    pub fn exchange(&self, mut credentials: Credentials) -> Result<Exchanged, String> {
+        check_anonymous(&credentials, self.anonymous.as_deref())?;
+        let outdated = {
+            let mut current = self.credentials.write().unwrap_or_else(PoisonError::into_inner);
+            let outdated = credentials.succeed(&current);
+            *current = Arc::new(credentials);
+            outdated
+        };
+        let kicked = outdated.iter().map(|(name, why)| self.end_connections(name, why)).sum();
+        let credentials = self.credentials();
+        let gone = outdated.iter().map(|(name, _)| name).filter(|name| credentials.get(name).is_none()).cloned();
+        self.revoked.lock().unwrap_or_else(PoisonError::into_inner).extend(gone);
+        Ok(Exchanged { outdated: outdated.len(), kicked })
+    }
+
+    /// Ends once more the connections of what was revoked a moment ago: one may have been let in by the credentials before
+    /// and been given its session after [`Gate::exchange`] looked for it.
+    pub fn sweep(&self) {
+        let revoked = std::mem::take(&mut *self.revoked.lock().unwrap_or_else(PoisonError::into_inner));
+        let credentials = self.credentials();
+        for name in revoked.iter().filter(|name| credentials.get(name).is_none()) {
+            self.end_connections(name, "it was revoked");
+        }
+    }
+
+    fn end_connections(&self, name: &str, why: &str) -> usize {
+        let connections = self.kick.get().map_or(0, |kick| kick(name));
+        if connections > 0 {
+            tracing::info!(credential = name, why, connections, "connections ended with their credential");
+        }
+        connections
+    }
+
+    /// The credential that a CONNECT proves, and how.
+    fn prove<'a>(&self, credentials: &'a Credentials, login: &Login<'_>) -> Option<(&'a Credential, Proof)> {
+        if let Some(certificate) = login.certificate {
+            let proved = credentials.of_certificate(&certificate::names(certificate));
+            return match (login.username, login.password) {
+                (None, None) => match proved[..] {
+                    [only] => Some((only, Proof::Certificate)),
+                    _ => None,
+                },
+                (Some(name), None) => {
+                    proved.into_iter().find(|credential| *credential.name == *name).map(|it| (it, Proof::Certificate))
+                }
+                (Some(name), Some(secret)) => {
+                    let (credential, slot) = credentials.check(name, secret)?;
+                    let both = proved.iter().any(|proved| proved.name == credential.name);
+                    both.then(|| credential.note(Proof::Certificate));
+                    both.then_some((credential, slot))
+                }
+                (None, Some(_)) => None,
+            };
+        }
+        match (login.username, login.password, &self.anonymous) {
+            (Some(name), Some(secret), _) => credentials.check(name, secret),
+            (None, None, Some(anonymous)) => credentials.get(anonymous).map(|it| (it, Proof::Nothing)),
+            _ => None,
+        }
+    }
+}
+
+/// Whether the credential for anonymous clients is one that may be given away.
+///
+/// # Errors
+/// When there is none of that name, or it is no client's.
+pub fn check_anonymous(credentials: &Credentials, anonymous: Option<&str>) -> Result<(), String> {
+    match anonymous.map(|name| (name, credentials.get(name).map(|credential| credential.kind))) {
+        None | Some((_, Some(Kind::Client))) => Ok(()),
+        Some((name, _)) => Err(format!(
+            "[mqtt_access] anonymous = {name:?} is no credential of kind client: add one with `fenghuo client add {name} …`"
+        )),
     }
 }
 
@@ -42,127 +155,38 @@ impl broker::Access for Gate {
         if !self.open.load(Ordering::Acquire) {
             return Err(Refusal::Busy);
         }
-        let (Some(name), Some(secret)) = (login.username, login.password) else { return Err(Refusal::BadCredentials) };
         let credentials = self.credentials();
-        let credential = credentials.check(name, secret).ok_or(Refusal::BadCredentials)?;
-        grant(credential).ok_or(Refusal::NotAuthorised)
+        let (credential, proof) = self.prove(&credentials, login).ok_or(Refusal::BadCredentials)?;
+        let permissions = credential.permissions.as_ref().ok_or(Refusal::NotAuthorised)?;
+        if credentials.client_id_fits(credential, login.client_id).is_err() {
+            return Err(Refusal::ClientIdNotValid);
+        }
+        credential.note(proof);
+        Ok(Grant {
+            identity: Arc::clone(&credential.name),
+            class: credential.kind.class(),
+            publish: Arc::clone(&permissions.publish),
+            subscribe: Arc::clone(&permissions.subscribe),
+            retain: permissions.retain,
+        })
     }
 
     fn route(&self, topic: &str) -> Route {
-        Route::Consumer(ingest::lane(topic))
+        if is_device_topic(topic) { Route::Consumer(ingest::lane(topic)) } else { Route::Relay }
+    }
+
+    fn reserved(&self, topic: &str) -> bool {
+        is_reserved(topic)
     }
 
     fn now_ms(&self) -> u64 {
         self.clock.now_ms()
     }
-}
 
-/// What a credential may do; `None` for one that has no business here (a token of the HTTP API).
-fn grant(credential: &Credential) -> Option<Grant> {
-    let class = credential.kind.class();
-    let (publish, subscribe) = match credential.kind {
-        Kind::Device => device_topics(&credential.subject),
-        Kind::Vendor => device_topics(&format!("{}/+", credential.subject)),
-        Kind::Person => {
-            let own = format!("people/v1/{}/#", credential.subject);
-            (Vec::new(), vec![own, feed_filter(credential.scope)])
-        }
-        Kind::Service => (Vec::new(), vec![feed_filter(credential.scope)]),
-        Kind::Token(_) => return None,
-    };
-    let parse =
-        |topics: Vec<String>| topics.iter().map(|topic| TopicFilter::parse(topic)).collect::<Result<Vec<_>, _>>();
-    match (parse(publish), parse(subscribe)) {
-        (Ok(publish), Ok(subscribe)) => {
-            let identity = Arc::clone(&credential.name);
-            Some(Grant { identity, class, publish, subscribe, retain: false })
-        }
-        (Err(error), _) | (_, Err(error)) => {
-            tracing::warn!(credential = &*credential.name, %error, "subject makes no topic; correct it in credentials.csv");
-            None
-        }
+    fn refused(&self, refused: &Refused<'_>) {
+        self.refusals.note(refused, &self.credentials(), self.clock.now_ms());
     }
-}
-
-fn device_topics(device: &str) -> (Vec<String>, Vec<String>) {
-    let up = ["alarm", "telemetry", "event", "state"].map(|kind| format!("fire/v1/{device}/{kind}"));
-    (up.to_vec(), vec![format!("fire/v1/{device}/command")])
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::credentials::hash_secret;
-    use broker::Access as _;
-
-    fn login<'a>(username: Option<&'a str>, password: Option<&'a [u8]>) -> Login<'a> {
-        let peer = ([127, 0, 0, 1], 1).into();
-        Login { client_id: "any", username, password, certificate: None, peer }
-    }
-
-    fn gate() -> Gate {
-        let folder = tempfile::tempdir().expect("temp folder");
-        let secret = hash_secret(b"", b"pw");
-        let rows = format!(
-            "name,kind,subject,scope,role,secret\n\
-             d,device,烽火/传感器-1,,,{secret}\nv,vendor,acme,,,{secret}\np,person,P1,331083001001,,{secret}\n\
-             s,service,centre,,,{secret}\nt,token,centre,,admin,{secret}\n"
-        );
-        std::fs::write(folder.path().join("credentials.csv"), rows).expect("written");
-        let gate = Gate::new(Credentials::read(folder.path()).expect("valid"), Arc::new(|| 7));
-        assert_eq!(gate.authenticate(&login(Some("d"), Some(b"pw"))).err(), Some(Refusal::Busy), "closed at first");
-        gate.open();
-        gate
-    }
-
-    fn grant_of(name: &str) -> Result<Grant, Refusal> {
-        gate().authenticate(&login(Some(name), Some(b"pw")))
-    }
-
-    fn may_publish(grant: &Grant, topic: &str) -> bool {
-        grant.publish.iter().any(|filter| filter.matches(topic))
-    }
-
-    fn may_subscribe(grant: &Grant, filter: &str) -> bool {
-        let asked = TopicFilter::parse(filter).expect("valid");
-        grant.subscribe.iter().any(|granted| granted.covers(&asked))
-    }
-
-    #[test]
-    fn a_device_speaks_for_itself_alone() {
-        let grant = grant_of("d").expect("comes in");
-        assert!(may_publish(&grant, "fire/v1/烽火/传感器-1/alarm"));
-        assert!(!may_publish(&grant, "fire/v1/烽火/传感器-2/alarm"));
-        assert!(!may_publish(&grant, "fire/v1/烽火/传感器-1/command"));
-        assert!(may_subscribe(&grant, "fire/v1/烽火/传感器-1/command"));
-        assert!(!may_subscribe(&grant, "fire/v1/烽火/+/command"));
-    }
-
-    #[test]
-    fn a_vendor_speaks_for_its_devices() {
-        let grant = grant_of("v").expect("comes in");
-        assert!(may_publish(&grant, "fire/v1/acme/d9/telemetry"));
-        assert!(!may_publish(&grant, "fire/v1/other/d9/telemetry"));
-        assert!(may_subscribe(&grant, "fire/v1/acme/+/command"));
-        assert!(!may_subscribe(&grant, "fire/v1/#"));
-    }
-
-    #[test]
-    fn people_listen_within_their_region() {
-        let grant = grant_of("p").expect("comes in");
-        assert!(grant.publish.is_empty());
-        assert!(may_subscribe(&grant, "people/v1/P1/alert"));
-        assert!(!may_subscribe(&grant, "people/v1/P2/alert"));
-        assert!(may_subscribe(&grant, "feed/v1/331083001/331083001001/#"));
-        assert!(!may_subscribe(&grant, "feed/v1/331083001/#"));
-        assert!(may_subscribe(&grant_of("s").expect("comes in"), "feed/v1/#"));
-    }
-
-    #[test]
-    fn tokens_and_strangers_stay_out() {
-        assert_eq!(grant_of("t").err(), Some(Refusal::NotAuthorised));
-        assert_eq!(grant_of("x").err(), Some(Refusal::BadCredentials));
-        assert_eq!(gate().authenticate(&login(None, None)).err(), Some(Refusal::BadCredentials));
-        assert_eq!(gate().authenticate(&login(Some("d"), Some(b"no"))).err(), Some(Refusal::BadCredentials));
-    }
-}
+mod tests;

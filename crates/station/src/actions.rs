@@ -74,6 +74,7 @@ impl Actions for Acts {
         let roster = (self.roster)();
         let before = Arc::clone(&roster);
         let read = tokio::task::spawn_blocking(move || {
+            let _settled = crate::folder::settled(&folder);
             let rows = crate::roster_files::read(&folder)?;
             let change = before.change_to(&rows)?;
             Ok::<_, Vec<model::roster::RosterFault>>((change, Credentials::read(&folder)))
@@ -84,7 +85,7 @@ impl Actions for Acts {
         })?;
         let credentials = credentials.map_err(|error| ActionError::Invalid {
             detail: "credentials.csv has a fault; nothing was taken".to_owned(),
-            faults: vec![error.to_string()],
+            faults: error.0.iter().take(crate::roster_files::FAULTS_TOLD_MAX).map(ToString::to_string).collect(),
         })?;
         let mut told = counts(&roster, &change);
         if !change.is_empty() {
@@ -94,7 +95,8 @@ impl Actions for Acts {
                 SubmitError::Closed => unavailable(error),
             })?;
         }
-        self.gate.exchange(credentials);
+        let refused = |detail| ActionError::Invalid { detail, faults: Vec::new() };
+        self.gate.exchange(credentials).map_err(refused)?;
         tracing::info!(
             by,
             version = told.version,
@@ -130,6 +132,10 @@ pub struct Tokens {
 }
 
 impl command_centre::Access for Tokens {
+    fn vendor(&self, name: &str, secret: &[u8]) -> Option<Box<str>> {
+        self.gate.credentials().check_vendor(name, secret).map(|credential| credential.subject.clone())
+    }
+
     fn caller(&self, token: &str) -> Option<Caller> {
         let credentials = self.gate.credentials();
         let (credential, role) = credentials.check_token(token)?;

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 pub struct Config {
     pub station: Station,
     pub mqtt: broker::Settings,
+    pub mqtt_access: MqttAccess,
     pub ingest: ingest::Settings,
     pub store: store::Settings,
     pub evaluator: evaluator::Settings,
@@ -37,6 +38,55 @@ pub struct Station {
     pub retention_every_s: u64,
     /// A stage that does not end within so long at shutdown is left behind, ms.
     pub shutdown_limit_ms: u64,
+    /// Whether vendors whose row of credentials.csv says `register=yes` may register devices over HTTP.
+    pub self_registration: bool,
+    /// Devices that one vendor may register in a day (UTC).
+    pub self_registrations_per_day: u32,
+}
+
+/// Who comes in at the MQTT listener, and what is kept of those who were refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct MqttAccess {
+    /// Credential (of kind client) that clients without user name get; absent: they are refused.
+    pub anonymous: Option<Box<str>>,
+    /// credentials.csv is looked at so often, s; a change is in force at once. 0: only SIGHUP and the API load it.
+    pub credentials_reload_s: u64,
+    /// Newest refusals kept of each vendor.
+    pub refusals_per_vendor: usize,
+    /// Vendors whose refusals are kept apart; those of more are filed under `unknown`.
+    pub refusal_vendors_max: usize,
+    /// The log tells of refusals of one identity once in so many seconds.
+    pub refusal_log_every_s: u64,
+    /// Identities whose last line in the log is remembered; those beyond share one.
+    pub refusal_log_identities_max: usize,
+}
+
+impl Default for MqttAccess {
+    fn default() -> Self {
+        MqttAccess {
+            anonymous: None,
+            credentials_reload_s: 2,
+            refusals_per_vendor: 200,
+            refusal_vendors_max: 256,
+            refusal_log_every_s: 60,
+            refusal_log_identities_max: 4096,
+        }
+    }
+}
+
+impl MqttAccess {
+    fn check(&self) -> Result<(), String> {
+        let positive = [
+            ("refusals_per_vendor", self.refusals_per_vendor),
+            ("refusal_vendors_max", self.refusal_vendors_max),
+            ("refusal_log_identities_max", self.refusal_log_identities_max),
+        ];
+        match positive.iter().find(|(_, value)| *value == 0) {
+            Some((key, _)) => Err(format!("{key} = 0 is out of range: use 1 or more")),
+            None => Ok(()),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,6 +107,8 @@ impl Default for Station {
             log: "info".into(),
             retention_every_s: 600,
             shutdown_limit_ms: 20_000,
+            self_registration: false,
+            self_registrations_per_day: 1000,
         }
     }
 }
@@ -96,6 +148,7 @@ impl Config {
         };
         let config: Config = toml::from_str(text).map_err(|error| invalid(error.to_string()))?;
         config.mqtt.check().map_err(|error| invalid(format!("[mqtt] {error}")))?;
+        config.mqtt_access.check().map_err(|error| invalid(format!("[mqtt_access] {error}")))?;
         Ok(config)
     }
 }

@@ -1,20 +1,38 @@
 //! Who may come in: credentials.csv, for the MQTT listener and for the HTTP API.
 //!
-//! A secret is stored as `sha256:<salt hex>:<hex of sha256(salt || secret)>`. Secrets are random with at least 128 bits
-//! (the import refuses nothing, it cannot see them), so a slow hash would buy nothing and cost a reconnect storm.
+//! Columns are found by name; `name`, `kind`, `subject` and `secret` must be there, the others (`scope`, `role`,
+//! `client_id`, `certificate`, `publish`, `subscribe`, `retain`, `register`) may. What a credential may do is compiled
+//! here, once, and shared by all its connections.
+
+mod index;
+mod permissions;
+mod row;
+mod secret;
 
 use std::collections::HashMap;
-use std::fs::File;
-use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use model::RegionCode;
-use sha2::{Digest, Sha256};
-use subtle::ConstantTimeEq;
+use model::roster::RosterFault;
+
+pub use index::ClientIdRule;
+use index::Index;
+pub use permissions::{Permissions, is_device_topic, is_reserved};
+pub use row::{CertificateName, check_level};
+use secret::Secrets;
+pub use secret::{SECRETS_MAX, fresh_salt, fresh_secret, hash_secret, is_stored};
+
+use crate::roster_files::FAULTS_TOLD_MAX;
+
+/// The file, in the roster folder.
+pub const FILE: &str = "credentials.csv";
+/// Stands for "no vendor's" where refusals are looked up; no vendor may be called so.
+pub const NOBODY: &str = "unknown";
 
 /// What a credential speaks for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// One device, `vendor/device`.
     Device,
@@ -24,18 +42,21 @@ pub enum Kind {
     Person,
     /// A program of the command centre.
     Service,
+    /// An ordinary MQTT client: what it publishes goes to other clients and never to the station.
+    Client,
     /// A bearer of the HTTP API.
     Token(Role),
 }
 
 impl Kind {
-    /// A short name for metrics and logs.
+    /// A short name for metrics and logs, as the file has it.
     pub fn class(&self) -> &'static str {
         match self {
             Kind::Device => "device",
             Kind::Vendor => "vendor",
             Kind::Person => "person",
             Kind::Service => "service",
+            Kind::Client => "client",
             Kind::Token(_) => "token",
         }
     }
@@ -50,199 +71,250 @@ pub enum Role {
 }
 
 /// One row.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Credential {
     pub name: Arc<str>,
     pub kind: Kind,
     pub subject: Box<str>,
     /// Region that a person, service or token is confined to; `None` for the whole city.
     pub scope: Option<RegionCode>,
-    salt: Box<[u8]>,
-    hash: [u8; 32],
+    /// The client ids it may use; `None`: any that is nobody else's.
+    pub client_id: Option<ClientIdRule>,
+    /// The certificate that proves it, where the row names one.
+    pub certificate: Option<CertificateName>,
+    /// Whether this vendor may register devices.
+    pub register: bool,
+    /// What it may do at the listener; `None` for a token.
+    pub permissions: Option<Permissions>,
+    secrets: Secrets,
+    /// Which proofs were used at the listener: a bit for each secret, and one for the certificate.
+    used: AtomicU8,
+}
+
+/// How somebody proved who they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Proof {
+    /// The stored secret with this number.
+    Secret(usize),
+    Certificate,
+    /// No proof was asked for.
+    Nothing,
+}
+
+impl Proof {
+    fn bit(self) -> u8 {
+        match self {
+            Proof::Secret(slot) => 1 << slot,
+            Proof::Certificate => 1 << SECRETS_MAX,
+            Proof::Nothing => 0,
+        }
+    }
+}
+
+impl Credential {
+    /// Vendor that this credential belongs to: the vendor itself, or the device's.
+    pub fn vendor(&self) -> Option<&str> {
+        match self.kind {
+            Kind::Device => self.subject.split('/').next(),
+            Kind::Vendor => Some(&self.subject),
+            _ => None,
+        }
+    }
+
+    /// How many secrets are valid now.
+    pub fn secrets(&self) -> usize {
+        self.secrets.len()
+    }
+
+    /// Remembers that a connection was let in by `proof`.
+    pub fn note(&self, proof: Proof) {
+        let bit = proof.bit();
+        if self.used.load(Ordering::Relaxed) & bit != bit {
+            self.used.fetch_or(bit, Ordering::Relaxed);
+        }
+    }
+
+    /// Why connections of this credential must end now that `next` stands in its place; `None`: they may stay.
+    fn outdated_by(&self, next: &Credential) -> Option<&'static str> {
+        let used = self.used.load(Ordering::Relaxed);
+        if self.kind != next.kind || self.subject != next.subject || self.permissions != next.permissions {
+            return Some("its rights were changed");
+        }
+        if self.client_id != next.client_id {
+            return Some("its client id was changed");
+        }
+        if used & Proof::Certificate.bit() != 0 && self.certificate != next.certificate {
+            return Some("its certificate was changed");
+        }
+        let lost = |slot: usize| !self.secrets.get(slot).is_some_and(|secret| next.secrets.contains(secret));
+        if (0..SECRETS_MAX).any(|slot| used & Proof::Secret(slot).bit() != 0 && lost(slot)) {
+            return Some("the secret it used was taken away");
+        }
+        None
+    }
+
+    /// Takes over what is still true of `old`: which proofs were used, and the compiled permissions that live connections
+    /// share.
+    fn succeed(&mut self, old: &Credential) {
+        let used = old.used.load(Ordering::Relaxed);
+        let mut bits = used & Proof::Certificate.bit();
+        for slot in (0..SECRETS_MAX).filter(|slot| used & Proof::Secret(*slot).bit() != 0) {
+            let kept = old.secrets.get(slot).and_then(|secret| self.secrets.position(secret));
+            bits |= kept.map_or(0, |slot| Proof::Secret(slot).bit());
+        }
+        *self.used.get_mut() |= bits;
+        if self.permissions == old.permissions {
+            self.permissions.clone_from(&old.permissions);
+            self.name = Arc::clone(&old.name);
+        }
+    }
 }
 
 /// All rows, by name.
 #[derive(Debug, Default)]
 pub struct Credentials {
     by_name: HashMap<Arc<str>, Credential>,
+    index: Index,
 }
 
-/// What is wrong with credentials.csv, with the line.
+/// Everything that is wrong with credentials.csv, each with its line.
 #[derive(Debug, thiserror::Error)]
-pub enum CredentialError {
-    #[error("credentials.csv: {0}. It stands in the roster folder; deploy/README.md describes it")]
-    File(String),
-    #[error("credentials.csv:{line}: {what}")]
-    Row { line: u64, what: String },
+#[error("{}", self.0.iter().take(FAULTS_TOLD_MAX).map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+pub struct CredentialFaults(pub Vec<RosterFault>);
+
+fn fault(line: usize, what: impl Into<String>) -> RosterFault {
+    RosterFault { file: FILE, line, what: what.into() }
 }
 
 impl Credentials {
     /// Reads `credentials.csv` of the roster folder.
     ///
     /// # Errors
-    /// The first fault, with its line.
-    pub fn read(folder: &Path) -> Result<Credentials, CredentialError> {
-        let path = folder.join("credentials.csv");
-        let file = File::open(&path).map_err(|error| CredentialError::File(format!("{}: {error}", path.display())))?;
-        let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(file);
-        let expected = ["name", "kind", "subject", "scope", "role", "secret"];
-        let header = reader.headers().map_err(|error| CredentialError::File(error.to_string()))?;
-        if !header.iter().map(|name| name.trim_start_matches('\u{feff}')).eq(expected) {
-            return Err(CredentialError::File(format!("the header must be {}", expected.join(","))));
-        }
-        let mut by_name = HashMap::new();
-        for record in reader.records() {
-            let record = record.map_err(|error| CredentialError::File(error.to_string()))?;
-            let line = record.position().map_or(0, csv::Position::line);
-            let credential = row(&record).map_err(|what| CredentialError::Row { line, what })?;
-            if let Some(twice) = by_name.insert(Arc::clone(&credential.name), credential) {
-                let what = format!("name {} stands here twice", twice.name);
-                return Err(CredentialError::Row { line, what });
+    /// Every fault, with its line.
+    pub fn read(folder: &Path) -> Result<Credentials, CredentialFaults> {
+        let path = folder.join(FILE);
+        let text = std::fs::read(&path).map_err(|error| {
+            let what = format!(
+                "{}: {error}. It stands in the roster folder; `fenghuo vendor add` and `fenghuo device add` write it",
+                path.display()
+            );
+            CredentialFaults(vec![fault(0, what)])
+        })?;
+        Credentials::parse(&text)
+    }
+
+    /// As [`Credentials::read`], from the file's content.
+    ///
+    /// # Errors
+    /// As [`Credentials::read`].
+    pub fn parse(text: &[u8]) -> Result<Credentials, CredentialFaults> {
+        let (rows, mut faults) = row::read(text);
+        let mut credentials = Credentials::default();
+        for (line, credential) in rows {
+            if let Err(what) = credentials.index.add(&credential) {
+                faults.push(fault(line, what));
+            }
+            if let Some(twice) = credentials.by_name.insert(Arc::clone(&credential.name), credential) {
+                faults.push(fault(line, format!("name {} stands here twice", twice.name)));
             }
         }
-        Ok(Credentials { by_name })
+        if faults.is_empty() && credentials.by_name.is_empty() {
+            faults.push(fault(1, "there is no row: nobody could come in. `fenghuo vendor add` writes the first"));
+        }
+        if faults.is_empty() { Ok(credentials) } else { Err(CredentialFaults(faults)) }
     }
 
     /// How many there are.
-    #[allow(clippy::len_without_is_empty)] // a station without credentials lets nobody in, and is none
+    #[allow(clippy::len_without_is_empty)] // a file without rows is refused
     pub fn len(&self) -> usize {
         self.by_name.len()
     }
 
-    /// The credential with this name and secret. Compares in constant time, also for a name that is not there.
-    pub fn check(&self, name: &str, secret: &[u8]) -> Option<&Credential> {
-        const NOBODY: [u8; 32] = [0; 32];
+    /// All of them, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = &Credential> {
+        self.by_name.values()
+    }
+
+    pub fn get(&self, name: &str) -> Option<&Credential> {
+        self.by_name.get(name)
+    }
+
+    /// Whether a vendor has a credential, or one of its devices.
+    pub fn knows_vendor(&self, vendor: &str) -> bool {
+        self.index.vendors.contains(vendor)
+    }
+
+    /// The credential with this name and secret, and which of its secrets it was. Compares in constant time, also for a
+    /// name that is not there.
+    pub fn check(&self, name: &str, secret: &[u8]) -> Option<(&Credential, Proof)> {
+        static NONE: Secrets = Secrets::none();
         let found = self.by_name.get(name);
-        let (salt, hash) = found.map_or((&[][..], &NOBODY), |credential| (&credential.salt, &credential.hash));
-        let given: [u8; 32] = Sha256::new().chain_update(salt).chain_update(secret).finalize().into();
-        let same: bool = given.ct_eq(hash).into();
-        found.filter(|_| same)
+        let slot = found.map_or(&NONE, |credential| &credential.secrets).check(secret);
+        found.zip(slot.map(Proof::Secret))
     }
 
     /// The token credential that `<name>.<secret>` presents.
     pub fn check_token(&self, bearer: &str) -> Option<(&Credential, Role)> {
         let (name, secret) = bearer.split_once('.')?;
-        let credential = self.check(name, secret.as_bytes())?;
+        let (credential, _) = self.check(name, secret.as_bytes())?;
         match credential.kind {
             Kind::Token(role) => Some((credential, role)),
             _ => None,
         }
     }
-}
 
-fn row(record: &csv::StringRecord) -> Result<Credential, String> {
-    let field = |at: usize| record.get(at).unwrap_or_default();
-    let role = match field(4) {
-        "" => None,
-        "viewer" => Some(Role::Viewer),
-        "operator" => Some(Role::Operator),
-        "admin" => Some(Role::Admin),
-        other => return Err(format!("role {other:?} must be viewer, operator or admin")),
-    };
-    let kind = match (field(1), role) {
-        ("device", _) => Kind::Device,
-        ("vendor", _) => Kind::Vendor,
-        ("person", _) => Kind::Person,
-        ("service", _) => Kind::Service,
-        ("token", Some(role)) => Kind::Token(role),
-        ("token", None) => return Err("a token needs a role: viewer, operator or admin".to_owned()),
-        (other, _) => return Err(format!("kind {other:?} must be device, vendor, person, service or token")),
-    };
-    let (name, subject) = (field(0), field(2));
-    if name.is_empty() || subject.is_empty() {
-        return Err("name and subject must not be empty".to_owned());
+    /// The vendor credential with this name and secret.
+    pub fn check_vendor(&self, name: &str, secret: &[u8]) -> Option<&Credential> {
+        let (credential, _) = self.check(name, secret)?;
+        (credential.kind == Kind::Vendor).then_some(credential)
     }
-    let subject_fits = match kind {
-        Kind::Device => subject.split('/').filter(|level| !level.is_empty()).count() == 2,
-        _ => !subject.contains(['/', '+', '#', '\0']),
-    };
-    if !subject_fits {
-        return Err(format!("subject {subject:?}: a device's is vendor/device, all others have none of / + #"));
+
+    /// The credentials that a verified certificate with these names proves.
+    pub fn of_certificate(&self, names: &[CertificateName]) -> Vec<&Credential> {
+        let mut found: Vec<&str> = Vec::new();
+        for name in names.iter().flat_map(|name| self.index.of_certificate(name)) {
+            if !found.contains(&&**name) {
+                found.push(name);
+            }
+        }
+        found.into_iter().filter_map(|name| self.get(name)).collect()
     }
-    if matches!(kind, Kind::Token(_)) && name.contains('.') {
-        return Err(format!("token name {name:?} must not contain a dot: the bearer is <name>.<secret>"));
+
+    /// Whether `credential` may come in under a client id.
+    ///
+    /// # Errors
+    /// Whose it is, or what the credential's own rule says.
+    pub fn client_id_fits(&self, credential: &Credential, client_id: &str) -> Result<(), String> {
+        if let Some(rule) = &credential.client_id
+            && !rule.fits(client_id)
+        {
+            return Err(format!("credential {} may use only the client id {rule}", credential.name));
+        }
+        let foreign = self.get(client_id).is_some_and(|owner| !std::ptr::eq(owner, credential))
+            && credential.subject.as_ref() != client_id;
+        if foreign || self.index.is_foreign(client_id, credential) {
+            return Err(format!("client id {client_id:?} belongs to another credential: choose another"));
+        }
+        Ok(())
     }
-    let scope = match field(3) {
-        "" => None,
-        code => Some(code.parse::<RegionCode>().map_err(|error| error.to_string())?),
-    };
-    let (salt, hash) = secret(field(5))?;
-    Ok(Credential { name: name.into(), kind, subject: subject.into(), scope, salt, hash })
-}
 
-fn secret(text: &str) -> Result<(Box<[u8]>, [u8; 32]), String> {
-    let parse = || {
-        let (salt, hash) = text.strip_prefix("sha256:")?.split_once(':')?;
-        let hash: [u8; 32] = unhex(hash)?.try_into().ok()?;
-        Some((unhex(salt)?.into_boxed_slice(), hash))
-    };
-    parse().ok_or_else(|| {
-        "secret must be sha256:<salt hex>:<64 hex digits>; `fenghuo hash-secret` makes one from standard input"
-            .to_owned()
-    })
-}
-
-/// The stored form of a secret.
-pub fn hash_secret(salt: &[u8], secret: &[u8]) -> String {
-    let hash: [u8; 32] = Sha256::new().chain_update(salt).chain_update(secret).finalize().into();
-    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-    format!("sha256:{}:{}", hex(salt), hex(&hash))
-}
-
-/// Sixteen random bytes from the system.
-///
-/// # Errors
-/// When the system has no source of them.
-pub fn fresh_salt() -> std::io::Result<[u8; 16]> {
-    let mut salt = [0; 16];
-    File::open("/dev/urandom")?.read_exact(&mut salt)?;
-    Ok(salt)
-}
-
-fn unhex(text: &str) -> Option<Vec<u8>> {
-    if !text.len().is_multiple_of(2) || !text.is_ascii() {
-        return None;
+    /// Puts `self` in the place of `old`: what stayed the same is shared. The names whose connections must end, with the
+    /// reason.
+    pub fn succeed(&mut self, old: &Credentials) -> Vec<(Arc<str>, &'static str)> {
+        let mut outdated = Vec::new();
+        for before in old.by_name.values() {
+            match self.by_name.get_mut(&before.name) {
+                None if before.permissions.is_some() => outdated.push((Arc::clone(&before.name), "it was revoked")),
+                None => {}
+                Some(after) => match before.outdated_by(after) {
+                    Some(why) => outdated.push((Arc::clone(&before.name), why)),
+                    None => after.succeed(before),
+                },
+            }
+        }
+        outdated
     }
-    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).ok()).collect()
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn read(rows: &str) -> Result<Credentials, CredentialError> {
-        let folder = tempfile::tempdir().expect("temp folder");
-        let text = format!("name,kind,subject,scope,role,secret\n{rows}");
-        std::fs::write(folder.path().join("credentials.csv"), text).expect("written");
-        Credentials::read(folder.path())
-    }
-
-    #[test]
-    fn only_the_right_secret_opens() {
-        let stored = hash_secret(b"salt", b"s3cret");
-        let credentials =
-            read(&format!("acme,vendor,acme,,,{stored}\nroom,token,centre,331083001,operator,{stored}\n"));
-        let credentials = credentials.expect("valid");
-        assert_eq!(credentials.check("acme", b"s3cret").expect("right").kind, Kind::Vendor);
-        assert!(credentials.check("acme", b"s3cres").is_none());
-        assert!(credentials.check("nobody", b"s3cret").is_none());
-        let (token, role) = credentials.check_token("room.s3cret").expect("right");
-        assert_eq!((&*token.subject, role), ("centre", Role::Operator));
-        assert!(credentials.check_token("acme.s3cret").is_none(), "a vendor's password is no token");
-    }
-
-    #[test]
-    fn faults_name_the_line() {
-        let stored = hash_secret(b"salt", b"s3cret");
-        for (row, expected) in [
-            ("a,vendor,a,,,plain", "sha256:"),
-            (&*format!("a,vender,a,,,{stored}"), "kind \"vender\""),
-            (&*format!("a,device,a,,,{stored}"), "vendor/device"),
-            (&*format!("a,token,a,,,{stored}"), "needs a role"),
-            (&*format!("a,service,a,12,,{stored}"), "6, 9, 12 or 15"),
-        ] {
-            let error = read(row).expect_err(row).to_string();
-            assert!(error.starts_with("credentials.csv:2:") && error.contains(expected), "{error}");
-        }
-    }
-}
+mod tests;

@@ -14,17 +14,25 @@
 mod access;
 mod actions;
 mod audit;
+mod certificate;
 mod clock;
+mod commands;
 mod config;
 mod credentials;
 mod desk;
 mod devices;
+mod folder;
 mod front;
 mod outlets;
+mod provision;
+mod refusals;
 mod roster_files;
 mod serve;
+mod table;
 mod telemetry;
 mod upkeep;
+mod vendors;
+mod watch;
 
 use std::io::Read as _;
 use std::net::SocketAddr;
@@ -34,6 +42,8 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 use clap::{Args, Parser, Subcommand};
 
+use crate::commands::import::RosterCommand;
+use crate::commands::{Accounts, AddClient, AddDevice, AddPerson, AddService, AddToken, AddVendor};
 use crate::config::Config;
 
 /// Real-time fire-safety station: devices over MQTT in, alerts carried to the end.
@@ -59,6 +69,27 @@ enum Command {
     Audit(Where),
     /// Prints the stored form of a secret read from standard input.
     HashSecret,
+    /// Credentials of single devices.
+    #[command(subcommand)]
+    Device(Accounts<AddDevice>),
+    /// Credentials of vendors, which speak for all their devices.
+    #[command(subcommand)]
+    Vendor(Accounts<AddVendor>),
+    /// Credentials of ordinary MQTT clients, for topics that are not the station's.
+    #[command(subcommand)]
+    Client(Accounts<AddClient>),
+    /// Credentials of people, who hear of alerts over MQTT.
+    #[command(subcommand)]
+    Person(Accounts<AddPerson>),
+    /// Credentials of programs that follow the feed over MQTT.
+    #[command(subcommand)]
+    Service(Accounts<AddService>),
+    /// Bearers of the HTTP API.
+    #[command(subcommand)]
+    Token(Accounts<AddToken>),
+    /// The roster as a whole.
+    #[command(subcommand)]
+    Roster(RosterCommand),
 }
 
 /// What has defaults.
@@ -134,6 +165,13 @@ fn run(cli: Cli) -> Result<()> {
             Ok(())
         }
         Command::Audit(at) => audit::run(&at.config()?),
+        Command::Device(command) => commands::run("device", &command),
+        Command::Vendor(command) => commands::run("vendor", &command),
+        Command::Client(command) => commands::run("client", &command),
+        Command::Person(command) => commands::run("person", &command),
+        Command::Service(command) => commands::run("service", &command),
+        Command::Token(command) => commands::run("token", &command),
+        Command::Roster(command) => commands::import::run(&command),
         Command::HashSecret => {
             let mut secret = String::new();
             std::io::stdin().read_to_string(&mut secret).context("reading the secret from standard input")?;
@@ -154,6 +192,7 @@ fn check(config: &Config) -> Result<()> {
     let rows = serve::read_roster(&config.station.roster)?;
     let change = model::Roster::default().change_to(&rows).map_err(|faults| serve::told(&faults))?;
     let credentials = credentials::Credentials::read(&config.station.roster)?;
+    access::check_anonymous(&credentials, config.mqtt_access.anonymous.as_deref()).map_err(anyhow::Error::msg)?;
     println!(
         "roster: {} regions, {} units, {} devices, {} people; {} credentials",
         change.regions.len(),

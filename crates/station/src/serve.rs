@@ -28,8 +28,10 @@ use crate::desk::{self, Listeners, Waiting};
 use crate::devices::Heard;
 use crate::front::{AlertLog, Clients, Kept, tell_listening};
 use crate::outlets::{BrokerOutlet, Receipts};
-use crate::roster_files;
-use crate::upkeep;
+use crate::refusals::Refusals;
+use crate::vendors::Vendors;
+use crate::watch::{self, Watch};
+use crate::{roster_files, upkeep};
 
 /// The roster in force, for whoever asks.
 pub type RosterNow = Arc<dyn Fn() -> Arc<Roster> + Send + Sync>;
@@ -104,6 +106,7 @@ async fn serve(config: Config) -> Result<()> {
     let mut stop = Signals::new()?;
     let metrics = crate::telemetry::recorder()?;
     let laws = Laws::read(&config.station)?;
+    let seen = watch::version(&config.station.roster);
     let credentials = Credentials::read(&config.station.roster)?;
     let rows = read_roster(&config.station.roster)?;
     let clock: Arc<dyn Clock> = Arc::new(WallClock);
@@ -112,9 +115,11 @@ async fn serve(config: Config) -> Result<()> {
     let mut core = Core::start(&config)?;
     let view = Arc::clone(&core.view);
     let roster_now: RosterNow = Arc::new(move || view.roster());
-    let gate = Arc::new(Gate::new(credentials, Arc::clone(&clock)));
+    let gate = gate(&config, credentials, &clock)?;
 
     let (broker, inlets) = broker::start(config.mqtt.clone(), core.front_door(&gate)).await?;
+    let of_identity = broker.clone();
+    gate.kick_with(Box::new(move |identity| of_identity.kick(identity)));
     let ingest = ingest::start(ingest::Parts {
         settings: config.ingest.clone(),
         journal: Arc::clone(&core.store) as _,
@@ -146,12 +151,13 @@ async fn serve(config: Config) -> Result<()> {
                 ingest: handle.clone(),
                 broker: broker.clone(),
                 waiting: Arc::clone(&core.waiting),
-                roster: roster_now,
-                gate,
+                roster: Arc::clone(&roster_now),
+                gate: Arc::clone(&gate),
                 folder: config.station.roster.clone(),
             }),
             devices: Arc::new(Heard(Arc::clone(&core.liveness))),
             clients: Arc::new(Clients(broker.clone())),
+            vendors: Arc::new(Vendors::new(Arc::clone(&gate), &config.station, roster_now, Arc::clone(&clock))),
             metrics: {
                 let metrics = metrics.clone();
                 Arc::new(move || metrics.render())
@@ -161,6 +167,7 @@ async fn serve(config: Config) -> Result<()> {
         shutdown.clone(),
     )
     .await?;
+    let watch = tokio::spawn(watching(&config, &gate, seen)?.run(shutdown.clone()));
     let upkeep = tokio::spawn(upkeep::run(
         Arc::clone(&core.store),
         metrics,
@@ -178,8 +185,35 @@ async fn serve(config: Config) -> Result<()> {
     listening.abort();
     let limit = Duration::from_millis(config.station.shutdown_limit_ms);
     let drained =
-        tokio::time::timeout(limit, drain(broker, dispatcher, shutdown, http, upkeep, handle, ingest, core)).await;
+        tokio::time::timeout(limit, drain(broker, dispatcher, shutdown, http, [upkeep, watch], handle, ingest, core))
+            .await;
     drained.map_err(|_| anyhow!("the stages did not drain within {} ms", limit.as_millis()))?
+}
+
+/// The door's keeper; says so when it lets anybody in from other machines.
+fn gate(config: &Config, credentials: Credentials, clock: &Arc<dyn Clock>) -> Result<Arc<Gate>> {
+    let settings = &config.mqtt_access;
+    let anonymous = settings.anonymous.as_deref();
+    if let Some(anonymous) = anonymous.filter(|_| !config.mqtt.listen.ip().is_loopback()) {
+        tracing::warn!(
+            listen = %config.mqtt.listen,
+            credential = anonymous,
+            "clients without user name are let in from other machines: remove [mqtt_access] anonymous, or listen on loopback"
+        );
+    }
+    let refusals = Refusals::new(settings.clone());
+    Gate::new(credentials, anonymous, Arc::clone(clock), refusals).map(Arc::new).map_err(|what| anyhow!(what))
+}
+
+fn watching(config: &Config, gate: &Arc<Gate>, seen: Option<watch::Version>) -> Result<Watch> {
+    let every_s = config.mqtt_access.credentials_reload_s;
+    Ok(Watch {
+        gate: Arc::clone(gate),
+        folder: config.station.roster.clone(),
+        every: (every_s > 0).then(|| Duration::from_secs(every_s)),
+        hangup: signal(SignalKind::hangup())?,
+        seen,
+    })
 }
 
 fn dispatching(
@@ -224,14 +258,16 @@ async fn drain(
     dispatcher: dispatcher::Handle,
     shutdown: CancellationToken,
     http: Task<()>,
-    upkeep: Task<()>,
+    others: [Task<()>; 2],
     handle: IngestHandle,
     ingest: Ingest,
     core: Core,
 ) -> Result<()> {
     shutdown.cancel();
     http.await?;
-    upkeep.await?;
+    for task in others {
+        task.await?;
+    }
     dispatcher.shutdown().await;
     broker.shutdown().await;
     drop((broker, handle));

@@ -62,7 +62,7 @@ impl Connection {
         if !hub.topic_within_limits(wanted.filter.as_str()) || text.len() > 2 * hub.settings.topic_bytes {
             return Err(0x8F);
         }
-        if !self.grant.subscribe.iter().any(|granted| granted.covers(&wanted.filter)) {
+        if !hub.may_subscribe(&self.grant, &wanted.filter) {
             return Err(0x87);
         }
         if wanted.group.is_some() && hub.follower.as_ref().is_some_and(|follower| follower.touches(&wanted.filter)) {

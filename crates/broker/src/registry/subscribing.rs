@@ -97,6 +97,11 @@ impl Registry {
         self.subscriptions().matching(topic, publisher, into);
     }
 
+    /// As [`Registry::matching`], less those whose filter begins with a wildcard.
+    pub(crate) fn matching_by_name(&self, topic: &str, publisher: Option<u64>, into: &mut Matches) {
+        self.subscriptions().matching_by_name(topic, publisher, into);
+    }
+
     pub(super) fn forget(&self, remains: &Remains) {
         if remains.subscriptions.is_empty() {
             return;

@@ -52,14 +52,21 @@ impl Session {
     }
 
     /// Queues what of the log after `after` the session is subscribed to, and moves its cursor to `read_to`.
-    pub(crate) fn read(self: &Arc<Self>, after: u64, read_to: u64, parcels: &[Arc<Parcel>], round: &mut Round) {
+    /// `by_name`: filters that begin with a wildcard do not count.
+    pub(crate) fn read(
+        self: &Arc<Self>,
+        (after, read_to): (u64, u64),
+        parcels: &[Arc<Parcel>],
+        by_name: bool,
+        round: &mut Round,
+    ) {
         let mut state = lock(&self.state);
         let state = &mut *state;
         if state.ended || state.following.as_ref().is_none_or(|following| following.cursor != after) {
             return;
         }
         for parcel in parcels {
-            let Some(message) = subscribed(state, parcel) else { continue };
+            let Some(message) = subscribed(state, parcel, by_name) else { continue };
             if self.offer_to(state, message, round) == Offer::Shed {
                 round.shed += 1;
             }
@@ -74,10 +81,11 @@ impl Session {
 }
 
 /// The message for this session, if it is subscribed to the topic.
-fn subscribed(state: &State, parcel: &Arc<Parcel>) -> Option<Outbound> {
+fn subscribed(state: &State, parcel: &Arc<Parcel>, by_name: bool) -> Option<Outbound> {
     let mut qos = None;
     let mut identifiers = SmallVec::new();
     let held = state.subscriptions.iter().filter(|held| held.filter.group.is_none());
+    let held = held.filter(|held| !(by_name && held.filter.filter.begins_with_wildcard()));
     for held in held.filter(|held| held.filter.filter.matches(&parcel.topic)) {
         qos = qos.max(Some(held.wants.options.qos));
         identifiers.extend((held.wants.identifier > 0).then_some(held.wants.identifier));

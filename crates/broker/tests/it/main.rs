@@ -25,6 +25,7 @@ mod lanes;
 mod limits;
 mod login;
 mod oversight;
+mod reserved;
 mod sessions;
 mod shutdown;
 mod support;

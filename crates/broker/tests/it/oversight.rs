@@ -98,7 +98,7 @@ impl Access for Strict {
         self.seen.lock().unwrap().push(login.client_id.to_owned());
         let mut grant = self.gatehouse.authenticate(login)?;
         if self.strict.load(Ordering::Relaxed) {
-            grant.subscribe = vec![TopicFilter::parse("relay/open/#").unwrap()];
+            grant.subscribe = [TopicFilter::parse("relay/open/#").unwrap()].into();
         }
         Ok(grant)
     }

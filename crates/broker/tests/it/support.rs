@@ -58,8 +58,8 @@ impl Access for Gatehouse {
         Ok(Grant {
             identity,
             class: "device",
-            publish: filters("up"),
-            subscribe: filters("down"),
+            publish: filters("up").into(),
+            subscribe: filters("down").into(),
             retain: user == "all",
         })
     }
@@ -70,6 +70,10 @@ impl Access for Gatehouse {
             return Route::Relay;
         }
         Route::Consumer(if topic.contains("urgent") { Lane::Urgent } else { Lane::Normal })
+    }
+
+    fn reserved(&self, topic: &str) -> bool {
+        topic.starts_with("own/")
     }
 
     fn now_ms(&self) -> u64 {

@@ -83,7 +83,8 @@ pub(crate) async fn list(
                 for (id, message) in rows {
                     page.next = Some(id);
                     let fits = asked.vendor.as_deref().is_none_or(|vendor| is_of_vendor(&message, vendor))
-                        && within.is_none_or(|scope| place_of(&message, &roster).is_some_and(|at| scope.contains(at)));
+                        && within
+                            .is_none_or(|scope| place_of(&message.topic, &roster).is_some_and(|at| scope.contains(at)));
                     if fits {
                         page.items.push(Item::new(id, message));
                         if page.items.len() == limit {
@@ -105,7 +106,7 @@ pub(crate) async fn list(
 }
 
 /// By the topic's vendor level, or by the sender where the topic is not one of ours.
-fn is_of_vendor(message: &Quarantined, vendor: &str) -> bool {
+pub(super) fn is_of_vendor(message: &Quarantined, vendor: &str) -> bool {
     let mut levels = message.topic.split('/');
     match (levels.next(), levels.next(), levels.next()) {
         (Some("fire"), Some(_), Some(named)) => named == vendor,
@@ -114,8 +115,8 @@ fn is_of_vendor(message: &Quarantined, vendor: &str) -> bool {
 }
 
 /// Grid of the device that the topic names, where that is on the roster.
-fn place_of(message: &Quarantined, roster: &Roster) -> Option<RegionCode> {
-    let mut levels = message.topic.strip_prefix("fire/v1/")?.split('/');
+pub(super) fn place_of(topic: &str, roster: &Roster) -> Option<RegionCode> {
+    let mut levels = topic.strip_prefix("fire/v1/")?.split('/');
     let key = format!("{}/{}", levels.next()?, levels.next()?);
     let device = roster.device(roster.device_by_key(&key)?)?;
     roster.unit(device.unit).map(|unit| unit.grid)

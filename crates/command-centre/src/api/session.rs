@@ -104,27 +104,34 @@ pub(crate) async fn authorise(
         }
     };
     let caller = admit(&shared, peer, &token)?;
-    if caller.role < role {
-        let detail = format!("this needs the role {}, the token's is {}", role.word(), caller.role.word());
-        return Err(Problem::new(Kind::Forbidden, detail));
-    }
+    check_role(&caller, role)?;
     request.extensions_mut().insert(caller);
     request.extensions_mut().insert(Token(token.into()));
     Ok(next.run(request).await)
 }
 
-fn admit(shared: &Shared, Peer(address): Peer, token: &str) -> Result<Caller, Problem> {
-    if let Some(caller) = shared.parts.access.caller(token.trim()) {
-        return Ok(caller);
+pub(super) fn check_role(caller: &Caller, role: Role) -> Result<(), Problem> {
+    if caller.role >= role {
+        return Ok(());
     }
+    let detail = format!("this needs the role {}, the token's is {}", role.word(), caller.role.word());
+    Err(Problem::new(Kind::Forbidden, detail))
+}
+
+fn admit(shared: &Shared, peer: Peer, token: &str) -> Result<Caller, Problem> {
+    shared.parts.access.caller(token.trim()).ok_or_else(|| failed(shared, peer))
+}
+
+/// Counts a failed sign-in and says so.
+pub(super) fn failed(shared: &Shared, Peer(address): Peer) -> Problem {
     metrics::counter!("fenghuo_command_centre_sign_in_failures_total").increment(1);
     match shared.failures.count(address, Instant::now()) {
-        None => Err(Problem::new(Kind::Unauthenticated, "the token is not known; ask whoever keeps credentials.csv")),
+        None => Problem::new(Kind::Unauthenticated, "the token is not known; ask whoever keeps credentials.csv"),
         Some(wait) => {
             let seconds = wait.as_secs() + 1;
             tracing::warn!(%address, "many sign-ins failed");
             let detail = format!("too many unknown tokens came from {address}; a valid token is still taken");
-            Err(Problem::new(Kind::TooManyFailures, detail).header(header::RETRY_AFTER, seconds))
+            Problem::new(Kind::TooManyFailures, detail).header(header::RETRY_AFTER, seconds)
         }
     }
 }

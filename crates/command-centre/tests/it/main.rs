@@ -18,3 +18,4 @@ mod openapi;
 mod problems;
 mod screen;
 mod station;
+mod vendors;

@@ -31,6 +31,11 @@ fn the_document_says_what_each_route_needs() {
         let operation = &DOCUMENT["paths"][route.path][route.method.to_lowercase()];
         match route.need {
             Need::Nothing => assert_eq!(operation["security"], json!([]), "{}", route.path),
+            Need::Vendor(role) => {
+                let description = operation["description"].as_str().unwrap();
+                let asked = format!("Role: {}, or the vendor itself.", role.word());
+                assert!(description.ends_with(&asked), "{}", route.path);
+            }
             Need::Role(role) => {
                 let description = operation["description"].as_str().unwrap();
                 assert!(description.ends_with(&format!("Role: {}.", role.word())), "{}", route.path);
@@ -58,10 +63,12 @@ async fn every_operation_answers() {
             .replace("/regions/{code}", "/regions/331083")
             .replace("/units/{code}", "/units/U0000")
             .replace("{client_id}", "acme%2Fgateway")
-            .replace("{vendor}/{device}", "acme/%E7%83%9F%E6%84%9F0");
+            .replace("{vendor}/{device}", "acme/%E7%83%9F%E6%84%9F0")
+            .replace("{vendor}", "acme");
         let body = match template.rsplit('/').next().unwrap() {
             "verify" => json!({ "verdict": "real" }),
             "command" => json!({ "command": "mute", "args": { "for_s": 60 } }),
+            "devices" => json!({ "device": "new" }),
             "session" => json!({ "token": ADMIN }),
             _ => json!({}),
         };

@@ -18,6 +18,7 @@ use crate::conform;
 use crate::desk::Desk;
 use crate::ledger::MemoryLedger;
 use crate::mqtt::Door;
+use crate::vendors;
 
 pub const DEADLINE: Duration = Duration::from_secs(20);
 pub const ADMIN: &str = "ops.admin.s";
@@ -43,6 +44,10 @@ impl Tokens {
 impl Access for Tokens {
     fn caller(&self, token: &str) -> Option<Caller> {
         self.0.lock().unwrap().get(token).cloned()
+    }
+
+    fn vendor(&self, name: &str, secret: &[u8]) -> Option<Box<str>> {
+        (secret == b"vendor-secret").then(|| name.into())
     }
 }
 
@@ -118,6 +123,7 @@ impl Station {
             access: tokens.clone(),
             actions: desk.clone(),
             clients: Arc::clone(&door) as _,
+            vendors: Arc::new(vendors::Door),
             metrics: Arc::new(|| "fenghuo_up 1\n".to_owned()),
             ready: Arc::new(move || {
                 let disk = if is_healthy.load(Ordering::SeqCst) { Ok(()) } else { Err("the disk is full".to_owned()) };
@@ -183,6 +189,7 @@ impl Station {
             access: self.tokens.clone(),
             actions: self.desk.clone(),
             clients: Arc::clone(&self.door) as _,
+            vendors: Arc::new(vendors::Door),
             metrics: Arc::new(String::new),
             ready: Arc::new(Vec::new),
         }

@@ -26,8 +26,12 @@ pub enum Heard {
 
 impl Client {
     pub fn connect(rig: &Rig, name: &str, client_id: &str) -> Client {
+        Client::connect_with(rig, name, &format!("{name}-secret"), client_id)
+    }
+
+    pub fn connect_with(rig: &Rig, name: &str, secret: &str, client_id: &str) -> Client {
         let mut options = MqttOptions::new(client_id, rig.mqtt.ip().to_string(), rig.mqtt.port());
-        options.set_credentials(name, format!("{name}-secret"));
+        options.set_credentials(name, secret);
         options.set_keep_alive(Duration::from_secs(30));
         let (mqtt, mut events) = AsyncClient::new(options, 64);
         let (tell, heard) = tokio::sync::mpsc::channel(4096);
@@ -64,6 +68,15 @@ impl Client {
     /// The next thing heard.
     pub async fn heard(&mut self) -> Heard {
         tokio::time::timeout(crate::rig::DEADLINE, self.events.recv()).await.expect("hears something").expect("lives")
+    }
+
+    /// How the connection ended or was refused.
+    pub async fn end(&mut self) -> String {
+        loop {
+            if let Heard::Failed(error) = self.heard().await {
+                return error;
+            }
+        }
     }
 
     /// Publishes at QoS 1 and waits for the acknowledgement.

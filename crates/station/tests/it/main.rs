@@ -4,6 +4,7 @@
 mod device;
 mod feed;
 mod house;
+mod identity;
 mod journey;
 mod kill;
 mod kill_exact;
