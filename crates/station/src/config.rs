@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 pub struct Config {
     pub station: Station,
     pub mqtt: broker::Settings,
+    pub source: source::Settings,
     pub ingest: ingest::Settings,
     pub store: store::Settings,
     pub evaluator: evaluator::Settings,
@@ -96,6 +97,7 @@ impl Config {
         };
         let config: Config = toml::from_str(text).map_err(|error| invalid(error.to_string()))?;
         config.mqtt.check().map_err(|error| invalid(format!("[mqtt] {error}")))?;
+        config.source.check().map_err(|error| invalid(error.to_string()))?;
         Ok(config)
     }
 }

@@ -22,6 +22,7 @@ mod devices;
 mod outlets;
 mod roster_files;
 mod serve;
+mod sources;
 mod telemetry;
 mod upkeep;
 

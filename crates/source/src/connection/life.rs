@@ -1,0 +1,289 @@
+//! What one connection has in hand: messages on their way to the consumer, and acknowledgements on their way back.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+
+use broker::{AckHandle, Inbound, Lane, Message, Topic};
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use super::Connection;
+use crate::lock;
+use crate::window::Window;
+use crate::wire::{Client, Stuck, Taken};
+
+/// Answers of the consumer, left here from its own thread.
+#[derive(Default)]
+pub(super) struct Answers {
+    list: Mutex<Vec<Answer>>,
+    changed: Notify,
+}
+
+struct Answer {
+    numbers: Vec<u64>,
+    handed_at: Instant,
+    answered: bool,
+}
+
+impl Answers {
+    pub(super) async fn changed(&self) {
+        self.changed.notified().await;
+    }
+
+    fn push(&self, answer: Answer) {
+        lock(&self.list).push(answer);
+        self.changed.notify_one();
+    }
+}
+
+/// Messages of a lane that wait for the batch before them.
+#[derive(Default)]
+struct Held {
+    messages: Vec<Message>,
+    /// Of those that need an acknowledgement.
+    numbers: Vec<u64>,
+}
+
+type Sending = Pin<Box<dyn Future<Output = bool> + Send>>;
+
+/// One lane: what waits, and the batch that is being handed over.
+#[derive(Default)]
+struct Way {
+    held: Held,
+    sending: Option<Sending>,
+}
+
+pub(super) struct Life<'a> {
+    of: &'a Connection,
+    client: Client,
+    window: Window,
+    urgent: Way,
+    normal: Way,
+    answers: Arc<Answers>,
+    batches_out: usize,
+    leaving: bool,
+    goodbye: bool,
+    gone: bool,
+}
+
+impl<'a> Life<'a> {
+    pub(super) fn new(of: &'a Connection, client: Client) -> Life<'a> {
+        Life {
+            of,
+            client,
+            window: Window::default(),
+            urgent: Way::default(),
+            normal: Way::default(),
+            answers: Arc::default(),
+            batches_out: 0,
+            leaving: false,
+            goodbye: false,
+            gone: false,
+        }
+    }
+
+    pub(super) fn answers(&self) -> &Arc<Answers> {
+        &self.answers
+    }
+
+    pub(super) fn is_leaving(&self) -> bool {
+        self.leaving
+    }
+
+    pub(super) fn subscribe(&self, session_present: bool) -> Result<(), String> {
+        self.client.subscribe(&self.of.settings, session_present).map_err(stuck)
+    }
+
+    /// Whether there is room for another message. A batch that can be handed on and is full goes first.
+    pub(super) fn may_read(&self) -> bool {
+        let limit = usize::from(self.of.settings.receive_window) * 2;
+        let waiting = self.urgent.held.messages.len() + self.normal.held.messages.len();
+        let batch = self.of.settings.batch_messages_max;
+        let full = |way: &Way| way.sending.is_none() && way.held.messages.len() >= batch;
+        self.leaving || (self.window.len() < limit && waiting < limit && !full(&self.urgent) && !full(&self.normal))
+    }
+
+    pub(super) fn may_hand_on(&self) -> bool {
+        let ready = |way: &Way| way.sending.is_none() && !way.held.messages.is_empty();
+        ready(&self.urgent) || ready(&self.normal)
+    }
+
+    /// Takes a publish in. While leaving none is: the broker keeps it for the next time.
+    pub(super) fn take(&mut self, taken: Taken) -> Result<(), String> {
+        if self.leaving {
+            return Ok(());
+        }
+        let Taken { topic, payload, ack, retain, dup, content_type } = taken;
+        let topic = match std::str::from_utf8(&topic).map_err(|error| error.to_string()).and_then(|text| {
+            let topic = Topic::new(text);
+            topic.map_err(|error| error.to_string())
+        }) {
+            Ok(topic) => topic,
+            Err(why) => {
+                self.of.topic_invalid(&topic, &why);
+                return self.skip(ack);
+            }
+        };
+        let lane = (self.of.route)(&topic);
+        let way = match lane {
+            Lane::Urgent => &mut self.urgent,
+            Lane::Normal => &mut self.normal,
+        };
+        if ack.qos == 0 && lane == Lane::Normal {
+            let optional = way.held.messages.len() - way.held.numbers.len();
+            if optional >= usize::from(self.of.settings.receive_window) {
+                self.of.meters.dropped_full.increment(1);
+                return Ok(());
+            }
+        }
+        if ack.qos > 0 {
+            way.held.numbers.push(self.window.take(ack));
+        }
+        let received_ms = (self.of.now_ms)();
+        let message =
+            Message { topic, payload, qos: ack.qos, retain, dup, content_type, received_ms, is_will: false };
+        way.held.messages.push(message);
+        Ok(())
+    }
+
+    /// Acknowledges a message that nobody can use.
+    fn skip(&mut self, ack: crate::window::Ack) -> Result<(), String> {
+        if ack.qos > 0 {
+            let number = self.window.take(ack);
+            self.of.meters.unacknowledged.increment(1.0);
+            self.window.answered(number);
+            self.acknowledge()?;
+        }
+        Ok(())
+    }
+
+    /// Begins to hand over what is held, urgent first.
+    pub(super) fn hand_on(&mut self) {
+        for lane in [Lane::Urgent, Lane::Normal] {
+            let way = match lane {
+                Lane::Urgent => &mut self.urgent,
+                Lane::Normal => &mut self.normal,
+            };
+            if way.sending.is_some() || way.held.messages.is_empty() {
+                continue;
+            }
+            let Held { messages, numbers } = std::mem::take(&mut way.held);
+            let counted = if lane == Lane::Urgent { &self.of.meters.urgent } else { &self.of.meters.normal };
+            counted.increment(messages.len() as u64);
+            self.of.meters.unacknowledged.increment(numbers.len() as f64);
+            let batch = batch(self.of, messages, numbers, Arc::clone(&self.answers));
+            self.batches_out += 1;
+            let outlets = self.of.outlets.clone();
+            way.sending = Some(Box::pin(async move { outlets.send(lane, batch).await }));
+        }
+    }
+
+    /// Waits until a batch has been handed over.
+    pub(super) async fn sent(&mut self) -> Result<(), String> {
+        std::future::poll_fn(|context| {
+            for way in [0, 1] {
+                let way: &mut Option<Sending> = match way {
+                    0 => &mut self.urgent.sending,
+                    _ => &mut self.normal.sending,
+                };
+                if let Some(sending) = way
+                    && let std::task::Poll::Ready(sent) = sending.as_mut().poll(context)
+                {
+                    *way = None;
+                    let gone = "the ingest stage is gone: the station stops".to_owned();
+                    return std::task::Poll::Ready(if sent { Ok(()) } else { Err(gone) });
+                }
+            }
+            std::task::Poll::Pending
+        })
+        .await
+    }
+
+    /// Takes the consumer's answers and acknowledges what they allow.
+    pub(super) fn settle(&mut self) -> Result<(), String> {
+        let answers = std::mem::take(&mut *lock(&self.answers.list));
+        for Answer { numbers, handed_at, answered } in answers {
+            self.batches_out -= 1;
+            if !answered {
+                return Err("a batch was dropped unanswered: the broker sends it again".to_owned());
+            }
+            self.of.meters.lag.record(handed_at.elapsed().as_secs_f64());
+            for number in numbers {
+                self.window.answered(number);
+            }
+        }
+        self.acknowledge()
+    }
+
+    fn acknowledge(&mut self) -> Result<(), String> {
+        let mut left = 0.0;
+        while let Some(ack) = self.window.next() {
+            self.client.ack(ack).map_err(stuck)?;
+            left += 1.0;
+        }
+        self.of.meters.unacknowledged.decrement(left);
+        Ok(())
+    }
+
+    /// Takes nothing more.
+    pub(super) fn leave(&mut self) {
+        self.leaving = true;
+    }
+
+    /// Our goodbye was sent.
+    pub(super) fn gone(&mut self) {
+        self.gone = true;
+    }
+
+    /// While leaving: says goodbye once everything taken in is answered. True when it is over.
+    pub(super) fn step_out(&mut self) -> bool {
+        if !self.leaving {
+            return false;
+        }
+        let idle = self.batches_out == 0 && !self.may_hand_on();
+        if idle && !self.goodbye {
+            self.goodbye = true;
+            self.gone |= self.client.leave().is_err();
+        }
+        self.gone
+    }
+
+    /// Says what the broker will send again.
+    pub(super) fn tell_what_is_left(&self) {
+        let unanswered = self.window.len();
+        if unanswered > 0 {
+            tracing::info!(
+                source = self.of.settings.name,
+                connection = self.of.number,
+                unanswered,
+                "stopped before everything was committed: the broker sends it again"
+            );
+        }
+    }
+}
+
+impl Drop for Life<'_> {
+    fn drop(&mut self) {
+        let held = self.urgent.held.numbers.len() + self.normal.held.numbers.len();
+        self.of.meters.unacknowledged.decrement((self.window.len() - held) as f64);
+    }
+}
+
+fn batch(of: &Connection, messages: Vec<Message>, numbers: Vec<u64>, answers: Arc<Answers>) -> Inbound {
+    let (handed_at, count) = (Instant::now(), messages.len());
+    let then = move |reasons: Option<&[broker::Reason]>| {
+        let answered = reasons.is_some_and(|reasons| reasons.len() >= count);
+        answers.push(Answer { numbers, handed_at, answered });
+    };
+    Inbound {
+        identity: Arc::clone(&of.identity),
+        client_id: Arc::clone(&of.client_id),
+        messages,
+        ack: AckHandle::calling(Box::new(then), count),
+        marks: Vec::new(),
+    }
+}
+
+fn stuck(_: Stuck) -> String {
+    "the connection takes no acknowledgements: the broker does not read".to_owned()
+}
