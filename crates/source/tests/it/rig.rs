@@ -232,7 +232,11 @@ pub fn payloads(batch: &Inbound) -> Vec<String> {
 }
 
 pub async fn connected(health: &Health) {
-    until("all connections are subscribed", || health.connected().0 == health.connected().1).await;
+    let end = Instant::now() + DEADLINE;
+    while health.connected().0 < health.connected().1 {
+        assert!(Instant::now() < end, "not all connections are subscribed: {:?}", health.check());
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
 }
 
 /// A source that tries again quickly.

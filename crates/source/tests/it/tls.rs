@@ -2,22 +2,24 @@
 
 use std::fs;
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use source::{Protocol, Tls};
 
-use crate::rig::{Process, Station, free_port, mosquitto, only, plant, until};
+use crate::rig::{Process, Station, mosquitto, only, plant, until};
 
 const LISTENER: &str = "listener PORT 127.0.0.1\ncafile FOLDER/ca.pem\ncertfile FOLDER/server.pem\n\
                         keyfile FOLDER/server.key\nrequire_certificate true";
 
 fn write_certificates(folder: &std::path::Path) {
     let mut authority = CertificateParams::new(Vec::new()).unwrap();
+    authority.distinguished_name.push(DnType::CommonName, "authority");
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate().unwrap()).unwrap();
     fs::write(folder.join("ca.pem"), authority.pem()).unwrap();
     for name in ["server", "client"] {
         let key = KeyPair::generate().unwrap();
-        let params = CertificateParams::new(vec!["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
+        let mut params = CertificateParams::new(vec!["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
+        params.distinguished_name.push(DnType::CommonName, name);
         let certificate = params.signed_by(&key, &authority).unwrap();
         fs::write(folder.join(format!("{name}.pem")), certificate.pem()).unwrap();
         fs::write(folder.join(format!("{name}.key")), key.serialize_pem()).unwrap();
@@ -26,7 +28,6 @@ fn write_certificates(folder: &std::path::Path) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn both_sides_show_a_certificate() {
-    let _ = free_port();
     let folder = tempfile::tempdir().unwrap();
     write_certificates(folder.path());
     let broker: Process = mosquitto(&LISTENER.replace("FOLDER", &folder.path().display().to_string())).await;

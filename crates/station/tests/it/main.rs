@@ -8,3 +8,4 @@ mod journey;
 mod kill;
 mod mirror;
 mod rig;
+mod source;
