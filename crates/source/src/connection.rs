@@ -56,9 +56,7 @@ pub(crate) struct Meters {
 impl Meters {
     pub(crate) fn new(name: &str) -> Meters {
         let source = name.to_owned();
-        let counter = |metric, key: &'static str, value: &'static str| {
-            metrics::counter!(metric, "source" => source.clone(), key => value)
-        };
+        let counter = |metric, key: &'static str, value: &'static str| metrics::counter!(metric, "source" => source.clone(), key => value);
         let meters = Meters {
             connected: metrics::gauge!("fenghuo_source_connected", "source" => source.clone()),
             unacknowledged: metrics::gauge!("fenghuo_source_unacknowledged", "source" => source.clone()),
@@ -198,15 +196,15 @@ impl Connection {
                 tracing::info!(
                     source = self.settings.name,
                     connection = self.number,
-                    filter = self.settings.subscription(),
+                    filters = ?self.settings.subscriptions(self.number),
                     "subscribed to device traffic"
                 );
             }
             Heard::Subscribed(Ok(())) | Heard::Other => {}
             Heard::Subscribed(Err(code)) => {
-                let filter = self.settings.subscription();
+                let filters = self.settings.subscriptions(self.number).join(", ");
                 return Err(format!(
-                    "the broker refused the subscription to {filter}: {code}; let our user subscribe to it there \
+                    "the broker refused the subscription to {filters}: {code}; let our user subscribe to it there \
                      (a broker without shared subscriptions needs connections = 1)"
                 ));
             }

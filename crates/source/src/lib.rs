@@ -11,6 +11,7 @@
 //! - No acknowledgement before the consumer's. Acknowledgements leave in the order in which the publishes came
 //!   (MQTT-4.6.0-2; rumqttd ends a connection that does otherwise).
 //! - Batches cross the seam: what one wake-up finds, one [`broker::Inbound`] a lane, urgent first.
+//! - Urgent messages never depend on a shared subscription alone: brokers lose what is shared more easily.
 //! - A message that the consumer refuses is acknowledged all the same: it would come again for ever. A batch that the
 //!   consumer drops unanswered ends the connection, and the next one gets it again.
 //! - QoS 0 messages of the normal lane are dropped and counted when the consumer is behind; nothing else is.

@@ -46,6 +46,10 @@ pub struct Mqtt {
     pub filter: String,
     /// Name of the shared subscription. Default "fenghuo".
     pub group: String,
+    /// With more than one connection, the first also subscribes to this plainly, because brokers lose what is shared more
+    /// easily: Mosquitto 2.0.11 forgets shared subscriptions when it restarts, until each client is back. What comes
+    /// both ways is a repetition. Empty: nothing. Default "fire/v1/+/+/alarm".
+    pub urgent_filter: String,
     /// Seconds of silence after which a ping is sent, 5 at least. Default 30.
     pub keep_alive_s: u16,
     /// How long the broker keeps our session while we are away, seconds (protocol 5; a 3.1.1 broker decides itself).
@@ -109,6 +113,7 @@ impl Default for Mqtt {
             client_id: "fenghuo".into(),
             filter: "fire/v1/#".into(),
             group: "fenghuo".into(),
+            urgent_filter: "fire/v1/+/+/alarm".into(),
             keep_alive_s: 30,
             session_expiry_s: 604_800,
             receive_window: 1000,
@@ -216,10 +221,13 @@ impl Mqtt {
         if self.group.is_empty() || self.group.contains(['/', '+', '#', '\0']) {
             return Err(format!("group = {:?}: it must not be empty nor contain / + #", self.group));
         }
-        if self.filter.starts_with('$') {
-            return Err(format!("filter = {:?}: give the plain filter; sharing is added by `connections`", self.filter));
+        let filters = [("filter", &self.filter), ("urgent_filter", &self.urgent_filter)];
+        for (key, filter) in filters.into_iter().filter(|(key, filter)| *key == "filter" || !filter.is_empty()) {
+            if filter.starts_with('$') {
+                return Err(format!("{key} = {filter:?}: give the plain filter; sharing is added by `connections`"));
+            }
+            broker::TopicFilter::parse(filter).map_err(|error| format!("{key} = {filter:?}: {error}"))?;
         }
-        broker::TopicFilter::parse(&self.filter).map_err(|error| format!("filter = {:?}: {error}", self.filter))?;
         if self.password.is_some() && self.password_file.is_some() {
             return Err("password and password_file are both set: keep one".into());
         }
@@ -227,7 +235,9 @@ impl Mqtt {
             return Err("a password without user: set user".into());
         }
         match &self.tls {
-            Some(tls) if tls.ca.as_os_str().is_empty() => Err("tls.ca is needed: the broker's CA certificate, PEM".into()),
+            Some(tls) if tls.ca.as_os_str().is_empty() => {
+                Err("tls.ca is needed: the broker's CA certificate, PEM".into())
+            }
             Some(tls) if tls.certificate.is_some() != tls.key.is_some() => {
                 Err("tls.certificate and tls.key go together: set both or none".into())
             }
@@ -235,14 +245,24 @@ impl Mqtt {
         }
     }
 
-    /// The filter as it is subscribed to.
-    pub(crate) fn subscription(&self) -> String {
-        if self.connections > 1 { format!("$share/{}/{}", self.group, self.filter) } else { self.filter.clone() }
+    /// What one of the connections subscribes to.
+    pub(crate) fn subscriptions(&self, number: usize) -> Vec<String> {
+        if self.connections == 1 {
+            return vec![self.filter.clone()];
+        }
+        let urgent = (number == 1 && !self.urgent_filter.is_empty()).then(|| self.urgent_filter.clone());
+        std::iter::once(self.shared()).chain(urgent).collect()
     }
 
-    /// The filter that an earlier configuration of the same session may have left behind.
-    pub(crate) fn other_subscription(&self) -> String {
-        if self.connections > 1 { self.filter.clone() } else { format!("$share/{}/{}", self.group, self.filter) }
+    /// What another configuration of the same session may have left behind.
+    pub(crate) fn leftovers(&self, number: usize) -> Vec<String> {
+        let wanted = self.subscriptions(number);
+        let all = [self.filter.clone(), self.shared(), self.urgent_filter.clone()];
+        all.into_iter().filter(|filter| !filter.is_empty() && !wanted.contains(filter)).collect()
+    }
+
+    fn shared(&self) -> String {
+        format!("$share/{}/{}", self.group, self.filter)
     }
 }
 
@@ -263,10 +283,15 @@ mod tests {
     #[test]
     fn defaults_with_a_name_will_do() {
         assert_eq!(Settings { mqtt: vec![named("plant"), named("port-2")], embedded: None }.check(), Ok(()));
-        assert_eq!(named("plant").subscription(), "fire/v1/#");
-        let two = Mqtt { connections: 2, ..named("plant") };
-        assert_eq!(two.subscription(), "$share/fenghuo/fire/v1/#");
-        assert_eq!(two.other_subscription(), "fire/v1/#");
+    }
+
+    #[test]
+    fn connections_share_all_and_the_first_also_has_the_urgent_for_itself() {
+        let (one, two) = (named("plant"), Mqtt { connections: 2, ..named("plant") });
+        let (plain, shared, urgent) = ("fire/v1/#", "$share/fenghuo/fire/v1/#", "fire/v1/+/+/alarm");
+        assert_eq!((one.subscriptions(1), one.leftovers(1)), (vec![plain.into()], vec![shared.into(), urgent.into()]));
+        assert_eq!((two.subscriptions(1), two.leftovers(1)), (vec![shared.into(), urgent.into()], vec![plain.into()]));
+        assert_eq!((two.subscriptions(2), two.leftovers(2)), (vec![shared.into()], vec![plain.into(), urgent.into()]));
     }
 
     #[test]

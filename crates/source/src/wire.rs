@@ -63,23 +63,26 @@ impl Client {
         }
     }
 
-    /// Subscribes, and takes back what an earlier configuration of this session subscribed to.
-    pub(crate) fn subscribe(&self, settings: &Mqtt, session_present: bool) -> Result<(), Stuck> {
-        let (filter, other) = (settings.subscription(), settings.other_subscription());
+    /// Takes back what an earlier configuration of this session subscribed to, and subscribes.
+    pub(crate) fn subscribe(&self, filters: Vec<String>, leftovers: Vec<String>) -> Result<(), Stuck> {
         match self {
             Client::V5(client) => {
-                if session_present {
-                    client.try_unsubscribe(other).map_err(|_| Stuck)?;
+                for filter in leftovers {
+                    client.try_unsubscribe(filter).map_err(|_| Stuck)?;
                 }
-                let mut filter = five::Filter::new(filter, v5::mqttbytes::QoS::AtLeastOnce);
-                filter.retain_forward_rule = five::RetainForwardRule::OnNewSubscribe;
-                client.try_subscribe_many([filter]).map_err(|_| Stuck)
+                let filter = |filter: String| {
+                    let mut filter = five::Filter::new(filter, v5::mqttbytes::QoS::AtLeastOnce);
+                    filter.retain_forward_rule = five::RetainForwardRule::OnNewSubscribe;
+                    filter
+                };
+                client.try_subscribe_many(filters.into_iter().map(filter)).map_err(|_| Stuck)
             }
             Client::V4(client) => {
-                if session_present {
-                    client.try_unsubscribe(other).map_err(|_| Stuck)?;
+                for filter in leftovers {
+                    client.try_unsubscribe(filter).map_err(|_| Stuck)?;
                 }
-                client.try_subscribe(filter, v4::QoS::AtLeastOnce).map_err(|_| Stuck)
+                let filter = |filter: String| v4::SubscribeFilter::new(filter, v4::QoS::AtLeastOnce);
+                client.try_subscribe_many(filters.into_iter().map(filter)).map_err(|_| Stuck)
             }
         }
     }
@@ -117,8 +120,7 @@ pub(crate) fn open(settings: &Mqtt, client_id: &str) -> Result<(Client, Events),
             Ok((Client::V5(client), until_error(events)))
         }
         Protocol::V311 => {
-            let (client, mut events) =
-                v4::AsyncClient::new(options_4(settings, client_id, transport, login), requests);
+            let (client, mut events) = v4::AsyncClient::new(options_4(settings, client_id, transport, login), requests);
             events.network_options.set_connection_timeout(deadline_s(settings));
             let events = unfold(events, async |mut events| {
                 let heard = events.poll().await.map(heard_4).map_err(|error| told_4(&error));
@@ -176,7 +178,12 @@ fn options_5(
     options
 }
 
-fn options_4(settings: &Mqtt, client_id: &str, transport: Transport, login: Option<(String, String)>) -> v4::MqttOptions {
+fn options_4(
+    settings: &Mqtt,
+    client_id: &str,
+    transport: Transport,
+    login: Option<(String, String)>,
+) -> v4::MqttOptions {
     let mut options = v4::MqttOptions::new(client_id, &settings.host, settings.port);
     options.set_transport(transport);
     if let Some((user, password)) = login {
@@ -253,9 +260,9 @@ fn told_5(error: &v5::ConnectionError) -> String {
         Error::MqttState(State::Io(error)) => told_io(error),
         Error::MqttState(State::AwaitPingResp) => NO_PING.into(),
         Error::MqttState(State::ConnectionAborted) => CLOSED.into(),
-        Error::MqttState(State::ServerDisconnect { reason_code: five::DisconnectReasonCode::SessionTakenOver, .. }) => {
-            TAKEN_OVER.into()
-        }
+        Error::MqttState(State::ServerDisconnect {
+            reason_code: five::DisconnectReasonCode::SessionTakenOver, ..
+        }) => TAKEN_OVER.into(),
         Error::Tls(error) => format!("TLS failed: {error}: check tls.ca and the name in the broker's certificate"),
         other => format!("the connection ended: {other}"),
     }

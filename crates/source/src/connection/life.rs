@@ -91,7 +91,9 @@ impl<'a> Life<'a> {
     }
 
     pub(super) fn subscribe(&self, session_present: bool) -> Result<(), String> {
-        self.client.subscribe(&self.of.settings, session_present).map_err(stuck)
+        let (settings, number) = (&self.of.settings, self.of.number);
+        let leftovers = if session_present { settings.leftovers(number) } else { Vec::new() };
+        self.client.subscribe(settings.subscriptions(number), leftovers).map_err(stuck)
     }
 
     /// Whether there is room for another message. A batch that can be handed on and is full goes first.
@@ -140,8 +142,7 @@ impl<'a> Life<'a> {
             way.held.numbers.push(self.window.take(ack));
         }
         let received_ms = (self.of.now_ms)();
-        let message =
-            Message { topic, payload, qos: ack.qos, retain, dup, content_type, received_ms, is_will: false };
+        let message = Message { topic, payload, qos: ack.qos, retain, dup, content_type, received_ms, is_will: false };
         way.held.messages.push(message);
         Ok(())
     }

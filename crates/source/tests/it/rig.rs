@@ -73,7 +73,10 @@ impl Drop for Process {
             let _ = child.wait();
         }
         if std::thread::panicking() {
-            eprintln!("--- the broker's log\n{}", fs::read_to_string(self.folder.path().join("log")).unwrap_or_default());
+            eprintln!(
+                "--- the broker's log\n{}",
+                fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+            );
         }
     }
 }
@@ -145,6 +148,11 @@ pub async fn publish(port: u16, login: Option<(&str, &str)>, topics_and_payloads
 /// Alarms `{prefix}-0` … of as many devices.
 pub fn alarms(prefix: &str, count: usize) -> Vec<(String, Vec<u8>)> {
     (0..count).map(|i| (format!("fire/v1/acme/d{i}/alarm"), format!("{prefix}-{i}").into_bytes())).collect()
+}
+
+/// Telemetry, likewise.
+pub fn telemetry(prefix: &str, count: usize) -> Vec<(String, Vec<u8>)> {
+    (0..count).map(|i| (format!("fire/v1/acme/d{i}/telemetry"), format!("{prefix}-{i}").into_bytes())).collect()
 }
 
 pub fn names(prefix: &str, count: usize) -> BTreeSet<String> {

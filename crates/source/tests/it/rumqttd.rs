@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use source::{Embedded, Mqtt, Protocol, Settings};
 
-use crate::rig::{Process, Station, alarms, connected, free_port, names, only, plant, publish, until};
+use crate::rig::{Process, Station, alarms, connected, free_port, names, only, plant, publish, telemetry, until};
 
 const PORT: &str = "FENGHUO_TEST_RUMQTTD_PORT";
 
@@ -78,7 +78,7 @@ async fn connections_share_the_load() {
     let mut station = Station::new().await;
     let settings = Mqtt { connections: 2, ..plant(broker.port, Protocol::V311) };
     let sources = station.sources(Settings { mqtt: vec![settings], embedded: None }).await;
-    publish(broker.port, None, alarms("a", 400)).await;
+    publish(broker.port, None, telemetry("a", 400)).await;
     let seen = station.accept(&names("a", 400)).await;
     assert!(seen.values().all(|times| *times == 1));
     sources.shutdown().await;

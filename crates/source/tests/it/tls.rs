@@ -42,7 +42,8 @@ async fn both_sides_show_a_certificate() {
         settings.tls = Some(Tls { ca: at("ca.pem"), certificate: None, key: None });
         let sources = station.try_sources(only(settings));
         let health = sources.health();
-        until("a missing certificate is refused", || health.check().is_err_and(|why| !why.contains("not connected"))).await;
+        until("a missing certificate is refused", || health.check().is_err_and(|why| !why.contains("not connected")))
+            .await;
         sources.shutdown().await;
     }
 }

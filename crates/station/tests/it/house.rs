@@ -18,7 +18,18 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("command-centre", &["model"]),
     (
         "station",
-        &["model", "proto", "broker", "source", "ingest", "store", "evaluator", "alerts", "dispatcher", "command-centre"],
+        &[
+            "model",
+            "proto",
+            "broker",
+            "source",
+            "ingest",
+            "store",
+            "evaluator",
+            "alerts",
+            "dispatcher",
+            "command-centre",
+        ],
     ),
     ("simulator", &["proto"]),
     // measures the parts through their public entries, never used by any of them

@@ -192,10 +192,8 @@ async fn readiness_tells_of_a_broker_that_is_gone() {
 async fn the_embedded_broker_is_started_and_heard_and_says_what_it_does_not_promise() {
     let address = free_port();
     let mut rig = Rig::start_with(UNITS, &format!("[source.embedded]\nlisten = \"{address}\"\n")).await;
-    rig.until("the source is subscribed", async |rig| {
-        rig.log().contains("subscribed to device traffic").then_some(())
-    })
-    .await;
+    rig.until("the source is subscribed", async |rig| rig.log().contains("subscribed to device traffic").then_some(()))
+        .await;
     publish(address, "one").await;
     check_feed(&rig, &["one"]).await;
     rig.kill();
