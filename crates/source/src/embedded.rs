@@ -19,6 +19,8 @@ use crate::settings::{Mqtt, Protocol, SettingsError};
 pub(crate) const NAME: &str = "embedded";
 /// How often its router is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
+/// How often it is tried until it listens for the first time.
+const FIRST_LOOK_EVERY: Duration = Duration::from_millis(5);
 /// rumqttd's log is cut into so many pieces; the oldest is dropped when a new one is begun.
 const SEGMENTS: usize = 16;
 /// rumqttd has no more than this unacknowledged towards one client.
@@ -169,6 +171,19 @@ impl Running {
         if !matches!(joined, Ok(Ok(()))) {
             tracing::error!("the thread of the embedded rumqttd panicked: report the panic in this log");
         }
+    }
+}
+
+/// Waits until it takes connections, which it tells nobody.
+pub(crate) async fn listens(listen: SocketAddr, stop: &CancellationToken) {
+    let listening = async {
+        while tokio::net::TcpStream::connect(listen).await.is_err() {
+            tokio::time::sleep(FIRST_LOOK_EVERY).await;
+        }
+    };
+    tokio::select! {
+        () = listening => {}
+        () = stop.cancelled() => {}
     }
 }
 

@@ -50,20 +50,25 @@ pub struct Sources {
 pub fn start(parts: Parts) -> Result<Sources, StartError> {
     let Parts { settings, outlets, route, now_ms } = parts;
     settings.check()?;
-    let mut brokers = settings.mqtt;
-    let embedded = match settings.embedded {
-        Some(settings) => {
-            brokers.push(settings.client());
-            Some(embedded::start(settings)?)
-        }
-        None => None,
-    };
     let (stop, mut connections, mut lines) = (CancellationToken::new(), JoinSet::new(), Vec::new());
-    for settings in brokers {
+    for settings in settings.mqtt {
         for connection in connect(settings, &outlets, &route, &now_ms, &stop) {
             lines.push(Arc::clone(&connection.line));
             connections.spawn(connection.run());
         }
+    }
+    let mut embedded = None;
+    if let Some(settings) = settings.embedded {
+        let listen = settings.listen;
+        for connection in connect(settings.client(), &outlets, &route, &now_ms, &stop) {
+            lines.push(Arc::clone(&connection.line));
+            let stop = stop.clone();
+            connections.spawn(async move {
+                embedded::listens(listen, &stop).await;
+                connection.run().await;
+            });
+        }
+        embedded = Some(embedded::start(settings)?);
     }
     Ok(Sources { connections, stop, health: Health::new(lines), embedded })
 }
