@@ -168,7 +168,16 @@ impl Connection {
                     deadline.as_mut().reset(Instant::now() + Duration::from_millis(self.settings.drain_deadline_ms));
                     Ok(())
                 }
-                () = &mut deadline, if leaving || subscribed_at.is_none() => Err(TOO_LATE.to_owned()),
+                () = &mut deadline, if leaving || subscribed_at.is_none() => {
+                    // what waits for us may be sent before the answer to our subscription
+                    if leaving || !life.has_heard() {
+                        Err(TOO_LATE.to_owned())
+                    } else {
+                        let more = Duration::from_millis(self.settings.connect_deadline_ms);
+                        deadline.as_mut().reset(Instant::now() + more);
+                        Ok(())
+                    }
+                }
             };
             let over = step.is_err() || life.step_out();
             if over && life.is_leaving() {
@@ -184,6 +193,7 @@ impl Connection {
     fn hear(&self, heard: Heard, life: &mut Life<'_>, subscribed_at: &mut Option<Instant>) -> Result<(), String> {
         match heard {
             Heard::Publish(taken) => return life.take(taken),
+            Heard::Acknowledged => return life.acknowledged(),
             Heard::Connected { session_present } => {
                 tracing::debug!(source = self.settings.name, connection = self.number, session_present, "connected");
                 return life.subscribe(session_present);

@@ -27,6 +27,12 @@ impl Health {
         if faults.is_empty() { Ok(()) } else { Err(faults.join("; ")) }
     }
 
+    /// What is down now, however short, and why.
+    pub fn faults(&self) -> Vec<String> {
+        let why = |line: &Arc<Line>| lock(&line.down).as_ref().map(|(_, why)| format!("{}: {why}", line.what));
+        self.lines.iter().filter_map(why).collect()
+    }
+
     /// Connections that are subscribed now, and all of them.
     pub fn connected(&self) -> (usize, usize) {
         let up = self.lines.iter().filter(|line| lock(&line.down).is_none()).count();

@@ -16,9 +16,13 @@ use crate::window::Ack;
 
 /// What a connection says.
 pub(crate) enum Heard {
-    Connected { session_present: bool },
+    Connected {
+        session_present: bool,
+    },
     Subscribed(Result<(), String>),
     Publish(Taken),
+    /// One acknowledgement of ours was sent.
+    Acknowledged,
     Left,
     Other,
 }
@@ -42,6 +46,11 @@ pub(crate) enum Client {
 /// The connection is not taking requests: it must end.
 #[derive(Debug)]
 pub(crate) struct Stuck;
+
+/// Acknowledgements given to rumqttc and not yet sent; the caller gives it no more.
+pub(crate) const ACKS_QUEUED_MAX: usize = 1024;
+/// Room for subscriptions and the goodbye beside them.
+const OTHER_REQUESTS: usize = 16;
 
 /// rumqttc keeps a slot for each publish of ours that may be under way; we publish nothing.
 const OUTGOING: u16 = 8;
@@ -109,7 +118,7 @@ pub(crate) fn open(settings: &Mqtt, client_id: &str) -> Result<(Client, Events),
         None => Transport::tcp(),
     };
     let login = login(settings)?;
-    let requests = usize::from(settings.receive_window) * 2 + 64;
+    let requests = ACKS_QUEUED_MAX + OTHER_REQUESTS;
     match settings.protocol {
         Protocol::V5 => {
             let (client, events) = v5::AsyncClient::new(options_5(settings, client_id, transport, login), requests);
@@ -213,6 +222,7 @@ fn heard_5(event: v5::Event) -> Heard {
             let refused = ack.return_codes.iter().find(|code| !matches!(code, five::SubscribeReasonCode::Success(_)));
             Heard::Subscribed(refused.map_or(Ok(()), |code| Err(format!("{code:?}"))))
         }
+        v5::Event::Outgoing(Outgoing::PubAck(_) | Outgoing::PubRec(_)) => Heard::Acknowledged,
         v5::Event::Outgoing(Outgoing::Disconnect) => Heard::Left,
         _ => Heard::Other,
     }
@@ -233,6 +243,7 @@ fn heard_4(event: v4::Event) -> Heard {
             let refused = ack.return_codes.contains(&v4::SubscribeReasonCode::Failure);
             Heard::Subscribed(if refused { Err("failure".into()) } else { Ok(()) })
         }
+        v4::Event::Outgoing(Outgoing::PubAck(_) | Outgoing::PubRec(_)) => Heard::Acknowledged,
         v4::Event::Outgoing(Outgoing::Disconnect) => Heard::Left,
         _ => Heard::Other,
     }

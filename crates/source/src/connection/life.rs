@@ -1,5 +1,6 @@
 //! What one connection has in hand: messages on their way to the consumer, and acknowledgements on their way back.
 
+use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
@@ -10,7 +11,7 @@ use tokio::time::Instant;
 use super::Connection;
 use crate::lock;
 use crate::window::Window;
-use crate::wire::{Client, Stuck, Taken};
+use crate::wire::{ACKS_QUEUED_MAX, Client, Stuck, Taken};
 
 /// Answers of the consumer, left here from its own thread.
 #[derive(Default)]
@@ -39,9 +40,23 @@ impl Answers {
 /// Messages of a lane that wait for the batch before them.
 #[derive(Default)]
 struct Held {
-    messages: Vec<Message>,
-    /// Of those that need an acknowledgement.
-    numbers: Vec<u64>,
+    messages: VecDeque<(Message, Option<u64>)>,
+    /// Of those that need no acknowledgement.
+    optional: usize,
+}
+
+impl Held {
+    /// The oldest, as one batch, and the numbers of those that need an acknowledgement.
+    fn batch(&mut self, messages_max: usize) -> (Vec<Message>, Vec<u64>) {
+        let count = self.messages.len().min(messages_max);
+        let (mut messages, mut numbers) = (Vec::with_capacity(count), Vec::with_capacity(count));
+        for (message, number) in self.messages.drain(..count) {
+            self.optional -= usize::from(number.is_none());
+            numbers.extend(number);
+            messages.push(message);
+        }
+        (messages, numbers)
+    }
 }
 
 type Sending = Pin<Box<dyn Future<Output = bool> + Send>>;
@@ -61,6 +76,9 @@ pub(super) struct Life<'a> {
     normal: Way,
     answers: Arc<Answers>,
     batches_out: usize,
+    /// Acknowledgements that rumqttc has not sent yet.
+    acks_queued: usize,
+    heard: bool,
     leaving: bool,
     goodbye: bool,
     gone: bool,
@@ -76,6 +94,8 @@ impl<'a> Life<'a> {
             normal: Way::default(),
             answers: Arc::default(),
             batches_out: 0,
+            acks_queued: 0,
+            heard: false,
             leaving: false,
             goodbye: false,
             gone: false,
@@ -102,7 +122,11 @@ impl<'a> Life<'a> {
         let waiting = self.urgent.held.messages.len() + self.normal.held.messages.len();
         let batch = self.of.settings.batch_messages_max;
         let full = |way: &Way| way.sending.is_none() && way.held.messages.len() >= batch;
-        self.leaving || (self.window.len() < limit && waiting < limit && !full(&self.urgent) && !full(&self.normal))
+        // sending acknowledgements and reading are one to rumqttc
+        let unsent = self.acks_queued > 0;
+        self.leaving
+            || unsent
+            || (self.window.len() < limit && waiting < limit && !full(&self.urgent) && !full(&self.normal))
     }
 
     pub(super) fn may_hand_on(&self) -> bool {
@@ -110,11 +134,17 @@ impl<'a> Life<'a> {
         ready(&self.urgent) || ready(&self.normal)
     }
 
+    /// Whether a publish came since this was last asked, or is waited for by the consumer.
+    pub(super) fn has_heard(&mut self) -> bool {
+        std::mem::take(&mut self.heard) || self.batches_out > 0
+    }
+
     /// Takes a publish in. While leaving none is: the broker keeps it for the next time.
     pub(super) fn take(&mut self, taken: Taken) -> Result<(), String> {
         if self.leaving {
             return Ok(());
         }
+        self.heard = true;
         let Taken { topic, payload, ack, retain, dup, content_type } = taken;
         let topic = match std::str::from_utf8(&topic).map_err(|error| error.to_string()).and_then(|text| {
             let topic = Topic::new(text);
@@ -132,18 +162,16 @@ impl<'a> Life<'a> {
             Lane::Normal => &mut self.normal,
         };
         if ack.qos == 0 && lane == Lane::Normal {
-            let optional = way.held.messages.len() - way.held.numbers.len();
-            if optional >= usize::from(self.of.settings.receive_window) {
+            if way.held.optional >= usize::from(self.of.settings.receive_window) {
                 self.of.meters.dropped_full.increment(1);
                 return Ok(());
             }
         }
-        if ack.qos > 0 {
-            way.held.numbers.push(self.window.take(ack));
-        }
+        let number = (ack.qos > 0).then(|| self.window.take(ack));
+        way.held.optional += usize::from(number.is_none());
         let received_ms = (self.of.now_ms)();
         let message = Message { topic, payload, qos: ack.qos, retain, dup, content_type, received_ms, is_will: false };
-        way.held.messages.push(message);
+        way.held.messages.push_back((message, number));
         Ok(())
     }
 
@@ -168,7 +196,7 @@ impl<'a> Life<'a> {
             if way.sending.is_some() || way.held.messages.is_empty() {
                 continue;
             }
-            let Held { messages, numbers } = std::mem::take(&mut way.held);
+            let (messages, numbers) = way.held.batch(self.of.settings.batch_messages_max);
             let counted = if lane == Lane::Urgent { &self.of.meters.urgent } else { &self.of.meters.normal };
             counted.increment(messages.len() as u64);
             self.of.meters.unacknowledged.increment(numbers.len() as f64);
@@ -218,12 +246,22 @@ impl<'a> Life<'a> {
 
     fn acknowledge(&mut self) -> Result<(), String> {
         let mut left = 0.0;
-        while let Some(ack) = self.window.next() {
+        while self.acks_queued < ACKS_QUEUED_MAX
+            && let Some(ack) = self.window.next()
+        {
             self.client.ack(ack).map_err(stuck)?;
+            self.acks_queued += 1;
             left += 1.0;
         }
         self.of.meters.unacknowledged.decrement(left);
         Ok(())
+    }
+
+    /// rumqttc has sent an acknowledgement.
+    pub(super) fn acknowledged(&mut self) -> Result<(), String> {
+        // the answer to a PUBREL of QoS 2 is rumqttc's own and counts as nothing
+        self.acks_queued = self.acks_queued.saturating_sub(1);
+        self.acknowledge()
     }
 
     /// Takes nothing more.
@@ -241,7 +279,7 @@ impl<'a> Life<'a> {
         if !self.leaving {
             return false;
         }
-        let idle = self.batches_out == 0 && !self.may_hand_on();
+        let idle = self.batches_out == 0 && self.acks_queued == 0 && !self.may_hand_on();
         if idle && !self.goodbye {
             self.goodbye = true;
             self.gone |= self.client.leave().is_err();
@@ -265,7 +303,8 @@ impl<'a> Life<'a> {
 
 impl Drop for Life<'_> {
     fn drop(&mut self) {
-        let held = self.urgent.held.numbers.len() + self.normal.held.numbers.len();
+        let waiting = |way: &Way| way.held.messages.len() - way.held.optional;
+        let held = waiting(&self.urgent) + waiting(&self.normal);
         self.of.meters.unacknowledged.decrement((self.window.len() - held) as f64);
     }
 }
