@@ -11,6 +11,7 @@ pub struct Config {
     pub station: Station,
     pub mqtt: broker::Settings,
     pub mqtt_access: MqttAccess,
+    pub source: source::Settings,
     pub ingest: ingest::Settings,
     pub store: store::Settings,
     pub evaluator: evaluator::Settings,
@@ -149,6 +150,7 @@ impl Config {
         let config: Config = toml::from_str(text).map_err(|error| invalid(error.to_string()))?;
         config.mqtt.check().map_err(|error| invalid(format!("[mqtt] {error}")))?;
         config.mqtt_access.check().map_err(|error| invalid(format!("[mqtt_access] {error}")))?;
+        config.source.check().map_err(|error| invalid(error.to_string()))?;
         Ok(config)
     }
 }

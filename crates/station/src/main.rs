@@ -29,6 +29,7 @@ mod refusals;
 mod roster_files;
 mod serve;
 mod table;
+mod sources;
 mod telemetry;
 mod upkeep;
 mod vendors;

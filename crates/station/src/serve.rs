@@ -133,6 +133,7 @@ async fn serve(config: Config) -> Result<()> {
     enact(&handle, &core, &laws, &rows).await?;
     // nobody came in before: until the roster is in force every device would be unknown
     gate.open();
+    let sources = crate::sources::start(&config, &broker, &clock)?;
 
     let dispatcher = dispatching(&config, &core, &handle, &broker, &roster_now, &clock)?;
     // set once: this function runs once
@@ -140,7 +141,7 @@ async fn serve(config: Config) -> Result<()> {
     let listening = tokio::spawn(tell_listening(broker.subscribed(), dispatcher.clone()));
 
     let shutdown = CancellationToken::new();
-    let ready = readiness(&core, &ingest);
+    let ready = readiness(&core, &ingest, sources.health());
     let (address, http) = CommandCentre::serve(
         command_centre::Parts {
             settings: config.http.clone(),
@@ -184,9 +185,11 @@ async fn serve(config: Config) -> Result<()> {
     tracing::info!("stopping: draining what was received");
     listening.abort();
     let limit = Duration::from_millis(config.station.shutdown_limit_ms);
-    let drained =
-        tokio::time::timeout(limit, drain(broker, dispatcher, shutdown, http, [upkeep, watch], handle, ingest, core))
-            .await;
+    let drained = tokio::time::timeout(limit, async {
+        sources.shutdown().await;
+        drain(broker, dispatcher, shutdown, http, [upkeep, watch], handle, ingest, core).await
+    })
+    .await;
     drained.map_err(|_| anyhow!("the stages did not drain within {} ms", limit.as_millis()))?
 }
 
@@ -300,7 +303,7 @@ async fn enact(ingest: &IngestHandle, core: &Core, laws: &Laws, rows: &RosterRow
 /// Checks of readiness, by name.
 type Checks = Arc<dyn Fn() -> Vec<(&'static str, Result<(), String>)> + Send + Sync>;
 
-fn readiness(core: &Core, ingest: &Ingest) -> Checks {
+fn readiness(core: &Core, ingest: &Ingest, sources: source::Health) -> Checks {
     let (progress, done) = (Arc::clone(ingest.progress()), Arc::clone(&core.done));
     Arc::new(move || {
         let behind = progress.committed().saturating_sub(done.load(Ordering::Acquire));
@@ -313,7 +316,7 @@ fn readiness(core: &Core, ingest: &Ingest) -> Checks {
         } else {
             Ok(())
         };
-        vec![("journal", writable), ("judging", following)]
+        vec![("journal", writable), ("judging", following), ("sources", sources.check())]
     })
 }
 

@@ -6,6 +6,9 @@ use tracing_subscriber::EnvFilter;
 
 use crate::config::{LogFormat, Station};
 
+/// Crates that log an error for what a peer does; what matters of it is told by `source`. A filter that names one wins.
+const QUIET: [&str; 2] = ["rumqttc", "rumqttd"];
+
 /// Starts the log.
 ///
 /// # Errors
@@ -15,6 +18,11 @@ pub fn start(settings: &Station) -> Result<()> {
         Ok(filter) => EnvFilter::try_new(&filter).with_context(|| format!("the variable FENGHUO_LOG = {filter:?}"))?,
         Err(_) => EnvFilter::try_new(&settings.log).with_context(|| format!("[station] log = {:?}", settings.log))?,
     };
+    let filter = QUIET.iter().fold(filter, |filter, crate_name| {
+        let said = filter.to_string().contains(crate_name);
+        let off = format!("{crate_name}=off").parse().expect("a directive");
+        if said { filter } else { filter.add_directive(off) }
+    });
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match settings.log_format {
         LogFormat::Text => builder.init(),

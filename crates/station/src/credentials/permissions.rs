@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use broker::{TopicError, TopicFilter};
-use model::{Level, RegionCode};
+use model::RegionCode;
 
 use super::Kind;
+use crate::front::feed_filter;
 
 /// First levels that are the station's own: what devices say, the feed, what people are told.
 const RESERVED: [&str; 3] = [DEVICES, FEED, PEOPLE];
@@ -59,8 +60,8 @@ impl Permissions {
         let (publish, subscribe) = match kind {
             Kind::Device => device_topics(subject),
             Kind::Vendor => device_topics(&format!("{subject}/+")),
-            Kind::Person => (Vec::new(), vec![format!("{PEOPLE}/v1/{subject}/#"), feed_topic(scope)]),
-            Kind::Service => (Vec::new(), vec![feed_topic(scope), OWN_STATE.to_owned()]),
+            Kind::Person => (Vec::new(), vec![format!("{PEOPLE}/v1/{subject}/#"), feed_filter(scope)]),
+            Kind::Service => (Vec::new(), vec![feed_filter(scope), OWN_STATE.to_owned()]),
             Kind::Client => return client(scope, asked).map(Some),
             Kind::Token(_) => return Ok(None),
         };
@@ -78,14 +79,6 @@ fn device_topics(device: &str) -> (Vec<String>, Vec<String>) {
     (up.to_vec(), vec![format!("{DEVICES}/v1/{device}/command")])
 }
 
-/// `feed/v1/{township}/{village}/{grid}/{alert}`, down from the credential's region.
-fn feed_topic(scope: Option<RegionCode>) -> String {
-    let levels = [Level::Township, Level::Village, Level::Grid];
-    let known = levels.iter().map_while(|level| scope.and_then(|scope| scope.at(*level)));
-    let path: String = known.map(|code| format!("{code}/")).collect();
-    format!("{FEED}/v1/{path}#")
-}
-
 fn client(scope: Option<RegionCode>, asked: Asked<'_>) -> Result<Permissions, String> {
     let publish: Vec<&str> = asked.publish.split_whitespace().collect();
     let subscribe: Vec<&str> = asked.subscribe.split_whitespace().collect();
@@ -98,7 +91,7 @@ fn client(scope: Option<RegionCode>, asked: Asked<'_>) -> Result<Permissions, St
              kind device or vendor"
         ));
     }
-    let feed = parse(&[feed_topic(scope)])?;
+    let feed = parse(&[feed_filter(scope)])?;
     let subscribe_filters = parse(&subscribe)?;
     for filter in &*subscribe_filters {
         let text = filter.as_str();
@@ -108,7 +101,7 @@ fn client(scope: Option<RegionCode>, asked: Asked<'_>) -> Result<Permissions, St
             return Err(format!(
                 "subscribe {text:?}: a client may be given the feed within its scope ({}), $SYS/# and topics outside of \
                  fire/, people/ and $",
-                feed_topic(scope)
+                feed_filter(scope)
             ));
         }
     }

@@ -12,3 +12,4 @@ mod kill_feed;
 mod mirror;
 mod raw;
 mod rig;
+mod source;
