@@ -12,8 +12,11 @@ struct Open;
 
 impl Access for Open {
     fn authenticate(&self, _: &Login<'_>) -> Result<Grant, Refusal> {
-        let all = || TopicFilter::parse("#").map(|filter| vec![filter]).map_err(|_| Refusal::Busy);
-        Ok(Grant { identity: "all".into(), class: "client", publish: all()?, subscribe: all()?, retain: true })
+        let filters = |texts: &[&str]| -> Result<Arc<[TopicFilter]>, Refusal> {
+            texts.iter().map(|text| TopicFilter::parse(text).map_err(|_| Refusal::Busy)).collect()
+        };
+        let (publish, subscribe) = (filters(&["#"])?, filters(&["#", "$SYS/#"])?);
+        Ok(Grant { identity: "all".into(), class: "client", publish, subscribe, retain: true })
     }
 
     fn route(&self, _: &str) -> Route {
