@@ -42,7 +42,8 @@ pub(crate) struct Subscription {
 
 /// Subscriptions of all sessions.
 pub(crate) struct Subscriptions<S = Session> {
-    literal: HashMap<Arc<str>, Leaf<S>>,
+    /// By first level, then whole: a topic of which nobody takes the first level costs one short look.
+    literal: HashMap<Box<str>, HashMap<Arc<str>, Leaf<S>>>,
     tree: Node<S>,
 }
 
@@ -140,7 +141,8 @@ impl<S: Subscriber> Subscriptions<S> {
     pub(crate) fn insert(&mut self, filter: &SharedFilter, session: &Arc<S>, wants: Subscription) -> bool {
         let topics = &filter.filter;
         let leaf = if topics.is_literal() {
-            self.literal.entry(topics.text().clone()).or_default()
+            let (level, _) = split(topics.as_str());
+            self.literal.entry(level.into()).or_default().entry(topics.text().clone()).or_default()
         } else {
             let mut node = &mut self.tree;
             let mut levels = topics.as_str().split('/');
@@ -163,10 +165,15 @@ impl<S: Subscriber> Subscriptions<S> {
             let levels: SmallVec<[&str; 16]> = topics.as_str().split('/').collect();
             return self.tree.remove(&levels, filter, session);
         }
-        let Some(leaf) = self.literal.get_mut(topics.as_str()) else { return false };
+        let (level, _) = split(topics.as_str());
+        let Some(literal) = self.literal.get_mut(level) else { return false };
+        let Some(leaf) = literal.get_mut(topics.as_str()) else { return false };
         let removed = leaf.remove(filter, session);
         if leaf.is_empty() {
-            self.literal.remove(topics.as_str());
+            literal.remove(topics.as_str());
+        }
+        if literal.is_empty() {
+            self.literal.remove(level);
         }
         removed
     }
@@ -176,9 +183,7 @@ impl<S: Subscriber> Subscriptions<S> {
     pub(crate) fn matching(&self, topic: &str, publisher: Option<u64>, into: &mut Matches<S>) {
         into.found.clear();
         let mut search = Search { publisher, leaves: 0, found: &mut into.found };
-        if !self.literal.is_empty()
-            && let Some(leaf) = self.literal.get(topic)
-        {
+        if let Some(leaf) = self.literal(topic) {
             search.leaf(leaf);
         }
         search.node(&self.tree, Some(topic), topic.starts_with('$'));
@@ -192,9 +197,21 @@ impl<S: Subscriber> Subscriptions<S> {
     pub(crate) fn another(&self, shared: &SharedFilter, leaving: u64) -> Option<Match<S>> {
         let topics = &shared.filter;
         let leaf =
-            if topics.is_literal() { self.literal.get(topics.as_str())? } else { self.tree.leaf(topics.as_str())? };
+            if topics.is_literal() { self.literal(topics.as_str())? } else { self.tree.leaf(topics.as_str())? };
         let groups = leaf.groups.as_ref()?;
         groups.iter().find(|group| group.shared == *shared)?.choose(Some(leaving))
+    }
+
+    fn literal(&self, topic: &str) -> Option<&Leaf<S>> {
+        self.literal.get(split(topic).0)?.get(topic)
+    }
+}
+
+/// The first level, and those below it.
+fn split(levels: &str) -> (&str, Option<&str>) {
+    match levels.split_once('/') {
+        Some((level, rest)) => (level, Some(rest)),
+        None => (levels, None),
     }
 }
 
@@ -220,10 +237,7 @@ impl<S: Subscriber> Search<'_, S> {
         if node.children.is_empty() && node.plus.is_none() {
             return;
         }
-        let (level, rest) = match rest.split_once('/') {
-            Some((level, rest)) => (level, Some(rest)),
-            None => (rest, None),
-        };
+        let (level, rest) = split(rest);
         if let Some(child) = node.children.get(level) {
             self.node(child, rest, false);
         }

@@ -184,7 +184,9 @@ proptest! {
 
 /// A vault in memory.
 #[derive(Default)]
-struct Shelf(Mutex<BTreeMap<Box<[u8]>, Box<[u8]>>>);
+struct Shelf(Mutex<Content>);
+
+type Content = BTreeMap<Box<[u8]>, Box<[u8]>>;
 
 impl Vault for Shelf {
     fn load(&self, each: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), VaultError> {

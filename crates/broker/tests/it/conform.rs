@@ -21,7 +21,6 @@ use crate::support::{Gatehouse, Packet, Raw, accept_everything, packet, settings
 /// Whoever is put to the test.
 pub struct Peer {
     pub addr: SocketAddr,
-    pub foreign: bool,
     _broker: Option<Broker>,
 }
 
@@ -60,11 +59,11 @@ impl Peer {
     pub async fn with(settings: Settings) -> Peer {
         if let Ok(text) = std::env::var("FENGHUO_CONFORM_PEER") {
             let addr = text.parse().expect("FENGHUO_CONFORM_PEER is an address and a port");
-            return Peer { addr, foreign: true, _broker: None };
+            return Peer { addr, _broker: None };
         }
         let (broker, inlets) = broker::start(settings, Parts::new(Arc::new(Clocked::new()))).await.unwrap();
         tokio::spawn(accept_everything(inlets));
-        Peer { addr: broker.local_addr(), foreign: false, _broker: Some(broker) }
+        Peer { addr: broker.local_addr(), _broker: Some(broker) }
     }
 
     pub async fn open(&self) -> Client {

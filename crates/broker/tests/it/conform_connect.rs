@@ -90,6 +90,7 @@ async fn a_broken_connect_is_refused() {
     let closed: &[Option<u8>] = &[None];
     let malformed: &[Option<u8>] = &[None, Some(0x81), Some(0x82)];
     #[rustfmt::skip]
+    #[allow(clippy::type_complexity)]
     let rows: Vec<(&str, bool, Vec<u8>, &[Option<u8>])> = vec![
         ("MQTT-3.1.2-1 other protocol", false, connect("hj", 4, 0xC2, &[id.clone(), credentials()].concat()), closed),
         ("MQTT-3.1.2-1 lower case", false, connect("mqtt", 4, 0xC2, &[id.clone(), credentials()].concat()), closed),

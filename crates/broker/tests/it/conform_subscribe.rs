@@ -1,7 +1,5 @@
 //! SUBSCRIBE, UNSUBSCRIBE, topic filters, shared subscriptions.
 
-use std::collections::BTreeSet;
-
 use crate::conform::{End, Faults, Hello, Peer, message, text};
 use crate::support::packet;
 
@@ -90,6 +88,8 @@ async fn a_malformed_subscribe_or_unsubscribe_ends_the_connection() {
     };
     let a = text("relay/a");
     let with = |options: u8| [&a[..], &[options]].concat();
+    // what, only in this version, first byte, properties, payload
+    #[allow(clippy::type_complexity)]
     let rows: Vec<(&str, Option<bool>, u8, &[u8], Vec<u8>)> = vec![
         ("MQTT-3.8.1-1 flags", None, 0x80, &[], with(0)),
         ("MQTT-3.8.1-1 flags", None, 0x8F, &[], with(0)),
