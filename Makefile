@@ -29,8 +29,8 @@ screen: ## builds the screen's bundle anew (commit crates/command-centre/screen/
 bench: setup ## the whole system under open-loop load, then the parts; writes bench/report.md
 	@$(WITH_ENV) deploy/dev/bench.sh
 
-kill-long: setup ## kill -9 under load, 200 rounds
-	@$(WITH_ENV) FENGHUO_KILL_ROUNDS=$${FENGHUO_KILL_ROUNDS:-200} cargo test --release --workspace --test it -- kill:: --nocapture
+kill-long: setup ## kill -9 under load, 1,000 rounds
+	@$(WITH_ENV) FENGHUO_KILL_ROUNDS=$${FENGHUO_KILL_ROUNDS:-1000} cargo test --release --workspace --test it -- kill --nocapture
 
 clean-data: ## forgets the city of `make run`
 	rm -rf data

@@ -25,11 +25,15 @@ const WINDOW: usize = 8;
 const IDS: u16 = 12;
 
 /// Given to all publishers.
-struct Plan {
-    serial: AtomicUsize,
+#[derive(Default)]
+pub struct Plan {
+    pub serial: AtomicUsize,
     /// Nothing new is begun; what was begun is brought to its end.
-    finish: AtomicBool,
+    pub finish: AtomicBool,
 }
+
+/// Topic and payload of the publish with a number.
+pub type Message = fn(usize) -> (String, String);
 
 /// How far a publish has come.
 #[derive(Clone, Copy)]
@@ -42,28 +46,37 @@ enum Step {
 }
 
 /// A publisher and what it must remember across connections (MQTT-4.1.0-1).
-struct Publisher {
+pub struct Publisher {
     login: Login,
-    /// 1: alarms; 2: readings.
     qos: u8,
+    message: Message,
     /// Packet identifier, what is published with it, how far it came; in the order of sending.
     under_way: VecDeque<(u16, usize, Step)>,
     known: bool,
     random: Lcg,
     /// Publishes that were confirmed to the end.
-    done: usize,
+    pub done: usize,
     /// Connections that it had.
     connections: usize,
 }
 
 impl Publisher {
-    fn new(client_id: &str, v5: bool, qos: u8, seed: u64) -> Publisher {
-        let login = Login { name: "acme".into(), client_id: client_id.into(), v5, expiry_s: 3_600 };
-        Publisher { login, qos, under_way: VecDeque::new(), known: false, random: Lcg(seed), done: 0, connections: 0 }
+    pub fn new(name: &str, client_id: &str, v5: bool, (qos, message): (u8, Message), seed: u64) -> Publisher {
+        let login = Login { name: name.into(), client_id: client_id.into(), v5, expiry_s: 3_600 };
+        Publisher {
+            login,
+            qos,
+            message,
+            under_way: VecDeque::new(),
+            known: false,
+            random: Lcg(seed),
+            done: 0,
+            connections: 0,
+        }
     }
 
     /// Publishes across the station's deaths and its own, until the plan is finished and everything is confirmed.
-    async fn run(mut self, address: SocketAddr, plan: Arc<Plan>) -> Publisher {
+    pub async fn run(mut self, address: SocketAddr, plan: Arc<Plan>) -> Publisher {
         let mut last_progress = (Instant::now(), 0);
         while !(plan.finish.load(Ordering::SeqCst) && self.under_way.is_empty()) {
             match timeout(Duration::from_secs(5), Raw::connect(address, &self.login)).await {
@@ -88,7 +101,7 @@ impl Publisher {
         for (id, serial, step) in &mut self.under_way {
             match step {
                 Step::Sent => {
-                    let (topic, payload) = message(self.qos, *serial);
+                    let (topic, payload) = (self.message)(*serial);
                     raw.publish(&topic, payload.as_bytes(), self.qos, *id, true).await?;
                 }
                 Step::Released | Step::ReleasedAgain => {
@@ -105,7 +118,7 @@ impl Publisher {
                 let id = (1..=IDS).find(|id| self.under_way.iter().all(|(used, ..)| used != id)).unwrap();
                 let serial = plan.serial.fetch_add(1, Ordering::SeqCst);
                 self.under_way.push_back((id, serial, Step::Sent));
-                let (topic, payload) = message(self.qos, serial);
+                let (topic, payload) = (self.message)(serial);
                 raw.publish(&topic, payload.as_bytes(), self.qos, id, false).await?;
             }
             if self.under_way.is_empty() {
@@ -130,16 +143,16 @@ impl Publisher {
     }
 }
 
-/// A reading without a sequence number, or an alarm: no two messages are of one device and alike.
-fn message(qos: u8, serial: usize) -> (String, String) {
-    let unit = serial % UNITS + 1;
-    if qos == 1 {
-        let payload = format!(r#"{{"id":"x-{serial}","kind":"smoke"}}"#);
-        return (format!("fire/v1/acme/s{unit}a/alarm"), payload);
-    }
+/// A reading without a sequence number; no two of a device are alike.
+fn reading(serial: usize) -> (String, String) {
     let value = -200.0 + (serial / UNITS) as f32 * 0.0625;
     assert!(value < 50.0, "more messages than values");
-    (format!("fire/v1/acme/h{unit}/telemetry"), format!(r#"{{"values":{{"signal_dbm":{value}}}}}"#))
+    let topic = format!("fire/v1/acme/h{}/telemetry", serial % UNITS + 1);
+    (topic, format!(r#"{{"values":{{"signal_dbm":{value}}}}}"#))
+}
+
+fn alarm(serial: usize) -> (String, String) {
+    (format!("fire/v1/acme/s{}a/alarm", serial % UNITS + 1), format!(r#"{{"id":"x-{serial}","kind":"smoke"}}"#))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -147,15 +160,15 @@ async fn killed_at_random_every_qos_2_publish_is_in_the_journal_once() {
     let mut rig = Rig::start(UNITS).await;
     let seed = std::env::var("FENGHUO_KILL_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(1);
     let mut random = Lcg(seed);
-    let plan = |_| Arc::new(Plan { serial: AtomicUsize::new(0), finish: AtomicBool::new(false) });
-    let [readings, alarms] = [2, 1].map(plan);
+    let (readings, alarms) = (Arc::<Plan>::default(), Arc::<Plan>::default());
     let publishers = [("exact-0", true, 2), ("exact-1", true, 2), ("exact-2", false, 2), ("alarms-0", true, 1)];
     let tasks: Vec<_> = publishers
         .into_iter()
         .zip(1..)
         .map(|((client_id, v5, qos), number)| {
-            let plan = Arc::clone(if qos == 2 { &readings } else { &alarms });
-            tokio::spawn(Publisher::new(client_id, v5, qos, seed * 1_000 + number).run(rig.mqtt, plan))
+            let (plan, message) = if qos == 2 { (&readings, reading as Message) } else { (&alarms, alarm as Message) };
+            let publisher = Publisher::new("acme", client_id, v5, (qos, message), seed * 1_000 + number);
+            tokio::spawn(publisher.run(rig.mqtt, Arc::clone(plan)))
         })
         .collect();
     for _ in 0..rounds() {

@@ -1,7 +1,7 @@
 //! Subscribers with a persistent session across absences and kill -9: everybody who may hear it gets every alert event of the
 //! feed, in order, none lost, however long they are away; with QoS 2 each once.
 //!
-//! FENGHUO_KILL_ROUNDS sets the rounds.
+//! FENGHUO_KILL_ROUNDS sets the rounds, 100 at most: every subscriber remembers all that it heard.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -188,7 +188,8 @@ async fn subscribers_that_come_and_go_get_every_alert_event_in_order() {
         .collect();
     let mut random = Lcg(3);
     let mut serial = 0;
-    for _ in 0..rounds() {
+    let rounds = rounds().min(100);
+    for _ in 0..rounds {
         alarms(&rig, &mut serial).await;
         tokio::time::sleep(Duration::from_millis(random.below(300))).await;
         rig.kill();
@@ -199,7 +200,7 @@ async fn subscribers_that_come_and_go_get_every_alert_event_in_order() {
         events.iter().filter(|event| event["region"].as_str().unwrap().starts_with(region)).count() as u64
     };
     let events = alert_events(&rig, "331083").await;
-    assert!(events.len() >= rounds() * ALARMS, "{} events", events.len());
+    assert!(events.len() >= rounds * ALARMS, "{} events", events.len());
     for (_, wanted, region) in &tasks {
         wanted.store(wanted_of(&events, region), Ordering::SeqCst);
     }
