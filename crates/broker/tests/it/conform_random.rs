@@ -81,7 +81,7 @@ async fn play(seed: u64) {
         let client = Some(peer.client(&hello).await);
         models.push(Model { hello, lasting, client, filters: BTreeMap::new(), expected: Vec::new() });
     }
-    let mut publisher = peer.plain(seed % 2 == 0, &format!("random-{seed}-publisher")).await;
+    let mut publisher = peer.plain(seed.is_multiple_of(2), &format!("random-{seed}-publisher")).await;
     for step in 0..60 {
         let what = format!("seed {seed}, step {step}");
         let who = dice.roll(models.len());
