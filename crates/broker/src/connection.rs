@@ -91,28 +91,31 @@ struct Connection {
 
 /// Runs a connection from accept to its end. Never panics, whatever [`crate::Access`] does.
 pub(crate) async fn run(hub: Arc<Hub>, outlets: Arc<Outlets>, link: Arc<Link>, arrival: Arrival) {
-    let Arrival { stream, peer, transport, connect_by, half_open } = arrival;
-    let Some(stream) = door::open(&hub, stream, transport, peer, connect_by).await else { return };
-    let mut socket = Socket::new(stream, peer);
-    // Boxed: what a handshake needs is given back before the long life of the connection.
-    let entering = Box::pin(handshake::enter(&hub, &outlets, &link, &mut socket, connect_by));
-    let entered = match AssertUnwindSafe(entering).catch_unwind().await {
-        Ok(entered) => entered,
-        Err(_) => {
-            panicked(&hub, "handshake");
-            return;
-        }
-    };
-    let Some(admitted) = entered else {
-        return Box::pin(goodbye(&hub, &mut socket)).await;
-    };
-    let mut connection = Connection::new(hub, outlets, link, socket, admitted, half_open.admitted());
+    // Both boxed, so that what a handshake needs is given back before the long life of the connection.
+    let Some(mut connection) = Box::pin(begin(hub, outlets, link, arrival)).await else { return };
     let served = AssertUnwindSafe(std::future::poll_fn(|cx| connection.poll(cx)));
     let end = served.catch_unwind().await.unwrap_or_else(|_| {
         panicked(&connection.hub, &connection.session.client_id);
         End { cause: DownCause::Panicked, code: 0x80, what: "internal error" }
     });
     Box::pin(connection.finish(end)).await;
+}
+
+/// From accept to CONNACK; `None` if the client was not let in.
+async fn begin(hub: Arc<Hub>, outlets: Arc<Outlets>, link: Arc<Link>, arrival: Arrival) -> Option<Box<Connection>> {
+    let Arrival { stream, peer, transport, connect_by, half_open } = arrival;
+    let stream = door::open(&hub, stream, transport, peer, connect_by).await?;
+    let mut socket = Socket::new(stream, peer);
+    let entering = handshake::enter(&hub, &outlets, &link, &mut socket, connect_by);
+    let Ok(entered) = AssertUnwindSafe(entering).catch_unwind().await else {
+        panicked(&hub, "handshake");
+        return None;
+    };
+    let Some(admitted) = entered else {
+        goodbye(&hub, &mut socket).await;
+        return None;
+    };
+    Some(Box::new(Connection::new(hub, outlets, link, socket, admitted, half_open.admitted())))
 }
 
 fn panicked(hub: &Hub, client: &str) {
@@ -342,3 +345,18 @@ const CONSUMER_GONE: End = End { cause: DownCause::Abandoned, code: 0x8B, what: 
 const GATHER_BYTES: usize = 32 * 1024;
 /// How long a timer sleeps when no deadline is set.
 const IDLE_TICK: Duration = Duration::from_secs(3_600);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Beside these an idle connection has its client id, its grant's filters and the kernel's part of a socket.
+    #[test]
+    fn what_an_idle_connection_holds_stays_small() {
+        fn size<F>(_: impl FnOnce(Arc<Hub>, Arc<Outlets>, Arc<Link>, Arrival) -> F) -> usize {
+            size_of::<F>()
+        }
+        let bytes = size(run) + size_of::<Connection>() + size_of::<Session>() + size_of::<Link>();
+        assert!(bytes <= 1_280, "{bytes} bytes: box what is rare");
+    }
+}

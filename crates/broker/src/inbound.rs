@@ -207,7 +207,7 @@ impl AckHandle {
 }
 
 impl Exact {
-    fn complete(self: Box<Self>, reasons: &[Reason]) {
+    fn complete(&self, reasons: &[Reason]) {
         let is_exact = |id: u16| id != 0 && self.exact.contains(&id);
         let pairs = || self.ids.iter().copied().zip(reasons);
         if pairs().any(|(id, _)| id != 0 && !is_exact(id)) {

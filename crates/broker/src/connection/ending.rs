@@ -19,7 +19,7 @@ use crate::wire::encode;
 
 impl Connection {
     /// Settles the session, publishes the will if it is due, tells the consumer and says goodbye.
-    pub(super) async fn finish(mut self, end: End) {
+    pub(super) async fn finish(mut self: Box<Self>, end: End) {
         self.count(end);
         self.normal.forget();
         let detached = self.hub.registry.detach(&self.session, &self.link, end.cause.will_fate(), self.hub.clock());
@@ -27,7 +27,7 @@ impl Connection {
             let what = Some(end.what);
             encode::disconnect(&mut self.socket.out, true, end.code, what, self.packet_max_bytes);
         }
-        let Connection { hub, outlets, session, socket, urgent, .. } = self;
+        let Connection { hub, outlets, session, socket, urgent, .. } = *self;
         let mut socket = socket;
         let settle = async {
             urgent.finish(&outlets.urgent).await;

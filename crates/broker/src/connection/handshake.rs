@@ -19,7 +19,7 @@ use crate::registry::{Arrival, AttachError, Attached, WillFate};
 use crate::session::{Card, Session};
 use crate::wire::encode::{self, Welcome};
 use crate::wire::frame;
-use crate::wire::hello::{self, Hello, Rejection};
+use crate::wire::hello::{self, Hello, Rejection, Will};
 
 /// A client that was let in.
 pub(super) struct Admitted {
@@ -145,15 +145,7 @@ fn admit(hub: &Hub, mut hello: Hello, link: &Arc<Link>, socket: &Socket) -> Resu
     };
     let grant = hub.access.authenticate(&login).map_err(|refusal| reject(refusal.code(), refusal.as_str()))?;
     if let Some(will) = &mut hello.will {
-        if !hub.topic_within_limits(&will.topic) {
-            return Err(reject(0x90, "will topic too long or too deep: shorten it (topic_bytes, topic_levels)"));
-        }
-        if !hub.may_publish(&grant, &will.topic) {
-            return Err(reject(0x87, "will topic not permitted: use one that this credential may publish to"));
-        }
-        if hub.access.route(&will.topic) == Route::Relay {
-            will.retain &= grant.retain;
-        }
+        check_will(hub, &grant, will).map_err(|(code, what)| reject(code, what))?;
     }
     if hub.door.limits.takeovers.is_barred(&hello.client_id, Instant::now()) {
         hub.meters.takeovers_refused.add(1);
@@ -202,6 +194,20 @@ fn admit(hub: &Hub, mut hello: Hello, link: &Arc<Link>, socket: &Socket) -> Resu
         packet_max_bytes: packet_max,
         alias_limit: hello.topic_alias_maximum.min(settings.topic_alias_maximum),
     })
+}
+
+/// Whether the client may leave this will, with the reason code if not.
+fn check_will(hub: &Hub, grant: &Grant, will: &mut Will) -> Result<(), (u8, &'static str)> {
+    if !hub.topic_within_limits(&will.topic) {
+        return Err((0x90, "will topic too long or too deep: shorten it (topic_bytes, topic_levels)"));
+    }
+    if !hub.may_publish(grant, &will.topic) {
+        return Err((0x87, "will topic not permitted: use one that this credential may publish to"));
+    }
+    if hub.access.route(&will.topic) == Route::Relay {
+        will.retain &= grant.retain;
+    }
+    Ok(())
 }
 
 /// Tells the consumer and the client. The end of a connection that was taken over is told first:

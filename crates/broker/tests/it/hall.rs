@@ -39,10 +39,12 @@ impl Access for Hall {
     }
 }
 
+type Values = BTreeMap<Box<[u8]>, Box<[u8]>>;
+
 /// What was written is there; nothing else is.
 #[derive(Default)]
 pub struct Drawer {
-    values: Mutex<BTreeMap<Box<[u8]>, Box<[u8]>>>,
+    values: Mutex<Values>,
     pub writes: AtomicU64,
 }
 

@@ -7,6 +7,7 @@ mod conform;
 mod conform_connect;
 mod conform_flow;
 mod conform_publish;
+mod conform_random;
 mod conform_retain;
 mod conform_session;
 mod conform_subscribe;
