@@ -282,6 +282,7 @@ impl Roster {
     }
 
     /// The current device with this key, `vendor/device` as in the topic.
+    #[inline]
     pub fn device_by_key(&self, key: &str) -> Option<DeviceId> {
         self.index.devices.get(key).copied()
     }
