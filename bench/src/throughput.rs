@@ -170,14 +170,38 @@ async fn pump(
     Ok((acknowledged, times))
 }
 
-/// A quiet room: no rule finds anything in it. Device sequence numbers go up, values wander.
+/// A quiet room: no rule finds anything in it. Device sequence numbers go up, values wander. Written digit by digit: what
+/// the generator costs, the station does not get.
 pub fn telemetry(payload: &mut Vec<u8>, device_sequence: u64, message: u64) {
-    use std::io::Write as _;
+    let wander = b'0' + (message % 10) as u8;
     payload.clear();
-    let wander = message % 10;
-    write!(
-        payload,
-        "{{\"ts\":1763798400123,\"seq\":{device_sequence},\"values\":{{\"temperature_c\":2{wander}.1,\"smoke_db_m\":0.0{wander},\"co_ppm\":{wander}}}}}"
-    )
-    .expect("a vector takes all");
+    payload.extend_from_slice(b"{\"ts\":1763798400123,\"seq\":");
+    put_number(payload, device_sequence);
+    payload.extend_from_slice(b",\"values\":{\"temperature_c\":2?.1,\"smoke_db_m\":0.0?,\"co_ppm\":?}}");
+    let end = payload.len();
+    for back in WANDERS {
+        payload[end - back] = wander;
+    }
+}
+
+/// Where the digits that wander stand, counted from the end.
+const WANDERS: [usize; 3] = [34, 14, 3];
+
+fn put_number(payload: &mut Vec<u8>, number: u64) {
+    if number >= 10 {
+        put_number(payload, number / 10);
+    }
+    payload.push(b'0' + (number % 10) as u8);
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn values_wander() {
+        let mut payload = Vec::new();
+        super::telemetry(&mut payload, 1205, 17);
+        let expected =
+            r#"{"ts":1763798400123,"seq":1205,"values":{"temperature_c":27.1,"smoke_db_m":0.07,"co_ppm":7}}"#;
+        assert_eq!(String::from_utf8(payload).as_deref(), Ok(expected));
+    }
 }
