@@ -1,6 +1,6 @@
 //! The station under test: binary, city, ports, counters.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -146,6 +146,22 @@ impl Rig {
         let after_name = stat.rsplit(')').next().unwrap_or_default();
         let ticks: u64 = after_name.split_whitespace().skip(11).take(2).filter_map(|t| t.parse::<u64>().ok()).sum();
         ticks as f64 / 100.0
+    }
+
+    /// CPU time of the station's threads by name, seconds, and of this process as "generator". Threads that ended are
+    /// not in it.
+    pub fn cpu_by_thread(&self) -> BTreeMap<String, f64> {
+        let mut by_thread = BTreeMap::new();
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.child.id()));
+        let stations = tasks.into_iter().flatten().flatten().map(|task| (None, task.path().join("stat")));
+        for (name, path) in stations.chain([(Some("generator"), PathBuf::from("/proc/self/stat"))]) {
+            let stat = std::fs::read_to_string(path).unwrap_or_default();
+            let Some((head, after_name)) = stat.rsplit_once(')') else { continue };
+            let own_name = head.split_once('(').map_or("", |(_, own_name)| own_name);
+            let ticks = after_name.split_whitespace().skip(11).take(2).filter_map(|t| t.parse::<u64>().ok());
+            *by_thread.entry(name.unwrap_or(own_name).to_owned()).or_default() += ticks.sum::<u64>() as f64 / 100.0;
+        }
+        by_thread
     }
 
     /// Stops the station as an operator would.

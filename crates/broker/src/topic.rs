@@ -30,13 +30,11 @@ impl Topic {
         if std::str::from_utf8(&bytes).is_err() {
             return Err(TopicError::NotUtf8);
         }
-        if bytes.iter().any(|byte| matches!(byte, b'#' | b'+')) {
-            return Err(TopicError::Wildcard);
+        match bytes.iter().find(|byte| matches!(byte, b'#' | b'+' | 0)) {
+            Some(0) => Err(TopicError::Nul),
+            Some(_) => Err(TopicError::Wildcard),
+            None => Ok(Topic(bytes)),
         }
-        if bytes.contains(&0) {
-            return Err(TopicError::Nul);
-        }
-        Ok(Topic(bytes))
     }
 
     /// The same name in memory of its own, so that the read buffer can go.
@@ -150,13 +148,19 @@ impl TopicFilter {
         if topic.starts_with('$') && self.0.starts_with(['#', '+']) {
             return false;
         }
-        let mut filter = self.0.split('/');
-        let mut topic = topic.split('/');
+        let (mut filter, mut topic) = (self.0.as_bytes(), topic.as_bytes());
         loop {
-            match (filter.next(), topic.next()) {
-                (Some("#"), _) | (None, None) => return true,
-                (Some("+"), Some(_)) => {}
-                (Some(wanted), Some(level)) if wanted == level => {}
+            // a name has no wildcards, so that the two differ at each of the filter's
+            let equal = filter.iter().zip(topic).take_while(|(wanted, byte)| wanted == byte).count();
+            (filter, topic) = (&filter[equal..], &topic[equal..]);
+            match filter {
+                [] => return topic.is_empty(),
+                [b'#', ..] => return true,
+                b"/#" => return topic.is_empty(),
+                [b'+', rest @ ..] => {
+                    let level = topic.iter().position(|byte| *byte == b'/').unwrap_or(topic.len());
+                    (filter, topic) = (rest, &topic[level..]);
+                }
                 _ => return false,
             }
         }

@@ -45,6 +45,11 @@ pub struct Pace {
 }
 
 impl Pace {
+    /// Reads something of it, see [`crate::rule::Rule::look`].
+    pub fn look(&self) -> u64 {
+        self.last_ms
+    }
+
     /// Takes in a sample.
     pub fn sample(&mut self, at_ms: u64) {
         if self.last_ms != 0 {
@@ -65,6 +70,11 @@ impl Pace {
 }
 
 impl Confirm {
+    /// Reads something of it, see [`crate::rule::Rule::look`].
+    pub fn look(&self) -> u64 {
+        self.calm_ms
+    }
+
     /// Takes in a sample beyond the threshold; whether it is confirmed now.
     pub fn beyond(&mut self, at_ms: u64, value: f32, need: Need) -> bool {
         self.calm_ms = 0;

@@ -3,14 +3,15 @@
 mod adopt;
 mod commands;
 mod findings;
+mod readings;
 
 use std::sync::Arc;
 
 use model::finding::DeviceChange;
 use model::report::{Body, DeviceState, EventKind};
-use model::{Colour, Commit, DeviceId, Entry, Epoch, Finding, Reading, RegionCode, Report, Step, UnitId, UnitStatus};
+use model::{Colour, Commit, DeviceId, Entry, Epoch, Finding, RegionCode, Report, Step, UnitId, UnitStatus};
 
-use crate::rule::{self, Memory, RuleSettings, Sample, Scene, Told};
+use crate::rule::{self, Memory, RuleSettings, Scene, Told};
 use crate::rules::Rules;
 use crate::state::{Device, NEVER, State};
 use crate::timers::Timers;
@@ -165,10 +166,7 @@ impl Judge {
             }
             self.draft.place += 1;
         }
-        for reading in &commit.readings {
-            self.reading(reading);
-            self.draft.place += 1;
-        }
+        self.readings(&commit.readings);
         if ticked {
             self.tick();
         }
@@ -187,40 +185,6 @@ impl Judge {
 
     fn settings(&self) -> &RuleSettings {
         self.rules.settings()
-    }
-
-    #[inline]
-    fn reading(&mut self, reading: &Reading) {
-        let id = reading.device;
-        let Some(device) = self.state.devices.get_mut(id.index()).filter(|device| device.facts.current) else {
-            self.draft.strangers += 1;
-            return;
-        };
-        if device.facts.silent {
-            self.heard(id, reading.at_ms);
-        }
-        let device = self.state.devices.get_mut(id.index()).expect("it was there a moment ago");
-        let at_ms = device.facts.last_ms.max(reading.at_ms);
-        device.facts.last_ms = at_ms;
-        if !reading.value.is_finite() {
-            return;
-        }
-        let sample = Sample { quantity: reading.quantity, value: reading.value, at_ms };
-        let Device { facts, holding, memory, .. } = device;
-        let mut scene = Scene {
-            now_ms: self.state.at_ms,
-            device: facts,
-            resumed_ms: self.state.resumed_ms,
-            holding: *holding,
-            base: 0,
-            told: &mut self.told,
-            wake_ms: NEVER,
-        };
-        memory.reading(self.rules.settings(), sample, &mut scene);
-        let wake_ms = scene.wake_ms;
-        if wake_ms != NEVER || !self.told.is_empty() {
-            self.follow(id, wake_ms);
-        }
     }
 
     /// Calls one function of every rule for a device, and does what they say.

@@ -52,6 +52,12 @@ where
         self.spots.push(spot);
     }
 
+    /// Reads something of it, see [`crate::rule::Rule::look`].
+    pub fn look(&self) -> u64 {
+        let ends = self.spots.first().zip(self.spots.last());
+        ends.map_or(0, |(first, last)| u64::from(first.at ^ last.at))
+    }
+
     pub fn last_mut(&mut self) -> Option<&mut Spot> {
         self.spots.last_mut()
     }

@@ -87,6 +87,12 @@ pub trait Rule {
     /// A value of one of the quantities that it reads. Finite; times never go back.
     fn reading(_: &Self::Settings, _: &mut Self::Memory, _: Sample, _: &mut Scene<'_>) {}
 
+    /// Reads something of each cache line (64 bytes) of what it remembers, so that all of it is there when it is needed.
+    /// A rule that reads quantities has this; the result means nothing.
+    fn look(_: &Self::Memory) -> u64 {
+        0
+    }
+
     /// A report of the device, received at `scene.now_ms`.
     fn report(_: &Self::Settings, _: &mut Self::Memory, _: &Body, _: &mut Scene<'_>) {}
 
@@ -252,6 +258,26 @@ macro_rules! rules {
                     }
                     scene.base += const { <$rule>::CONDITIONS.len() as u8 };
                 )*
+            }
+
+            /// Whether anything is remembered: reads the row alone.
+            #[inline]
+            pub(crate) fn place(&self) -> u64 {
+                let mut seen = 0;
+                $(seen ^= u64::from(self.$name.is_some());)*
+                seen
+            }
+
+            /// [`Rule::look`] of every rule that remembers something.
+            #[inline]
+            pub(crate) fn look(&self) -> u64 {
+                let mut seen = 0;
+                $(
+                    if const { !<$rule>::READS.is_empty() } {
+                        seen ^= self.$name.as_ref().map_or(0, |memory| <$rule>::look(memory));
+                    }
+                )*
+                seen
             }
 
             pub(crate) fn report(&mut self, settings: &RuleSettings, body: &Body, scene: &mut Scene<'_>) {

@@ -17,7 +17,10 @@ pub(crate) fn abort_process() -> Abort {
 /// How many commits are in, and since when nothing came out.
 pub(crate) struct Flow {
     state: Mutex<State>,
-    changed: Condvar,
+    /// There is room for a commit, or there will never be.
+    room: Condvar,
+    /// For the watchdog alone, which is not to be woken with every commit.
+    ended: Condvar,
     max: usize,
 }
 
@@ -33,7 +36,7 @@ struct State {
 impl Flow {
     pub fn new(max: usize) -> Flow {
         let state = State { in_flight: 0, progress: Instant::now(), downstream: false, stopped: false };
-        Flow { state: Mutex::new(state), changed: Condvar::new(), max: max.max(1) }
+        Flow { state: Mutex::new(state), room: Condvar::new(), ended: Condvar::new(), max: max.max(1) }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -45,7 +48,7 @@ impl Flow {
     pub fn enter(&self) -> bool {
         let mut state = self.lock();
         while state.in_flight >= self.max && !state.stopped {
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state = self.room.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         if state.stopped {
             return false;
@@ -68,13 +71,14 @@ impl Flow {
         state.downstream = false;
         state.in_flight = state.in_flight.saturating_sub(1);
         state.progress = Instant::now();
-        self.changed.notify_all();
+        self.room.notify_one();
     }
 
     /// The worker has ended, in whichever way.
     pub fn stop(&self) {
         self.lock().stopped = true;
-        self.changed.notify_all();
+        self.room.notify_all();
+        self.ended.notify_all();
     }
 
     pub fn in_flight(&self) -> usize {
@@ -86,7 +90,7 @@ impl Flow {
         let mut state = self.lock();
         while !state.stopped {
             let pause = limit / 4;
-            state = self.changed.wait_timeout(state, pause).unwrap_or_else(PoisonError::into_inner).0;
+            state = self.ended.wait_timeout(state, pause).unwrap_or_else(PoisonError::into_inner).0;
             if state.stopped {
                 return;
             }

@@ -8,6 +8,7 @@ use broker::{Message, Reason};
 use model::journal::{Commit, Entry, Mark, Quarantined};
 use model::report::{Body, Reading, Report};
 use model::{DeviceId, Epoch, Roster, RosterChange};
+use smallvec::SmallVec;
 
 use crate::admission::{Admission, Verdict, trusted_ts_ms};
 use crate::flaw::{Fault, Reject};
@@ -83,9 +84,37 @@ impl Intake {
     ///
     /// The answer may be given once the draft is written; at once if it is empty.
     pub fn take(&mut self, sender: &Arc<str>, message: &Message, draft: &mut Draft) -> Reason {
+        let mut told = Vec::with_capacity(1);
+        self.take_all(sender, std::slice::from_ref(message), draft, &mut told);
+        told.pop().expect("one message, one answer")
+    }
+
+    /// As [`Intake::take`] for messages of one sender, in their order; pushes what the sender is told of each.
+    ///
+    /// Their devices are looked up together: a city's do not fit into the processor's caches, and so their rows come
+    /// together and not one after the other.
+    pub fn take_all(&mut self, sender: &Arc<str>, messages: &[Message], draft: &mut Draft, told: &mut Vec<Reason>) {
+        for few in messages.chunks(FEW) {
+            let addressed: SmallVec<[_; FEW]> = few.iter().map(|message| self.address(message)).collect();
+            let found: SmallVec<[_; FEW]> = addressed.into_iter().map(|to| to.and_then(|to| self.find(to))).collect();
+            self.admission.look_ahead(found.iter().flatten().map(|found| found.device));
+            for (message, found) in few.iter().zip(found) {
+                told.push(self.take_found(sender, message, found, draft));
+            }
+        }
+    }
+
+    fn take_found(
+        &mut self,
+        sender: &Arc<str>,
+        message: &Message,
+        found: Result<Found<'_>, Reject>,
+        draft: &mut Draft,
+    ) -> Reason {
         let before = (draft.commit.entries.len(), draft.commit.readings.len(), draft.quarantined.len());
+        let attempt = AssertUnwindSafe(|| found.and_then(|found| self.try_take(sender, message, &found, draft)));
         // no sender may end the process: a bug of ours costs one message, which is kept
-        let taken = catch_unwind(AssertUnwindSafe(|| self.try_take(sender, message, draft))).unwrap_or_else(|_| {
+        let taken = catch_unwind(attempt).unwrap_or_else(|_| {
             draft.commit.entries.truncate(before.0);
             draft.commit.readings.truncate(before.1);
             draft.quarantined.truncate(before.2);
@@ -109,13 +138,30 @@ impl Intake {
         self.tally.flush();
     }
 
-    fn try_take(&mut self, sender: &Arc<str>, message: &Message, draft: &mut Draft) -> Result<(), Reject> {
-        let (vendor, address) = find(message.topic.as_str())?;
-        let Some(device) = self.roster.device_by_key(&address.device_key) else {
-            return Err(unknown_device(&address.device_key));
-        };
+    fn address<'t>(&mut self, message: &'t Message) -> Result<Addressed<'t>, Reject> {
+        let read = || vendor_of(message.topic.as_str());
+        catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| Err(self.failed(message)))
+    }
+
+    #[inline]
+    fn find<'t>(&self, (vendor, address): Addressed<'t>) -> Result<Found<'t>, Reject> {
+        match self.roster.device_by_key(&address.device_key) {
+            Some(device) => Ok(Found { vendor, address, device }),
+            None => Err(unknown_device(&address.device_key)),
+        }
+    }
+
+    fn try_take(
+        &mut self,
+        sender: &Arc<str>,
+        message: &Message,
+        found: &Found<'_>,
+        draft: &mut Draft,
+    ) -> Result<(), Reject> {
+        let Found { vendor, address, device } = found;
+        let device = *device;
         self.check_size(address.kind, message)?;
-        self.decode(vendor, &address, message)?;
+        self.decode(*vendor, address, message)?;
         for flaw in self.decoded.flaws() {
             self.tally.flawed(flaw.fault);
             let at_ms = draft.commit.at_ms;
@@ -242,7 +288,20 @@ impl Intake {
 
 const DAY_MS: u32 = 86_400_000;
 
-fn find(topic: &str) -> Result<(&'static dyn Vendor, Address<'_>), Reject> {
+/// Messages whose devices are looked up together.
+const FEW: usize = 16;
+
+/// Who reads a message, and what its topic says.
+type Addressed<'t> = (&'static dyn Vendor, Address<'t>);
+
+/// The same, with the device.
+struct Found<'t> {
+    vendor: &'static dyn Vendor,
+    address: Address<'t>,
+    device: DeviceId,
+}
+
+fn vendor_of(topic: &str) -> Result<Addressed<'_>, Reject> {
     for vendor in VENDORS {
         if let Some(address) = vendor.address(topic) {
             return Ok((*vendor, address?));

@@ -255,10 +255,7 @@ impl Stage {
     fn take_all(&mut self, batches: &mut Vec<broker::Inbound>, draft: &mut Draft) {
         for broker::Inbound { identity, messages, ack, marks, .. } in batches.drain(..) {
             let from = self.pending.reasons.len();
-            for message in &messages {
-                let reason = self.intake.take(&identity, message, draft);
-                self.pending.reasons.push(reason);
-            }
+            self.intake.take_all(&identity, &messages, draft, &mut self.pending.reasons);
             let accepted = |index: usize| (self.pending.reasons[from + index] as u8) < 0x80;
             let marks = marks.into_iter().filter(|(index, _)| accepted(*index));
             draft.marks.extend(marks.map(|(_, change)| Mark { key: change.key, value: change.value }));

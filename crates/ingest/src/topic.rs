@@ -30,7 +30,13 @@ impl Kind {
     }
 
     fn from_word(word: &str) -> Option<Kind> {
-        Kind::ALL.into_iter().find(|kind| kind.word() == word)
+        Some(match word {
+            "alarm" => Kind::Alarm,
+            "telemetry" => Kind::Telemetry,
+            "event" => Kind::Event,
+            "state" => Kind::State,
+            _ => return None,
+        })
     }
 }
 

@@ -1,5 +1,7 @@
 //! The journal: everything that comes from outside, in one order, and the ground truth of all the rest.
 
+mod encoding;
+
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};

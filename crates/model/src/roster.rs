@@ -282,8 +282,9 @@ impl Roster {
     }
 
     /// The current device with this key, `vendor/device` as in the topic.
+    #[inline]
     pub fn device_by_key(&self, key: &str) -> Option<DeviceId> {
-        self.index.devices.get(key).copied()
+        self.index.devices.get(key.as_bytes()).copied()
     }
 
     /// The current unit with this code.

@@ -36,7 +36,7 @@ impl Journal for Store {
         let started = Instant::now();
         let mut buffer = std::mem::take(&mut end.buffer);
         buffer.clear();
-        let buffer = wire::encode_into(commit, buffer);
+        let buffer = commit.encode_into(buffer);
         // a clock that was set back must not put a commit before its predecessors
         let day = end.newest_day.map_or(Day::of(commit.at_ms), |newest| newest.max(Day::of(commit.at_ms)));
         let held = quarantine::Held::after(&end, quarantined);

@@ -1,7 +1,7 @@
 //! Colours, incidents, rosters, and that the state holds all there is to know.
 
 use model::roster::DeviceClass;
-use model::{Action, AlertId, Command, CommandId, Family, Phase, UnitId, Verdict};
+use model::{Action, AlertId, Command, CommandId, Family, Phase, Reading, UnitId, Verdict};
 
 use super::*;
 use crate::rollup::Rollup;

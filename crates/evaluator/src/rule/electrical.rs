@@ -89,6 +89,10 @@ struct Stages {
 }
 
 impl Stages {
+    fn look(&self) -> u64 {
+        self.pace.look() ^ self.calm.look() ^ self.confirm[0].look() ^ self.confirm[1].look()
+    }
+
     fn reading(&mut self, condition: usize, settings: &Settings, sample: Sample, scene: &mut Scene<'_>) {
         let (at_ms, value, need) = (sample.at_ms, sample.value, settings.need());
         self.pace.sample(at_ms);
@@ -147,6 +151,10 @@ impl Rule for Electrical {
         rising(&[("residual_ma", settings.residual_ma), ("residual_high_ma", settings.residual_high_ma)])?;
         rising(&[("cable_c", settings.cable_c), ("cable_high_c", settings.cable_high_c)])?;
         rising(&[("0 %", 0.0), ("clear_pct", settings.clear_pct), ("100 %", 100.1)])
+    }
+
+    fn look(memory: &Memory) -> u64 {
+        memory.residual.look() ^ memory.cable.look()
     }
 
     fn reading(settings: &Settings, memory: &mut Memory, sample: Sample, scene: &mut Scene<'_>) {

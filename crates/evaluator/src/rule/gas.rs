@@ -171,6 +171,10 @@ impl Rule for Gas {
         ])
     }
 
+    fn look(memory: &Memory) -> u64 {
+        memory.gas_pace.look() ^ memory.gas.look() ^ memory.co_pace.look() ^ memory.co.look() ^ memory.co_since_ms[0]
+    }
+
     fn reading(settings: &Settings, memory: &mut Memory, sample: Sample, scene: &mut Scene<'_>) {
         match sample.quantity {
             Quantity::GasLelPct => memory.gas(settings, sample, scene),

@@ -74,6 +74,10 @@ impl Rule for HeatFixed {
         rising(&[("an air temperature of 40", 40.0), ("threshold_c", settings.threshold_c)])
     }
 
+    fn look(memory: &Memory) -> u64 {
+        memory.pace.look() ^ memory.confirm.look()
+    }
+
     fn reading(settings: &Settings, memory: &mut Memory, sample: Sample, scene: &mut Scene<'_>) {
         let (at_ms, value, need) = (sample.at_ms, sample.value, settings.need());
         memory.pace.sample(at_ms);

@@ -188,6 +188,10 @@ impl Rule for HeatRise {
         positive(&[("rate_k_min", settings.rate_k_min), ("rise_k", settings.rise_k), ("hold_s", settings.hold_s)])
     }
 
+    fn look(memory: &Memory) -> u64 {
+        memory.last_ms ^ memory.seen_ms ^ memory.fine.look() ^ memory.coarse.look()
+    }
+
     fn reading(settings: &Settings, memory: &mut Memory, sample: Sample, scene: &mut Scene<'_>) {
         memory.take(settings, sample.at_ms, sample.value);
         let rise = memory.rise(settings);

@@ -76,6 +76,10 @@ impl Rule for Smoke {
         rising(&[("clear_db_m", settings.clear_db_m), ("threshold_db_m", settings.threshold_db_m)])
     }
 
+    fn look(memory: &Memory) -> u64 {
+        memory.pace.look() ^ memory.confirm.look()
+    }
+
     fn reading(settings: &Settings, memory: &mut Memory, sample: Sample, scene: &mut Scene<'_>) {
         let (at_ms, value, need) = (sample.at_ms, sample.value, settings.need());
         memory.pace.sample(at_ms);

@@ -115,6 +115,10 @@ impl Rule for WaterPressure {
         rising(&[("minimum_mpa", settings.minimum_mpa), ("clear_mpa", settings.clear_mpa)])
     }
 
+    fn look(memory: &Memory) -> u64 {
+        memory.pace.look() ^ memory.last_ms ^ memory.low.look() ^ memory.loss.look()
+    }
+
     fn reading(settings: &Settings, memory: &mut Memory, sample: Sample, scene: &mut Scene<'_>) {
         let (at_ms, value, need) = (sample.at_ms, sample.value, settings.need());
         memory.pace.sample(at_ms);

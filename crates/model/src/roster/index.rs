@@ -6,10 +6,13 @@ use smallvec::SmallVec;
 use super::{Post, Roster};
 use crate::ids::{DeviceId, PersonId, RegionCode, UnitId};
 
+/// `vendor/device`, in the table itself where it is short: each message looks one up, and another cache line is another wait.
+pub(super) type DeviceKey = SmallVec<[u8; 32]>;
+
 /// Tables by key. Only current rows are in them.
 #[derive(Debug, Clone, Default)]
 pub struct Index {
-    pub(super) devices: FxHashMap<Box<str>, DeviceId>,
+    pub(super) devices: FxHashMap<DeviceKey, DeviceId>,
     pub(super) units: FxHashMap<Box<str>, UnitId>,
     pub(super) people: FxHashMap<Box<str>, PersonId>,
     pub(super) devices_of: Vec<SmallVec<[DeviceId; 2]>>,
@@ -33,7 +36,7 @@ impl Index {
             if !slot.current {
                 continue;
             }
-            index.devices.insert(slot.row.key().into_boxed_str(), DeviceId(id));
+            index.devices.insert(DeviceKey::from_slice(slot.row.key().as_bytes()), DeviceId(id));
             if let Some(devices) = index.devices_of.get_mut(slot.row.unit.index()) {
                 devices.push(DeviceId(id));
             }

@@ -1,7 +1,8 @@
-//! The contract in JSON. Telemetry is read strictly and without allocation; an alarm is read so that it is not lost
-//! for a field that is wrong.
+//! The contract in JSON. Telemetry is read strictly and without allocation, its usual spelling by a reader of its own; an
+//! alarm is read so that it is not lost for a field that is wrong.
 
 mod loose;
+mod plain;
 mod telemetry;
 
 use model::report::Body;
@@ -28,10 +29,19 @@ pub(super) fn decode(kind: Kind, text: &[u8], out: &mut Decoded) -> Result<(), R
 }
 
 fn telemetry(text: &[u8], out: &mut Decoded) -> Result<(), Reject> {
+    if plain::read(text, out).is_none() {
+        out.clear();
+        general(text, out)?;
+    }
+    out.finish_telemetry()
+}
+
+/// Reads telemetry in any spelling.
+fn general(text: &[u8], out: &mut Decoded) -> Result<(), Reject> {
     let mut deserializer = serde_json::Deserializer::from_slice(text);
     let read = telemetry::Seed { out: &mut *out }.deserialize(&mut deserializer).and_then(|()| deserializer.end());
     match read {
-        Ok(()) => out.finish_telemetry(),
+        Ok(()) => Ok(()),
         Err(_) if out.limits.exceeded => Err(out.too_many_values()),
         Err(error) => Err(bad_json(&error)),
     }
