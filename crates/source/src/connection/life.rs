@@ -161,11 +161,10 @@ impl<'a> Life<'a> {
             Lane::Urgent => &mut self.urgent,
             Lane::Normal => &mut self.normal,
         };
-        if ack.qos == 0 && lane == Lane::Normal {
-            if way.held.optional >= usize::from(self.of.settings.receive_window) {
-                self.of.meters.dropped_full.increment(1);
-                return Ok(());
-            }
+        let behind = way.held.optional >= usize::from(self.of.settings.receive_window);
+        if ack.qos == 0 && lane == Lane::Normal && behind {
+            self.of.meters.dropped_full.increment(1);
+            return Ok(());
         }
         let number = (ack.qos > 0).then(|| self.window.take(ack));
         way.held.optional += usize::from(number.is_none());
