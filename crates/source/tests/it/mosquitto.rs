@@ -6,14 +6,16 @@ use std::time::Duration;
 use broker::Reason;
 use source::{Mqtt, Protocol};
 
-use crate::rig::{Station, alarms, connected, mosquitto, names, only, payloads, plant, publish, telemetry, until};
+use crate::rig::{
+    Station, alarms, connected, hasty, mosquitto, names, only, payloads, plant, publish, telemetry, until,
+};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_message_comes_again_until_the_consumer_has_answered() {
     for protocol in [Protocol::V5, Protocol::V311] {
         let plant_broker = mosquitto("").await;
         let mut station = Station::new().await;
-        let sources = station.sources(only(plant(plant_broker.port, protocol))).await;
+        let sources = station.sources(hasty(plant(plant_broker.port, protocol))).await;
         publish(plant_broker.port, None, alarms("a", 3)).await;
         let mut unanswered = Vec::new();
         let mut seen = 0;

@@ -255,10 +255,14 @@ pub fn plant(port: u16, protocol: Protocol) -> Mqtt {
         protocol,
         back_off_min_ms: 20,
         back_off_max_ms: 200,
-        drain_deadline_ms: 500,
         unready_after_ms: 0,
         ..Mqtt::default()
     }
+}
+
+/// One that does not wait for answers when it is told to stop.
+pub fn hasty(mqtt: Mqtt) -> Settings {
+    only(Mqtt { drain_deadline_ms: 100, ..mqtt })
 }
 
 pub fn only(mqtt: Mqtt) -> Settings {

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use source::{Embedded, Mqtt, Protocol, Settings};
 
-use crate::rig::{Process, Station, alarms, connected, free_port, names, only, plant, publish, telemetry, until};
+use crate::rig::{
+    Process, Station, alarms, connected, free_port, hasty, names, only, plant, publish, telemetry, until,
+};
 
 const PORT: &str = "FENGHUO_TEST_RUMQTTD_PORT";
 
@@ -41,7 +43,7 @@ async fn rumqttd() -> Process {
 async fn a_message_comes_again_until_the_consumer_has_answered() {
     let broker = rumqttd().await;
     let mut station = Station::new().await;
-    let sources = station.sources(only(plant(broker.port, Protocol::V311))).await;
+    let sources = station.sources(hasty(plant(broker.port, Protocol::V311))).await;
     publish(broker.port, None, alarms("a", 20)).await;
     let first = station.batch().await;
     sources.shutdown().await;
