@@ -9,6 +9,7 @@ mod journey;
 mod kill;
 mod kill_exact;
 mod kill_feed;
+mod kill_relay;
 mod mirror;
 mod raw;
 mod rig;

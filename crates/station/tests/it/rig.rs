@@ -260,12 +260,15 @@ fn write_city(roster: &Path, units: usize) {
         ("G1", "person", "G1", "331083001001001", ""),
         ("P1", "person", "P1", "331083001001001", ""),
         ("centre", "service", "centre", "", ""),
+        ("relay", "client", "relay", "", ""),
         ("admin", "token", "CMD", "", "admin"),
         ("desk", "token", "CMD", "", "operator"),
         ("town1", "token", "T1", "331083001", "viewer"),
     ];
     let rows = credentials.map(|(name, kind, subject, scope, role)| {
-        format!("{name},{kind},{subject},{scope},{role},{}", stored(&format!("{name}-secret")))
+        let topics = if kind == "client" { "site/#" } else { "" };
+        let secret = stored(&format!("{name}-secret"));
+        format!("{name},{kind},{subject},{scope},{role},{secret},{topics},{topics}")
     });
-    write("credentials.csv", "name,kind,subject,scope,role,secret", rows.to_vec());
+    write("credentials.csv", "name,kind,subject,scope,role,secret,publish,subscribe", rows.to_vec());
 }
