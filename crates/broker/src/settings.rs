@@ -19,7 +19,7 @@ pub struct Settings {
     pub connect_deadline_ms: u64,
     /// Size of a CONNECT packet, bytes. Default 16,384.
     pub connect_limit_bytes: usize,
-    /// Size of any later packet, in either direction, bytes. Default 65,536.
+    /// Size of any later packet, in either direction, bytes. Default 262,144.
     pub packet_limit_bytes: usize,
     /// From the first byte of a packet to its last, milliseconds. Default 30,000.
     pub packet_deadline_ms: u64,
@@ -51,9 +51,9 @@ pub struct Settings {
     pub outbound_queue_bytes: usize,
     /// Topic filters per session. Default 64.
     pub subscriptions_per_session: usize,
-    /// Levels of a topic name or filter. Default 16.
+    /// Levels of a topic name or filter, at most 256. Default 200.
     pub topic_levels: usize,
-    /// Bytes of a topic name or filter. Default 512.
+    /// Bytes of a topic name or filter. Default 65,535.
     pub topic_bytes: usize,
     /// Bytes of a client id. Default 256.
     pub client_id_bytes: usize,
@@ -186,7 +186,7 @@ impl Default for Settings {
             max_connections: 19_000,
             connect_deadline_ms: 5_000,
             connect_limit_bytes: 16 * 1024,
-            packet_limit_bytes: 64 * 1024,
+            packet_limit_bytes: 256 * 1024,
             packet_deadline_ms: 30_000,
             receive_maximum: 64,
             unanswered_max_v3: 1_024,
@@ -199,8 +199,8 @@ impl Default for Settings {
             outbound_queue_messages: 1_000,
             outbound_queue_bytes: 1024 * 1024,
             subscriptions_per_session: 64,
-            topic_levels: 16,
-            topic_bytes: 512,
+            topic_levels: 200,
+            topic_bytes: 65_535,
             client_id_bytes: 256,
             session_expiry_max_s: 86_400,
             sessions_max: 100_000,
@@ -313,6 +313,12 @@ impl Settings {
                 return Err(SettingsError { key, value: value.to_string(), range: "128 to 268435455" });
             }
         }
+        // tables of topics go down one call a level
+        const LEVELS_MAX: usize = 256;
+        if self.topic_levels > LEVELS_MAX {
+            let value = self.topic_levels.to_string();
+            return Err(SettingsError { key: "topic_levels", value, range: "1 to 256" });
+        }
         self.check_ports()?;
         self.check_rates()
     }
@@ -389,7 +395,7 @@ mod tests {
         Settings::default().check().unwrap();
         let some: Settings = toml::from_str("receive_maximum = 8").unwrap();
         assert_eq!(some.receive_maximum, 8);
-        assert_eq!(some.packet_limit_bytes, 65_536);
+        assert_eq!(some.packet_limit_bytes, 262_144);
         let error = toml::from_str::<Settings>("recieve_maximum = 8").unwrap_err();
         assert!(error.to_string().contains("recieve_maximum"), "{error}");
     }

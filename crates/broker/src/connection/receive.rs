@@ -77,7 +77,13 @@ impl Connection {
                     publishes += 1;
                     self.publish(publish, received_ms, sorted)?;
                 }
-                other => self.control(other, &mut sorted.settling)?,
+                other => {
+                    if matches!(other, Packet::Subscribe { .. } | Packet::Unsubscribe { .. }) {
+                        // what came before is for the subscriptions of before
+                        self.relay(std::mem::take(&mut sorted.relayed));
+                    }
+                    self.control(other, &mut sorted.settling)?;
+                }
             }
         }
         if at > 0 {
@@ -113,11 +119,15 @@ impl Connection {
         match packet {
             Packet::Publish(_) => {} // goes to `publish`
             Packet::Pingreq => out.extend_from_slice(&encode::PINGRESP),
-            Packet::Puback { packet_id, accepted } | Packet::Pubrec { packet_id, accepted: accepted @ false } => {
-                self.session.acknowledged(packet_id, accepted);
+            Packet::Puback { packet_id, accepted } => {
+                self.session.acknowledged(packet_id, 1, accepted)?;
                 self.gather = true;
             }
-            Packet::Pubrec { packet_id, .. } => match self.session.received_by_client(packet_id) {
+            Packet::Pubrec { packet_id, accepted: false } => {
+                self.session.acknowledged(packet_id, 2, false)?;
+                self.gather = true;
+            }
+            Packet::Pubrec { packet_id, .. } => match self.session.received_by_client(packet_id)? {
                 Receipt::Release(reason) => {
                     encode::ack(out, AckKind::Pubrel, packet_id, if self.v5 { reason } else { 0 });
                 }
@@ -125,7 +135,7 @@ impl Connection {
                 Receipt::Nothing => {}
             },
             Packet::Pubcomp { packet_id } => {
-                self.session.completed(packet_id);
+                self.session.completed(packet_id)?;
                 self.gather = true;
             }
             Packet::Pubrel { packet_id } => match self.session.release(packet_id) {

@@ -97,7 +97,8 @@ impl Connection {
             }
         }
         let taken = self.hub.spread(parcel, qos, Some(self.session.number), None, round);
-        if taken.matched == 0 { Reason::NoMatchingSubscribers } else { Reason::Success }
+        // A server may tell (MQTT 5 sections 3.4.2.1 and 3.5.2.1); it is told where clients are used to it.
+        if taken.matched == 0 && qos == 1 { Reason::NoMatchingSubscribers } else { Reason::Success }
     }
 }
 

@@ -8,6 +8,7 @@ use crate::layout;
 use crate::link::Done;
 use crate::lock;
 use crate::outbound::Outbound;
+use crate::wire::Fault;
 use crate::wire::encode::{self, AckKind};
 
 /// What to do about a PUBREC.
@@ -23,24 +24,40 @@ pub(crate) enum Receipt {
 
 /// Packet identifier not found.
 const NOT_FOUND: u8 = 0x92;
+/// MQTT 5 section 4.3: each QoS has its own acknowledgements.
+const OUT_OF_TURN: Fault = Fault::protocol("an acknowledgement of another QoS than the message was sent with");
 
 impl Session {
-    /// PUBACK, or a PUBREC that refuses: the message is done with.
-    pub(crate) fn acknowledged(&self, packet_id: u16, accepted: bool) {
-        self.settle(packet_id, accepted, |stage| matches!(stage, Stage::Sent(_)));
+    /// PUBACK, or a PUBREC that refuses: the message, sent with this QoS, is done with.
+    ///
+    /// # Errors
+    /// The message was sent with another QoS.
+    pub(crate) fn acknowledged(&self, packet_id: u16, qos: u8, accepted: bool) -> Result<(), Fault> {
+        self.settle(packet_id, accepted, |stage| match stage {
+            Stage::Sent(message) => message.qos == qos,
+            _ => false,
+        })
     }
 
     /// PUBCOMP.
-    pub(crate) fn completed(&self, packet_id: u16) {
-        self.settle(packet_id, true, |stage| !matches!(stage, Stage::Sent(_)));
+    ///
+    /// # Errors
+    /// The message was not acknowledged with PUBREC before.
+    pub(crate) fn completed(&self, packet_id: u16) -> Result<(), Fault> {
+        self.settle(packet_id, true, |stage| !matches!(stage, Stage::Sent(_)))
     }
 
-    fn settle(&self, packet_id: u16, accepted: bool, at_stage: impl Fn(&Stage) -> bool) {
+    fn settle(&self, packet_id: u16, accepted: bool, at_stage: impl Fn(&Stage) -> bool) -> Result<(), Fault> {
         let mut state = lock(&self.state);
         let out = &mut state.outgoing;
-        let Some(index) = out.find(packet_id).filter(|index| at_stage(&out.in_flight[*index].stage)) else {
-            return; // acknowledged before, or never sent: harmless
+        let Some(index) = out.find(packet_id) else {
+            return Ok(()); // acknowledged before, or never sent: harmless
         };
+        match &out.in_flight[index].stage {
+            stage if at_stage(stage) => {}
+            Stage::Sent(_) => return Err(OUT_OF_TURN),
+            _ => return Ok(()), // refused after it was received, which changes nothing
+        }
         let sent = out.in_flight.len() - out.resend;
         if index >= sent {
             out.resend -= 1;
@@ -51,18 +68,22 @@ impl Session {
         if let (true, Stage::Sent(Outbound { receipt: Some(receipt), .. })) = (accepted, flight.stage) {
             let _full = receipt.try_send(()); // then an earlier receipt says the same
         }
+        Ok(())
     }
 
     /// PUBREC that accepts.
-    pub(crate) fn received_by_client(&self, packet_id: u16) -> Receipt {
+    ///
+    /// # Errors
+    /// The message was sent with QoS 1.
+    pub(crate) fn received_by_client(&self, packet_id: u16) -> Result<Receipt, Fault> {
         let mut state = lock(&self.state);
         let state = &mut *state;
-        let Some(index) = state.outgoing.find(packet_id) else { return Receipt::Release(NOT_FOUND) };
+        let Some(index) = state.outgoing.find(packet_id) else { return Ok(Receipt::Release(NOT_FOUND)) };
         let flight = &mut state.outgoing.in_flight[index];
         match &flight.stage {
-            Stage::Released => return Receipt::Release(0),
-            Stage::Releasing => return Receipt::Nothing,
-            Stage::Sent(message) if message.qos < 2 => return Receipt::Release(NOT_FOUND),
+            Stage::Released => return Ok(Receipt::Release(0)),
+            Stage::Releasing => return Ok(Receipt::Nothing),
+            Stage::Sent(message) if message.qos < 2 => return Err(OUT_OF_TURN),
             Stage::Sent(message) => {
                 if let Some(receipt) = &message.receipt {
                     let _full = receipt.try_send(());
@@ -71,11 +92,11 @@ impl Session {
         }
         if !state.durable {
             flight.stage = Stage::Released;
-            return Receipt::Release(0);
+            return Ok(Receipt::Release(0));
         }
         flight.stage = Stage::Releasing;
         self.keeper.note([layout::keep_released(self.number, flight.sequence)]);
-        Receipt::Later
+        Ok(Receipt::Later)
     }
 
     /// That the client has these messages is on the disk: PUBREL may leave.

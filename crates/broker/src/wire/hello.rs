@@ -67,12 +67,11 @@ const BRIDGE: u8 = 0x80;
 
 /// Decodes the body of a CONNECT.
 pub(crate) fn parse(body: &[u8]) -> Result<Hello, Rejection> {
+    if let Some(rest) = body.strip_prefix(CONNECT_NAME_3_1) {
+        return parse_3_1(rest);
+    }
     let Some(rest) = body.strip_prefix(CONNECT_NAME) else {
-        return Err(if body.starts_with(CONNECT_NAME_3_1) {
-            Rejection::Connack { v5: false, code: 0x84, what: "MQTT 3.1: use 3.1.1 or 5.0" }
-        } else {
-            Rejection::Silent("not MQTT") // MQTT-3.1.2-1
-        });
+        return Err(Rejection::Silent("not MQTT")); // MQTT-3.1.2-1
     };
     let v5 = match rest.first() {
         None => return Err(Rejection::Silent("CONNECT cut short")),
@@ -86,6 +85,21 @@ pub(crate) fn parse(body: &[u8]) -> Result<Hello, Rejection> {
     };
     let refuse = |fault: Fault| Rejection::Connack { v5, code: fault.code, what: fault.what };
     body_of(Reader::new(rest, 1), v5).map_err(refuse)
+}
+
+/// MQTT 3.1, which gateways in the field still speak: the same bytes as 3.1.1, but a client must have an id.
+fn parse_3_1(rest: &[u8]) -> Result<Hello, Rejection> {
+    let refuse = |code, what| Rejection::Connack { v5: false, code, what };
+    match rest.first() {
+        None => return Err(Rejection::Silent("CONNECT cut short")),
+        Some(3) => {}
+        Some(_) => return Err(refuse(0x84, "protocol version: use 3.1.1 or 5.0")),
+    }
+    let hello = body_of(Reader::new(rest, 1), false).map_err(|fault| refuse(fault.code, fault.what))?;
+    if hello.client_id.is_empty() {
+        return Err(refuse(0x85, "MQTT 3.1 wants a client id"));
+    }
+    Ok(hello)
 }
 
 /// The parts of the flags byte (MQTT 5 section 3.1.2.3).
@@ -248,7 +262,9 @@ mod tests {
         assert!(matches!(with(6, 9), Rejection::Connack { v5: true, code: 0x84, .. }));
         assert!(matches!(with(7, 0xEF), Rejection::Connack { code: 0x81, .. }));
         assert!(matches!(with(7, 0xFE), Rejection::Connack { code: 0x81, .. }));
-        let old = parse(b"\x00\x06MQIsdp\x03\x02\x00\x3C\x00\x00").err().unwrap();
-        assert!(matches!(old, Rejection::Connack { v5: false, code: 0x84, .. }));
+        let nameless = parse(b"\x00\x06MQIsdp\x03\x02\x00\x3C\x00\x00").err().unwrap();
+        assert!(matches!(nameless, Rejection::Connack { v5: false, code: 0x85, .. }));
+        let other = parse(b"\x00\x06MQIsdp\x04\x02\x00\x3C\x00\x01c").err().unwrap();
+        assert!(matches!(other, Rejection::Connack { v5: false, code: 0x84, .. }));
     }
 }

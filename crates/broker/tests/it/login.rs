@@ -46,7 +46,7 @@ async fn an_empty_client_id_needs_a_clean_v3_session() {
 async fn other_versions_and_enhanced_authentication_are_refused_by_code() {
     let broker = start_accepting(settings()).await;
     let mut old = Raw::open(&broker).await;
-    old.send(&packet(0x10, b"\x00\x06MQIsdp\x03\x02\x00\x3C\x00\x01c")).await;
+    old.send(&packet(0x10, b"\x00\x06MQIsdp\x02\x02\x00\x3C\x00\x01c")).await;
     assert_eq!(old.packet().await.body[1], 1);
     old.closed().await;
     let mut future = Raw::open(&broker).await;

@@ -49,7 +49,7 @@ impl Access for Gatehouse {
         if login.password != Some(format!("pw-{user}").as_bytes()) {
             return Err(Refusal::BadCredentials);
         }
-        let filters = |prefix: &str| {
+        let filters = |prefix: &str| -> Arc<[TopicFilter]> {
             let own = format!("{prefix}/{user}/#");
             let granted: &[&str] = if user == "all" { &["#", "$SYS/#"] } else { &[&own] };
             granted.iter().map(|filter| TopicFilter::parse(filter).unwrap()).collect()
@@ -58,8 +58,8 @@ impl Access for Gatehouse {
         Ok(Grant {
             identity,
             class: "device",
-            publish: filters("up").into(),
-            subscribe: filters("down").into(),
+            publish: filters("up"),
+            subscribe: filters("down"),
             retain: user == "all",
         })
     }
@@ -81,8 +81,15 @@ impl Access for Gatehouse {
     }
 }
 
+/// Limits small enough to meet.
 pub fn settings() -> Settings {
-    Settings { listen: SocketAddr::from(([127, 0, 0, 1], 0)), ..Settings::default() }
+    Settings {
+        listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+        packet_limit_bytes: 64 * 1024,
+        topic_levels: 16,
+        topic_bytes: 512,
+        ..Settings::default()
+    }
 }
 
 pub async fn start(settings: Settings) -> (Broker, Inlets) {

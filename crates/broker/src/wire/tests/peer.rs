@@ -47,6 +47,10 @@ fn it_takes_what_we_take() {
 }
 
 pub(super) fn takes_connect(first: u8, body: &[u8]) -> bool {
+    // MQTT 3.1 is unknown to it; told as 3.1.1 it is the same.
+    if let (0x10, Some(rest)) = (first, body.strip_prefix(b"\x00\x06MQIsdp\x03")) {
+        return takes_connect(first, &[b"\x00\x04MQTT\x04", rest].concat());
+    }
     match (first, body.get(6)) {
         (0x10, Some(4)) => v3_1_1::Connect::parse(body).is_ok_and(|(_, n)| n == body.len()),
         (0x10, _) => v5_0::Connect::parse(body).is_ok_and(|(_, n)| n == body.len()),
