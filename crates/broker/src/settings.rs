@@ -51,7 +51,7 @@ pub struct Settings {
     pub outbound_queue_bytes: usize,
     /// Topic filters per session. Default 64.
     pub subscriptions_per_session: usize,
-    /// Levels of a topic name or filter, at most 256. Default 200.
+    /// Levels of a topic name or filter, at most 256. Default 256.
     pub topic_levels: usize,
     /// Bytes of a topic name or filter. Default 65,535.
     pub topic_bytes: usize,
@@ -199,7 +199,7 @@ impl Default for Settings {
             outbound_queue_messages: 1_000,
             outbound_queue_bytes: 1024 * 1024,
             subscriptions_per_session: 64,
-            topic_levels: 200,
+            topic_levels: 256,
             topic_bytes: 65_535,
             client_id_bytes: 256,
             session_expiry_max_s: 86_400,

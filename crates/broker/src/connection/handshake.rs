@@ -107,6 +107,7 @@ const CONNECT: u8 = 0x10;
 /// What [`admit`] decided.
 struct Entry {
     v5: bool,
+    knows_session_present: bool,
     attached: Attached,
     grant: Grant,
     at_ms: u64,
@@ -179,6 +180,7 @@ fn admit(hub: &Hub, mut hello: Hello, link: &Arc<Link>, socket: &Socket) -> Resu
     let keep_alive_is_news = v5 && (hello.keep_alive_s == 0 || hello.keep_alive_s > settings.max_keep_alive_s);
     Ok(Entry {
         v5,
+        knows_session_present: hello.knows_session_present,
         attached,
         grant,
         at_ms,
@@ -250,7 +252,7 @@ async fn welcome(
         ..Welcome::default()
     };
     if !entry.v5 {
-        encode::connack_v3(&mut socket.out, present);
+        encode::connack_v3(&mut socket.out, present && entry.knows_session_present);
     } else if !encode::connack_v5(&mut socket.out, &welcome, entry.packet_max_bytes) {
         // The client takes no packet large enough to be let in.
         let clock = hub.clock();

@@ -15,6 +15,8 @@ use crate::topic::Topic;
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Hello {
     pub(crate) v5: bool,
+    /// CONNACK may say that a session is there; that of MQTT 3.1 has no place for it.
+    pub(crate) knows_session_present: bool,
     pub(crate) client_id: String,
     pub(crate) username: Option<String>,
     pub(crate) password: Option<Vec<u8>>,
@@ -95,10 +97,11 @@ fn parse_3_1(rest: &[u8]) -> Result<Hello, Rejection> {
         Some(3) => {}
         Some(_) => return Err(refuse(0x84, "protocol version: use 3.1.1 or 5.0")),
     }
-    let hello = body_of(Reader::new(rest, 1), false).map_err(|fault| refuse(fault.code, fault.what))?;
+    let mut hello = body_of(Reader::new(rest, 1), false).map_err(|fault| refuse(fault.code, fault.what))?;
     if hello.client_id.is_empty() {
         return Err(refuse(0x85, "MQTT 3.1 wants a client id"));
     }
+    hello.knows_session_present = false;
     Ok(hello)
 }
 
@@ -137,6 +140,7 @@ fn body_of(mut reader: Reader<'_>, v5: bool) -> Result<Hello, Fault> {
     let keep_alive_s = reader.u16()?;
     let mut hello = Hello {
         v5,
+        knows_session_present: true,
         client_id: String::new(),
         username: None,
         password: None,
