@@ -1,7 +1,7 @@
 # Two commands: `make run` starts a living city, `make test` proves the house. Both install what they miss.
 # Every cargo command names the whole workspace: a part of it would select other features of shared build dependencies, and
 # RocksDB would be compiled a second time.
-.PHONY: run test setup setup-test build check screen bench kill-long clean-data
+.PHONY: run test setup setup-test build check screen bench kill-long fuzz clean-data
 
 SHELL := /bin/bash
 ENV := target/tools/env
@@ -31,6 +31,9 @@ bench: setup ## the whole system under open-loop load, then the parts; writes be
 
 kill-long: setup ## kill -9 under load, 1,000 rounds
 	@$(WITH_ENV) FENGHUO_KILL_ROUNDS=$${FENGHUO_KILL_ROUNDS:-1000} cargo test --release --workspace --test it -- kill --nocapture
+
+fuzz: setup ## every decoder and live connections, 10 million inputs a target (hours); FENGHUO_FUZZ_INPUTS for fewer
+	@$(WITH_ENV) FENGHUO_FUZZ_INPUTS=$${FENGHUO_FUZZ_INPUTS:-10000000} cargo test --release --workspace -- fuzz
 
 clean-data: ## forgets the city of `make run`
 	rm -rf data
