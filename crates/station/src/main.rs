@@ -24,6 +24,7 @@ mod devices;
 mod folder;
 mod front;
 mod outlets;
+mod process;
 mod provision;
 mod refusals;
 mod roster_files;

@@ -28,6 +28,7 @@ use crate::desk::{self, Listeners, Waiting};
 use crate::devices::Heard;
 use crate::front::{AlertLog, Clients, Kept, tell_listening};
 use crate::outlets::{BrokerOutlet, Receipts};
+use crate::process::{Signals, files_for};
 use crate::refusals::Refusals;
 use crate::vendors::Vendors;
 use crate::watch::{self, Watch};
@@ -238,22 +239,6 @@ fn dispatching(
     .context("starting the dispatcher")
 }
 
-/// Takes as many open files as the system allows, and says when they are too few for the connections that may come.
-fn files_for(connections: usize) {
-    /// Store, HTTP and the rest, with room.
-    const OTHERS: u64 = 900;
-    let wanted = connections as u64 + OTHERS;
-    match rlimit::increase_nofile_limit(u64::MAX) {
-        Ok(files) if files < wanted => tracing::warn!(
-            files,
-            wanted,
-            "fewer open files than mqtt.max_connections needs: raise LimitNOFILE or lower it"
-        ),
-        Ok(files) => tracing::info!(files, "open files"),
-        Err(error) => tracing::warn!(%error, "the limit of open files cannot be read"),
-    }
-}
-
 /// The end: no new connections, what was received is committed and answered, judged, and told.
 #[allow(clippy::too_many_arguments)] // each is one stage
 async fn drain(
@@ -318,24 +303,6 @@ fn readiness(core: &Core, ingest: &Ingest, sources: source::Health) -> Checks {
         };
         vec![("journal", writable), ("judging", following), ("sources", sources.check())]
     })
-}
-
-struct Signals {
-    interrupt: tokio::signal::unix::Signal,
-    terminate: tokio::signal::unix::Signal,
-}
-
-impl Signals {
-    fn new() -> Result<Signals> {
-        Ok(Signals { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
-    }
-
-    async fn wait(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-        }
-    }
 }
 
 /// What follows from the journal: store, evaluator, desk, view, brought up to the journal's last commit.

@@ -1,4 +1,4 @@
-//! Bytes of a value: a version, then fields. Reading trusts nothing and allocates no more than what is there.
+//! Bytes of a value: a version, then fields. Decoding trusts nothing and allocates no more than what is there.
 
 use crate::topic::SharedFilter;
 

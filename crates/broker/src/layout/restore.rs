@@ -1,4 +1,4 @@
-//! Reading the vault at the start.
+//! What the vault holds at the start.
 
 use std::collections::{BTreeMap, HashMap};
 
