@@ -85,7 +85,9 @@ async fn run(options: Options) -> Result<()> {
             "storm" => storm::run(&rig, options.connections).await,
             "mosquitto" => peer::run(&rig, options.publishers, options.in_flight, duration).await,
             "restart" => restart::run(&mut rig).await,
-            other => anyhow::bail!("unknown phase {other:?}: throughput, latency, connections, storm, mosquitto, restart"),
+            other => {
+                anyhow::bail!("unknown phase {other:?}: throughput, latency, connections, storm, mosquitto, restart")
+            }
         };
         let section = section.with_context(|| format!("phase {phase}"))?;
         println!("{section}");

@@ -132,7 +132,9 @@ impl Gate {
         match (login.username, login.password, &self.anonymous) {
             (Some(name), Some(secret), _) => credentials.check(name, secret),
             // some clients send an empty user name and mean none
-            (None | Some(""), None | Some(b""), Some(anonymous)) => credentials.get(anonymous).map(|it| (it, Proof::Nothing)),
+            (None | Some(""), None | Some(b""), Some(anonymous)) => {
+                credentials.get(anonymous).map(|it| (it, Proof::Nothing))
+            }
             _ => None,
         }
     }

@@ -121,15 +121,7 @@ async fn serve(config: Config) -> Result<()> {
     let (broker, inlets) = broker::start(config.mqtt.clone(), core.front_door(&gate)).await?;
     let of_identity = broker.clone();
     gate.kick_with(Box::new(move |identity| of_identity.kick(identity)));
-    let ingest = ingest::start(ingest::Parts {
-        settings: config.ingest.clone(),
-        journal: Arc::clone(&core.store) as _,
-        checkpoints: Arc::clone(&core.store) as _,
-        clock: Arc::clone(&clock),
-        restored: core.restored.take().context("the core is started once")?,
-        inlets,
-        out: core.steps.take().context("the core is started once")?,
-    })?;
+    let ingest = ingesting(&config, &mut core, inlets, &clock)?;
     let handle = ingest.handle().clone();
     enact(&handle, &core, &laws, &rows).await?;
     // nobody came in before: until the roster is in force every device would be unknown
@@ -218,6 +210,18 @@ fn watching(config: &Config, gate: &Arc<Gate>, seen: Option<watch::Version>) -> 
         hangup: signal(SignalKind::hangup())?,
         seen,
     })
+}
+
+fn ingesting(config: &Config, core: &mut Core, inlets: broker::Inlets, clock: &Arc<dyn Clock>) -> Result<Ingest> {
+    Ok(ingest::start(ingest::Parts {
+        settings: config.ingest.clone(),
+        journal: Arc::clone(&core.store) as _,
+        checkpoints: Arc::clone(&core.store) as _,
+        clock: Arc::clone(clock),
+        restored: core.restored.take().context("the core is started once")?,
+        inlets,
+        out: core.steps.take().context("the core is started once")?,
+    })?)
 }
 
 fn dispatching(
