@@ -62,12 +62,14 @@ pub struct Parts {
     pub vault: Option<Arc<dyn Vault>>,
     /// Topics served from a log.
     pub log: Option<Arc<dyn Log>>,
+    /// Clients wait in the ports' backlog until [`Broker::open`].
+    pub closed_at_first: bool,
 }
 
 impl Parts {
     /// Nothing kept, nothing from a log.
     pub fn new(access: Arc<dyn Access>) -> Parts {
-        Parts { access, vault: None, log: None }
+        Parts { access, vault: None, log: None, closed_at_first: false }
     }
 }
 
@@ -77,7 +79,11 @@ impl Parts {
 /// See [`StartError`].
 pub async fn start(settings: Settings, parts: Parts) -> Result<(Broker, Inlets), StartError> {
     settings.check()?;
+    let closed_at_first = parts.closed_at_first;
     let hub = Arc::new(hub::build(settings, parts)?);
+    if !closed_at_first {
+        hub.open.cancel();
+    }
     let (ports, addresses) = listener::bind(&hub.settings)?;
     let (outlets, inlets) = inbound::channels(&hub.settings);
     let outlets = Arc::new(outlets);
@@ -219,6 +225,11 @@ impl Broker {
             Taken { online_qos_0: 1.., .. } => Outcome::Sent,
             _ => Outcome::NoSubscriber,
         }
+    }
+
+    /// Lets in who waits and who comes, for [`Parts::closed_at_first`].
+    pub fn open(&self) {
+        self.hub.open.cancel();
     }
 
     /// Closes the port. Connections stay.

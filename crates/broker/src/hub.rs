@@ -36,6 +36,8 @@ pub(crate) struct Hub {
     pub(crate) refusals: Refusals,
     pub(crate) gates: Gates,
     pub(crate) door: Door,
+    /// Cancelled when clients may come in.
+    pub(crate) open: CancellationToken,
     pub(crate) accepting: CancellationToken,
     pub(crate) draining: CancellationToken,
     pub(crate) finished: CancellationToken,
@@ -109,7 +111,7 @@ fn clock(settings: &Settings, access: &dyn Access) -> Clock {
 /// # Errors
 /// See [`StartError`].
 pub(crate) fn build(settings: Settings, parts: Parts) -> Result<Hub, StartError> {
-    let Parts { access, vault, log } = parts;
+    let Parts { access, vault, log, .. } = parts;
     let door = Door::new(&settings)?;
     let Restored { sessions, retained, next_session, next_retained, leftovers, damaged } = match &vault {
         Some(vault) => layout::restore(&**vault)?,
@@ -144,6 +146,7 @@ pub(crate) fn build(settings: Settings, parts: Parts) -> Result<Hub, StartError>
             retained: gate(),
             log: gate(),
         },
+        open: CancellationToken::new(),
         accepting: CancellationToken::new(),
         draining: CancellationToken::new(),
         finished: CancellationToken::new(),

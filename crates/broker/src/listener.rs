@@ -49,7 +49,7 @@ pub(crate) async fn run(hub: Arc<Hub>, outlets: Arc<Outlets>, ports: Ports) {
     let _finished = hub.finished.clone().drop_guard();
     let mut tasks = JoinSet::new();
     let mut ports = ports;
-    let mut accepting = true;
+    let (mut open, mut accepting) = (hub.open.is_cancelled(), true);
     let mut clock = interval(SWEEP);
     clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut files = interval(Duration::from_secs(hub.settings.tls_reload_s.max(1)));
@@ -58,6 +58,7 @@ pub(crate) async fn run(hub: Arc<Hub>, outlets: Arc<Outlets>, ports: Ports) {
     loop {
         tokio::select! {
             () = hub.draining.cancelled() => break,
+            () = hub.open.cancelled(), if !open => open = true,
             () = hub.accepting.cancelled(), if accepting => {
                 accepting = false;
                 ports = Ports::new(Vec::new());
@@ -65,7 +66,7 @@ pub(crate) async fn run(hub: Arc<Hub>, outlets: Arc<Outlets>, ports: Ports) {
             Some(ended) = tasks.join_next(), if !tasks.is_empty() => note(&hub, ended),
             _ = clock.tick() => sweep(&hub, &outlets, &mut tasks),
             _ = files.tick(), if watch_files => look_at_files(&hub, &mut tasks),
-            accepted = ports.accept() => match accepted {
+            accepted = ports.accept(), if open => match accepted {
                 Accepted::Socket(transport, stream, peer) => {
                     admit(&hub, &outlets, (stream, peer, transport), &mut tasks);
                 }

@@ -126,6 +126,7 @@ async fn serve(config: Config) -> Result<()> {
     enact(&handle, &core, &laws, &rows).await?;
     // nobody came in before: until the roster is in force every device would be unknown
     gate.open();
+    broker.open();
     let sources = crate::sources::start(&config, &broker, &clock)?;
 
     let dispatcher = dispatching(&config, &core, &handle, &broker, &roster_now, &clock)?;
@@ -385,6 +386,7 @@ impl Core {
             access: Arc::clone(gate) as _,
             vault: Some(Arc::new(Kept(Arc::clone(&self.store)))),
             log: Some(Arc::new(log)),
+            closed_at_first: true,
         }
     }
 

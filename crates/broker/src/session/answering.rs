@@ -33,7 +33,8 @@ impl Session {
     /// # Errors
     /// The message was sent with another QoS.
     pub(crate) fn acknowledged(&self, packet_id: u16, qos: u8, accepted: bool) -> Result<(), Fault> {
-        self.settle(packet_id, accepted, |stage| match stage {
+        let late_refusal = qos == 2; // after it was received, which changes nothing
+        self.settle(packet_id, accepted, late_refusal, |stage| match stage {
             Stage::Sent(message) => message.qos == qos,
             _ => false,
         })
@@ -44,10 +45,16 @@ impl Session {
     /// # Errors
     /// The message was not acknowledged with PUBREC before.
     pub(crate) fn completed(&self, packet_id: u16) -> Result<(), Fault> {
-        self.settle(packet_id, true, |stage| !matches!(stage, Stage::Sent(_)))
+        self.settle(packet_id, true, false, |stage| !matches!(stage, Stage::Sent(_)))
     }
 
-    fn settle(&self, packet_id: u16, accepted: bool, at_stage: impl Fn(&Stage) -> bool) -> Result<(), Fault> {
+    fn settle(
+        &self,
+        packet_id: u16,
+        accepted: bool,
+        forgiving: bool,
+        at_stage: impl Fn(&Stage) -> bool,
+    ) -> Result<(), Fault> {
         let mut state = lock(&self.state);
         let out = &mut state.outgoing;
         let Some(index) = out.find(packet_id) else {
@@ -55,8 +62,8 @@ impl Session {
         };
         match &out.in_flight[index].stage {
             stage if at_stage(stage) => {}
-            Stage::Sent(_) => return Err(OUT_OF_TURN),
-            _ => return Ok(()), // refused after it was received, which changes nothing
+            Stage::Releasing | Stage::Released if forgiving => return Ok(()),
+            _ => return Err(OUT_OF_TURN),
         }
         let sent = out.in_flight.len() - out.resend;
         if index >= sent {

@@ -149,3 +149,20 @@ async fn a_publisher_with_qos_2_reaches_every_queue_once_across_a_crash() {
     assert_eq!(&raw.packet().await.publish(true).2[..], b"once");
     raw.ping().await;
 }
+
+#[tokio::test]
+async fn an_acknowledgement_of_another_qos_ends_the_connection() {
+    let broker = start_accepting(settings()).await;
+    for (qos, wrong) in [(1, 0x70), (1, 0x50), (2, 0x40), (2, 0x70)] {
+        let mut publisher = Raw::login(&broker, &Connect::v5("p", "all").bytes()).await;
+        let mut raw = Raw::login(&broker, &Connect::v5("s", "all").bytes()).await;
+        raw.send(&subscribe(true, 1, &[("relay/#", qos)])).await;
+        assert_eq!(raw.packet().await.body.last(), Some(&qos));
+        send_2(&mut publisher, 1, "one").await;
+        let id = raw.packet().await.publish(true).1;
+        raw.send(&step(wrong, id)).await;
+        let told = raw.packet().await;
+        assert_eq!((told.first, told.body[0]), (0xE0, 0x82), "QoS {qos} answered with {wrong:#x}");
+        raw.closed().await;
+    }
+}

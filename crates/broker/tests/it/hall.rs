@@ -136,7 +136,12 @@ impl House {
     }
 
     pub async fn start(&self) -> (Broker, Inlets) {
-        let parts = Parts { access: self.hall.clone(), vault: Some(self.vault.clone()), log: Some(self.list.clone()) };
+        let parts = Parts {
+            access: self.hall.clone(),
+            vault: Some(self.vault.clone()),
+            log: Some(self.list.clone()),
+            closed_at_first: false,
+        };
         broker::start(self.settings.clone(), parts).await.unwrap()
     }
 

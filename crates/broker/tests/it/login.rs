@@ -1,4 +1,6 @@
-use crate::support::{Connect, Raw, is_puback, packet, publish, settings, start, start_accepting, subscribe, within};
+use crate::support::{
+    Connect, Gatehouse, Raw, is_puback, packet, publish, settings, start, start_accepting, subscribe, within,
+};
 use broker::Settings;
 
 #[tokio::test]
@@ -128,4 +130,18 @@ async fn topics_beyond_the_limits_are_refused() {
     raw.send(&subscribe(true, 9, &filters)).await;
     let suback = raw.packet().await;
     assert_eq!(suback.body.iter().filter(|code| **code == 0x97).count(), 36, "64 are allowed");
+}
+
+#[tokio::test]
+async fn who_comes_before_the_door_is_open_waits_and_is_not_refused() {
+    let parts =
+        broker::Parts { closed_at_first: true, ..broker::Parts::new(std::sync::Arc::new(Gatehouse::default())) };
+    let (broker, mut inlets) = broker::start(settings(), parts).await.unwrap();
+    let mut raw = Raw::open(&broker).await;
+    raw.send(&Connect::v5("early", "dev").bytes()).await;
+    assert_eq!(broker.connections(), 0);
+    broker.open();
+    let event = within(inlets.sessions.recv()).await;
+    assert!(event.is_some());
+    assert_eq!(raw.packet().await.body[1], 0);
 }
