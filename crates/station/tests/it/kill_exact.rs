@@ -145,7 +145,7 @@ impl Publisher {
 
 /// A reading without a sequence number; no two of a device are alike.
 fn reading(serial: usize) -> (String, String) {
-    let value = -200.0 + (serial / UNITS) as f32 * 0.0625;
+    let value = -200.0 + (serial / UNITS) as f32 * (1.0 / 1024.0);
     assert!(value < 50.0, "more messages than values");
     let topic = format!("fire/v1/acme/h{}/telemetry", serial % UNITS + 1);
     (topic, format!(r#"{{"values":{{"signal_dbm":{value}}}}}"#))
