@@ -29,8 +29,8 @@ pub trait Access: Send + Sync + 'static {
     /// Milliseconds since the epoch; stamped on each message when it is read from the socket.
     fn now_ms(&self) -> u64;
 
-    /// Told of everything that was refused, so that whoever sent it can look up why. Not called from the log's
-    /// brake: an implementation bounds what it keeps.
+    /// Told of everything that was refused, so that whoever sent it can look up why. The log is the implementation's to
+    /// write, and what it keeps its to bound: this is called for each refusal.
     fn refused(&self, refused: &Refused<'_>) {
         let _ = refused;
     }

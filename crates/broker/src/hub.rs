@@ -46,8 +46,6 @@ pub(crate) struct Hub {
 
 /// Brakes for log lines that clients can provoke.
 pub(crate) struct Gates {
-    pub(crate) refused: Gate,
-    pub(crate) forbidden: Gate,
     pub(crate) ended: Gate,
     pub(crate) accept: Gate,
     pub(crate) retained: Gate,
@@ -138,14 +136,7 @@ pub(crate) fn build(settings: Settings, parts: Parts) -> Result<Hub, StartError>
         access,
         meters: Meters::new(),
         refusals: Refusals::default(),
-        gates: Gates {
-            refused: gate(),
-            forbidden: gate(),
-            ended: gate(),
-            accept: gate(),
-            retained: gate(),
-            log: gate(),
-        },
+        gates: Gates { ended: gate(), accept: gate(), retained: gate(), log: gate() },
         open: CancellationToken::new(),
         accepting: CancellationToken::new(),
         draining: CancellationToken::new(),

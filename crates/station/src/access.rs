@@ -1,6 +1,5 @@
 //! Who may come in at the MQTT listener, and what they may publish and subscribe to there.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 use broker::{Grant, Login, Refusal, Refused, Route};
@@ -15,7 +14,6 @@ pub type Kick = Box<dyn Fn(&str) -> usize + Send + Sync>;
 
 /// The door's keeper: credentials that can be exchanged while the house is open.
 pub struct Gate {
-    open: AtomicBool,
     credentials: RwLock<Arc<Credentials>>,
     anonymous: Option<Box<str>>,
     clock: Arc<dyn Clock>,
@@ -45,7 +43,6 @@ impl Gate {
     ) -> Result<Gate, String> {
         check_anonymous(&credentials, anonymous)?;
         Ok(Gate {
-            open: AtomicBool::new(false),
             credentials: RwLock::new(Arc::new(credentials)),
             anonymous: anonymous.map(Into::into),
             clock,
@@ -53,11 +50,6 @@ impl Gate {
             revoked: Mutex::default(),
             refusals,
         })
-    }
-
-    /// Lets clients in; before, all are told to come back later.
-    pub fn open(&self) {
-        self.open.store(true, Ordering::Release);
     }
 
     /// How connections are ended whose credential is withdrawn. The first call counts.
@@ -130,11 +122,11 @@ impl Gate {
             };
         }
         match (login.username, login.password, &self.anonymous) {
-            (Some(name), Some(secret), _) => credentials.check(name, secret),
             // some clients send an empty user name and mean none
             (None | Some(""), None | Some(b""), Some(anonymous)) => {
                 credentials.get(anonymous).map(|it| (it, Proof::Nothing))
             }
+            (Some(name), Some(secret), _) => credentials.check(name, secret),
             _ => None,
         }
     }
@@ -155,9 +147,6 @@ pub fn check_anonymous(credentials: &Credentials, anonymous: Option<&str>) -> Re
 
 impl broker::Access for Gate {
     fn authenticate(&self, login: &Login<'_>) -> Result<Grant, Refusal> {
-        if !self.open.load(Ordering::Acquire) {
-            return Err(Refusal::Busy);
-        }
         let credentials = self.credentials();
         let (credential, proof) = self.prove(&credentials, login).ok_or(Refusal::BadCredentials)?;
         let permissions = credential.permissions.as_ref().ok_or(Refusal::NotAuthorised)?;

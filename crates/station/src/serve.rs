@@ -125,7 +125,6 @@ async fn serve(config: Config) -> Result<()> {
     let handle = ingest.handle().clone();
     enact(&handle, &core, &laws, &rows).await?;
     // nobody came in before: until the roster is in force every device would be unknown
-    gate.open();
     broker.open();
     let sources = crate::sources::start(&config, &broker, &clock)?;
 

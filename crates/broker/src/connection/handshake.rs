@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout, timeout_at};
-use tracing::{debug, warn};
+use tracing::debug;
 
 use super::socket::Socket;
 use super::{publish_will, report_down};
@@ -302,10 +302,7 @@ fn turn_away(hub: &Hub, socket: &mut Socket, rejection: Rejection, claim: &Claim
         }
     };
     let peer = socket.peer;
-    if let Some(muted) = hub.gates.refused.pass() {
-        let client = claim.client_id.as_deref();
-        warn!(%peer, client, what, muted, "connection refused; see the client's credentials and settings");
-    }
+    debug!(%peer, client = claim.client_id.as_deref(), what, "connection refused"); // [`Access::refused`] tells
     hub.refusals.count(Attempt::Connect, code);
     hub.access.refused(&Refused {
         who: claim.username.as_deref(),

@@ -301,10 +301,6 @@ impl Connection {
     /// acknowledged.
     fn refuse(&mut self, qos: u8, packet_id: u16, code: u8, topic: &str) -> Result<(), End> {
         let todo = advice::refused_publish(code);
-        if let Some(muted) = self.hub.gates.forbidden.pass() {
-            let identity = &*self.grant.identity;
-            warn!(identity, topic, code, todo, muted, "publish refused");
-        }
         self.hub.tell_refused(&self.session, self.socket.peer, Attempt::Publish(topic), code, todo);
         if qos == 0 {
             return Ok(());

@@ -1,7 +1,5 @@
 //! SUBSCRIBE and UNSUBSCRIBE.
 
-use tracing::warn;
-
 use super::{Connection, advice};
 use crate::access::Attempt;
 use crate::clients;
@@ -48,10 +46,6 @@ impl Connection {
             Err(code) => code,
         };
         let todo = advice::refused_subscription(code);
-        if let Some(muted) = self.hub.gates.forbidden.pass() {
-            let identity = &*self.grant.identity;
-            warn!(identity, filter, code, todo, muted, "subscription refused");
-        }
         self.hub.tell_refused(&self.session, self.socket.peer, Attempt::Subscribe(filter), code, todo);
         code
     }

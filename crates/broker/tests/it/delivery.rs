@@ -8,7 +8,9 @@ use broker::{Broker, Outcome, Settings};
 use bytes::Bytes;
 use tokio::net::TcpSocket;
 
-use crate::support::{Connect, PATIENCE, Raw, packet, puback, settings, start_accepting, subscribe, until, within};
+use crate::support::{
+    Connect, PATIENCE, Raw, packet, puback, publish, settings, start_accepting, subscribe, until, within,
+};
 
 async fn subscriber(broker: &Broker, connect: &Connect, filter: &str, qos: u8) -> Raw {
     let mut raw = Raw::login(broker, &connect.bytes()).await;
@@ -168,4 +170,25 @@ async fn never_takes(broker: &Broker, qos: u8) -> Raw {
     raw.send(&subscribe(false, 1, &[("down/a/x", qos)])).await;
     raw.packet().await;
     raw
+}
+
+/// What came before a SUBSCRIBE is not for its subscription, also when both come with one read.
+#[tokio::test]
+async fn a_client_does_not_get_what_it_published_before_it_subscribed() {
+    let broker = start_accepting(settings()).await;
+    let mut raw = Raw::login(&broker, &Connect::v5("c", "all").bytes()).await;
+    let before = publish(true, "relay/x", 1, b"before");
+    let after = publish(true, "relay/x", 2, b"after");
+    raw.send(&[before, subscribe(true, 3, &[("relay/#", 0)]), after].concat()).await;
+    let mut heard = Vec::new();
+    let mut answered = 0;
+    while answered < 3 || heard.is_empty() {
+        let packet = raw.packet().await;
+        match packet.first & 0xF0 {
+            0x30 => heard.push(packet.publish(true).2),
+            _ => answered += 1,
+        }
+    }
+    raw.ping().await;
+    assert_eq!(heard, [b"after".to_vec()]);
 }

@@ -139,9 +139,24 @@ async fn who_comes_before_the_door_is_open_waits_and_is_not_refused() {
     let (broker, mut inlets) = broker::start(settings(), parts).await.unwrap();
     let mut raw = Raw::open(&broker).await;
     raw.send(&Connect::v5("early", "dev").bytes()).await;
-    assert_eq!(broker.connections(), 0);
+    let soon = tokio::time::timeout(std::time::Duration::from_millis(300), inlets.sessions.recv());
+    assert!(soon.await.is_err(), "the door is closed");
+    assert_eq!(broker.counts().accepted, 0);
     broker.open();
-    let event = within(inlets.sessions.recv()).await;
-    assert!(event.is_some());
+    assert!(within(inlets.sessions.recv()).await.is_some());
     assert_eq!(raw.packet().await.body[1], 0);
+}
+
+/// MQTT 3.1 has no place in CONNACK for "a session is there".
+#[tokio::test]
+async fn a_client_of_mqtt_3_1_comes_in_and_is_told_nothing_of_its_session() {
+    let broker = start_accepting(settings()).await;
+    for _ in 0..2 {
+        let mut raw = Raw::open(&broker).await;
+        let body = b"\x00\x06MQIsdp\x03\xC0\x00\x3C\x00\x03old\x00\x03dev\x00\x06pw-dev";
+        raw.send(&packet(0x10, body)).await;
+        assert_eq!(raw.packet().await.body[..], [0, 0]);
+        raw.ping().await;
+    }
+    assert_eq!(broker.sessions(), 1, "it is the same session");
 }

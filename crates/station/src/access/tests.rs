@@ -25,10 +25,7 @@ fn rows() -> String {
 
 fn gate_of(rows: &str, anonymous: Option<&str>) -> Gate {
     let refusals = Refusals::new(MqttAccess::default());
-    let gate = Gate::new(credentials(rows), anonymous, Arc::new(|| 7), refusals).expect("good");
-    assert_eq!(gate.authenticate(&login(Some("d"), Some(b"pw"))).err(), Some(Refusal::Busy), "closed at first");
-    gate.open();
-    gate
+    Gate::new(credentials(rows), anonymous, Arc::new(|| 7), refusals).expect("good")
 }
 
 fn gate() -> Gate {
@@ -102,7 +99,9 @@ fn anonymous_clients_get_what_the_operator_gives_them() {
     let gate = gate_of(&rows(), Some("c"));
     let grant = gate.authenticate(&login(None, None)).expect("comes in");
     assert_eq!((&*grant.identity, grant.class), ("c", "client"));
+    assert!(gate.authenticate(&login(Some(""), Some(b""))).is_ok(), "an empty user name is none");
     assert_eq!(gate.authenticate(&login(Some("nobody"), None)).err(), Some(Refusal::BadCredentials));
+    assert_eq!(gate.authenticate(&login(Some(""), Some(b"pw"))).err(), Some(Refusal::BadCredentials));
     assert_eq!(gate.authenticate(&login(None, Some(b"pw"))).err(), Some(Refusal::BadCredentials));
     let refused = Gate::new(credentials(&rows()), Some("v"), Arc::new(|| 7), Refusals::new(MqttAccess::default()));
     assert!(refused.err().expect("no client").contains("kind client"));
