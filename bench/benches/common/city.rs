@@ -35,6 +35,7 @@ pub fn roster() -> Arc<Roster> {
         grid: grids[number % grids.len()].parse().expect("a region code"),
         owner: "".into(),
         position_m: None,
+        profile: Default::default(),
     };
     rows.units = (0..UNITS).map(|number| (0, unit(number))).collect();
     let device = |number: usize| DeviceRow {
@@ -44,6 +45,7 @@ pub fn roster() -> Arc<Roster> {
         class: DeviceClass::Combined,
         location: "".into(),
         report_every_s: 60,
+        gateway: "".into(),
     };
     rows.devices = (0..DEVICES).map(|number| (0, device(number))).collect();
     let empty = Roster::default();

@@ -150,6 +150,7 @@ impl Desk {
                 | Entry::Session { .. }
                 | Entry::Roster(_)
                 | Entry::Rules(_)
+                | Entry::Sighting(_)
                 | Entry::DeviceCommand { .. } => {}
             }
         }

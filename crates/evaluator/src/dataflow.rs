@@ -69,7 +69,7 @@ pub fn run(worker: Worker) {
         let mut given = given.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let (judge, writer, inbox, out, flow, liveness, ready) = given.take().expect("the worker runs once");
         drop(given);
-        let rollup = Rollup::of(judge.colours());
+        let rollup = Rollup::of(judge.counted());
         let state = Rc::new(RefCell::new((judge, writer)));
         worker.dataflow::<Epoch, _, _>(|scope| {
             let commits = commits(scope, inbox, &ready);

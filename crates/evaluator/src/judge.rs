@@ -13,7 +13,7 @@ use model::{Colour, Commit, DeviceId, Entry, Epoch, Finding, RegionCode, Report,
 
 use crate::rule::{self, Memory, RuleSettings, Scene, Told};
 use crate::rules::Rules;
-use crate::state::{Device, NEVER, State};
+use crate::state::{Device, NEVER, State, Unit};
 use crate::timers::Timers;
 use crate::unit;
 
@@ -37,11 +37,20 @@ impl Share {
     }
 }
 
-/// A unit that came, went, moved or changed its colour.
+/// How a unit counts in its regions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counted {
+    pub grid: RegionCode,
+    pub colour: Colour,
+    pub blind: bool,
+    pub risk: Option<u8>,
+}
+
+/// A unit that came, went, moved or counts otherwise than before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Delta {
-    pub from: Option<(RegionCode, Colour)>,
-    pub to: Option<(RegionCode, Colour)>,
+    pub from: Option<Counted>,
+    pub to: Option<Counted>,
 }
 
 /// What follows from one commit for one share of the villages.
@@ -135,10 +144,9 @@ impl Judge {
         self.state.epoch
     }
 
-    /// Colours of the current units, as last told.
-    pub fn colours(&self) -> impl Iterator<Item = (RegionCode, Colour)> {
-        let current = self.state.units.iter().filter(|unit| unit.current);
-        current.filter_map(|unit| Some((unit.grid, unit.colour?)))
+    /// The current units, as last told.
+    pub fn counted(&self) -> impl Iterator<Item = Counted> {
+        self.state.units.iter().filter(|unit| unit.current).filter_map(Unit::counted)
     }
 
     /// Judges the next commit.
@@ -162,6 +170,7 @@ impl Judge {
                 | Entry::Session { .. }
                 | Entry::Receipt(_)
                 | Entry::Policy(_)
+                | Entry::Sighting(_)
                 | Entry::DeviceCommand { .. } => {}
             }
             self.draft.place += 1;
@@ -318,18 +327,23 @@ impl Judge {
         let devices = step.roster.devices_of(id);
         let rows = devices.iter().filter_map(|device| self.state.devices.get(device.index()));
         let judgement = unit::judge(unit, rows, self.distrusting);
-        let (colour, told) = (judgement.colour, judgement.fingerprint);
-        if unit.colour == Some(colour) && unit.told == told {
+        let (colour, told, risk) = (judgement.colour, judgement.fingerprint, unit.risk);
+        let blind_since_ms = judgement.blind.then(|| unit.blind_since_ms.unwrap_or(at_ms));
+        let same = unit.blind_since_ms == blind_since_ms && unit.risk_told == risk;
+        if unit.colour == Some(colour) && unit.told == told && same {
             return None;
         }
         let since_ms = if unit.colour == Some(colour) { unit.since_ms } else { at_ms };
-        let status = UnitStatus { unit: id, colour, since_ms, reasons: judgement.reasons(since_ms) };
+        let reasons = judgement.reasons(since_ms);
+        let status = UnitStatus { unit: id, colour, since_ms, blind_since_ms, risk, reasons };
         let unit = self.state.units.get_mut(id.index()).expect("it was there a moment ago");
-        if unit.colour != Some(colour) {
-            let from = unit.colour.map(|colour| (unit.grid, colour));
-            deltas.push(Delta { from, to: Some((unit.grid, colour)) });
-        }
+        let from = unit.counted();
         (unit.told, unit.colour, unit.since_ms) = (told, Some(colour), since_ms);
+        (unit.blind_since_ms, unit.risk_told) = (blind_since_ms, risk);
+        let to = unit.counted();
+        if from != to {
+            deltas.push(Delta { from, to });
+        }
         Some(status)
     }
 }

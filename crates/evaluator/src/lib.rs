@@ -59,6 +59,7 @@ mod testing;
 mod timers;
 mod unit;
 mod watchdog;
+pub mod why;
 
 pub use handle::{Evaluator, EvaluatorError, Handle, Stopped};
 pub use liveness::Liveness;

@@ -1,26 +1,48 @@
-//! Exact counts: how many units of each colour lie in each grid, village, township and city.
+//! Exact counts: how many units of each colour, how many blind ones and what standing risk lie in each grid, village,
+//! township and city.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use model::{Colour, ColourCounts, Evaluated, RegionCode, RegionStatus};
+use model::{ColourCounts, Evaluated, RegionCode, RegionStatus, RiskBands};
 use rustc_hash::FxHashMap;
 
-use crate::judge::{Delta, Judged};
+use crate::judge::{Counted, Delta, Judged};
 
-/// Units by colour, of every region that has any.
+/// Units of every region that has any, counted.
 #[derive(Debug, Default)]
 pub struct Rollup {
-    counts: FxHashMap<RegionCode, ColourCounts>,
+    counts: FxHashMap<RegionCode, Counts>,
+}
+
+/// Units of one region, counted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    pub colours: ColourCounts,
+    pub blind: u32,
+    pub risk: RiskBands,
+}
+
+impl Counts {
+    fn count(&mut self, unit: &Counted, comes: bool) {
+        let add = |count: &mut u32| *count = if comes { *count + 1 } else { *count - 1 };
+        add(self.colours.of(unit.colour));
+        if unit.blind {
+            add(&mut self.blind);
+        }
+        if let Some(index) = unit.risk {
+            self.risk.count(index, comes);
+        }
+    }
 }
 
 impl Rollup {
     /// Counts units anew.
-    pub fn of(units: impl Iterator<Item = (RegionCode, Colour)>) -> Rollup {
+    pub fn of(units: impl Iterator<Item = Counted>) -> Rollup {
         let mut rollup = Rollup::default();
-        for (grid, colour) in units {
-            for region in grid.ancestry() {
-                *rollup.counts.entry(region).or_default().of(colour) += 1;
+        for unit in units {
+            for region in unit.grid.ancestry() {
+                rollup.counts.entry(region).or_default().count(&unit, true);
             }
         }
         rollup
@@ -29,34 +51,32 @@ impl Rollup {
     /// The units of a region, counted; `None` where it has none.
     #[cfg(test)]
     pub fn count(&self, region: RegionCode) -> Option<ColourCounts> {
-        self.counts.get(&region).copied()
+        self.counts.get(&region).map(|counts| counts.colours)
     }
 
     /// Takes changes in; the regions whose counts differ after them, ordered by code.
     pub fn apply(&mut self, deltas: &[Delta]) -> Vec<RegionStatus> {
-        let mut before: BTreeMap<RegionCode, ColourCounts> = BTreeMap::new();
+        let mut before: BTreeMap<RegionCode, Counts> = BTreeMap::new();
         for delta in deltas {
             // the one that comes is counted before the one that goes: no count falls below zero on the way
-            for (grid, colour, comes) in [(delta.to, true), (delta.from, false)]
-                .into_iter()
-                .filter_map(|(at, comes)| at.map(|(g, c)| (g, c, comes)))
-            {
-                for region in grid.ancestry() {
+            let of_delta = [(delta.to, true), (delta.from, false)];
+            for (unit, comes) in of_delta.into_iter().filter_map(|(at, comes)| Some((at?, comes))) {
+                for region in unit.grid.ancestry() {
                     let counts = self.counts.entry(region).or_default();
                     before.entry(region).or_insert(*counts);
-                    let count = counts.of(colour);
-                    *count = if comes { *count + 1 } else { *count - 1 };
+                    counts.count(&unit, comes);
                 }
             }
         }
         let mut changed = Vec::new();
         for (region, was) in before {
             let counts = self.counts.get(&region).copied().unwrap_or_default();
-            if counts.total() == 0 {
+            if counts.colours.total() == 0 {
                 self.counts.remove(&region);
             }
             if counts != was {
-                changed.push(RegionStatus { region, counts });
+                let Counts { colours, blind, risk } = counts;
+                changed.push(RegionStatus { region, counts: colours, blind, risk });
             }
         }
         changed
@@ -87,7 +107,13 @@ impl Rollup {
 
 #[cfg(test)]
 mod tests {
+    use model::Colour;
+
     use super::*;
+
+    fn unit(grid: RegionCode, colour: Colour, risk: u8) -> Option<Counted> {
+        Some(Counted { grid, colour, blind: colour == Colour::Blind, risk: Some(risk) })
+    }
 
     #[test]
     fn counts_follow_units_that_come_change_move_and_go() {
@@ -95,17 +121,21 @@ mod tests {
         let (one, two) = (grid("331083001001001"), grid("331083001002001"));
         let mut rollup = Rollup::default();
         let came = rollup.apply(&[
-            Delta { from: None, to: Some((one, Colour::Blind)) },
-            Delta { from: None, to: Some((one, Colour::Blue)) },
+            Delta { from: None, to: unit(one, Colour::Blind, 70) },
+            Delta { from: None, to: unit(one, Colour::Blue, 20) },
         ]);
         assert_eq!(came.len(), 4);
-        assert!(came.iter().all(|status| status.counts.total() == 2 && status.counts.blind == 1));
-        let moved = rollup.apply(&[Delta { from: Some((one, Colour::Blind)), to: Some((two, Colour::Blind)) }]);
+        assert!(came.iter().all(|status| status.counts.total() == 2 && status.counts.blind == 1 && status.blind == 1));
+        assert!(came.iter().all(|status| status.risk.mean() == Some(45.0) && status.risk.units[7] == 1));
+        let moved = rollup.apply(&[Delta { from: unit(one, Colour::Blind, 70), to: unit(two, Colour::Blind, 70) }]);
         let codes: Vec<String> = moved.iter().map(|status| status.region.to_string()).collect();
         assert_eq!(codes, ["331083001001", "331083001002", "331083001001001", "331083001002001"]);
-        let gone = rollup.apply(&[Delta { from: Some((two, Colour::Blind)), to: None }]);
+        let seen = rollup.apply(&[Delta { from: unit(two, Colour::Blind, 70), to: unit(two, Colour::Yellow, 100) }]);
+        let status = seen.iter().find(|status| status.region == two).expect("told");
+        assert_eq!((status.blind, status.counts.yellow, status.risk.units[9]), (0, 1, 1));
+        let gone = rollup.apply(&[Delta { from: unit(two, Colour::Yellow, 100), to: None }]);
         assert_eq!(gone.len(), 4);
         assert_eq!(gone.iter().find(|status| status.region == two).expect("told").counts.total(), 0);
-        assert_eq!(rollup.counts, Rollup::of([(one, Colour::Blue)].into_iter()).counts);
+        assert_eq!(rollup.counts, Rollup::of(unit(one, Colour::Blue, 20).into_iter()).counts);
     }
 }

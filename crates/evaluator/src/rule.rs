@@ -25,7 +25,8 @@ use model::{Colour, Family, Quantity};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::state::{Facts, Held};
+use crate::state::{Device, Facts, Held};
+use crate::why::Watch;
 
 /// A condition that a rule can find.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,6 +111,29 @@ pub trait Rule {
 
     /// What was seen, and what would end it.
     fn words(condition: usize, note: &Note) -> (Words, Words);
+
+    /// What it looks at now, for each condition that the device can give rise to: what was last seen, what is asked for, how
+    /// far it is and when its timer is due. It tells why the rule did not fire. `memory` is `None` for a device that gave it
+    /// nothing to remember.
+    fn watches(_: &Self::Settings, _: Option<&Self::Memory>, _: &Watching<'_>) -> Vec<Watch> {
+        Vec::new()
+    }
+}
+
+/// What [`Rule::watches`] is told beside the memory.
+pub struct Watching<'a> {
+    pub now_ms: u64,
+    pub device: &'a Facts,
+    pub resumed_ms: u64,
+    holding: u64,
+    base: u8,
+}
+
+impl Watching<'_> {
+    /// Whether a condition of this rule holds.
+    pub fn holds(&self, condition: usize) -> bool {
+        self.holding >> (usize::from(self.base) + condition) & 1 == 1
+    }
 }
 
 /// The fire conditions of a unit, for rules that look at several devices.
@@ -321,6 +345,18 @@ macro_rules! rules {
                     }
                     scene.base += const { <$rule>::CONDITIONS.len() as u8 };
                 )*
+            }
+
+            /// [`Rule::watches`] of every rule, by name.
+            pub fn watches(device: &Device, settings: &RuleSettings, now_ms: u64, resumed_ms: u64) -> Vec<(&'static str, Vec<Watch>)> {
+                let mut of_rules = Vec::new();
+                let mut watching = Watching { now_ms, device: &device.facts, resumed_ms, holding: device.holding, base: 0 };
+                $(
+                    let watches = <$rule>::watches(&settings.$name, device.memory.$name.as_deref(), &watching);
+                    of_rules.push((stringify!($name), watches));
+                    watching.base += const { <$rule>::CONDITIONS.len() as u8 };
+                )*
+                of_rules
             }
 
             pub(crate) fn unit(settings: &RuleSettings, view: &UnitView<'_>, scene: &mut Scene<'_>) {

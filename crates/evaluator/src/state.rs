@@ -5,6 +5,7 @@ use model::{Colour, Epoch, Family, RegionCode, UnitId, Verdict};
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
+use crate::judge::Counted;
 use crate::rule::{Memory, Note};
 use crate::table::Table;
 
@@ -132,6 +133,12 @@ pub struct Unit {
     pub colour: Option<Colour>,
     /// Since when it has this colour.
     pub since_ms: u64,
+    /// Since when none of its devices can be trusted, as it was last told; ms since 1970.
+    pub blind_since_ms: Option<u64>,
+    /// Standing risk index.
+    pub risk: Option<u8>,
+    /// The same, as it was last told.
+    pub risk_told: Option<u8>,
     /// Fingerprint of the reasons that were last told.
     pub told: u64,
     pub held: Vec<Held>,
@@ -144,6 +151,12 @@ pub struct Unit {
 impl Unit {
     /// Ended fire conditions kept.
     pub const ENDED_MAX: usize = 8;
+
+    /// How it counts in its regions, as last told; `None` before that.
+    pub fn counted(&self) -> Option<Counted> {
+        let (grid, blind, risk) = (self.grid, self.blind_since_ms.is_some(), self.risk_told);
+        self.colour.map(|colour| Counted { grid, colour, blind, risk })
+    }
 
     pub fn incident(&self, family: Family) -> Option<&Incident> {
         self.incidents.as_ref()?[family as usize].as_ref()

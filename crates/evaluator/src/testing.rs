@@ -33,6 +33,7 @@ pub fn town(units: usize, devices: &[(&str, DeviceClass, usize, u32)]) -> Roster
             grid: format!("331083001{:03}001", unit % 2 + 1).parse().expect("valid"),
             owner: "".into(),
             position_m: None,
+            profile: Default::default(),
         };
         rows.units.push((2, row));
     }
@@ -44,6 +45,7 @@ pub fn town(units: usize, devices: &[(&str, DeviceClass, usize, u32)]) -> Roster
             class: *class,
             location: "".into(),
             report_every_s: *report_every_s,
+            gateway: "".into(),
         };
         rows.devices.push((2, row));
     }

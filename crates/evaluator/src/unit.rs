@@ -40,6 +40,8 @@ enum Why<'a> {
 /// A unit's colour, and why.
 pub struct Judgement<'a> {
     pub colour: Colour,
+    /// None of its devices can be trusted.
+    pub blind: bool,
     /// Equal for equal colours and reasons.
     pub fingerprint: u64,
     whys: Vec<Why<'a>>,
@@ -79,7 +81,7 @@ pub fn judge<'a, 'b>(unit: &'a Unit, devices: impl Iterator<Item = &'b Device>, 
     let mut hasher = FxHasher::default();
     colour.hash(&mut hasher);
     whys.iter().for_each(|why| why.hash(&mut hasher));
-    Judgement { colour, fingerprint: hasher.finish(), whys }
+    Judgement { colour, blind: eyes.trusted == 0, fingerprint: hasher.finish(), whys }
 }
 
 /// The colour that an incident keeps whatever its conditions do.

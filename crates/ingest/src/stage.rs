@@ -343,6 +343,7 @@ fn entry(submission: Submission) -> Entry {
     match submission {
         Submission::Command(command) => Entry::Command(command),
         Submission::Receipt(receipt) => Entry::Receipt(receipt),
+        Submission::Sighting(sighting) => Entry::Sighting(sighting),
         Submission::Roster { change, .. } => Entry::Roster(change),
         Submission::Rules(toml) => Entry::Rules(toml.into()),
         Submission::Policy(toml) => Entry::Policy(toml.into()),

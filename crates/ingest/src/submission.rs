@@ -1,6 +1,6 @@
 //! The internal lane: what the house itself has to write into the journal.
 
-use model::{Command, DeviceId, Epoch, Receipt, RosterChange};
+use model::{Command, DeviceId, Epoch, Receipt, RosterChange, Sighting};
 use tokio::sync::{mpsc, oneshot};
 
 /// Something for the journal that does not come from a device.
@@ -18,6 +18,8 @@ pub enum Submission {
     Policy(String),
     /// A command went down to a device.
     DeviceCommand { device: DeviceId, by: Box<str>, command: Box<str>, args_json: Box<str> },
+    /// A person reported something of a unit.
+    Sighting(Sighting),
 }
 
 /// Why a submission is not in the journal.

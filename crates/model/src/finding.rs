@@ -178,6 +178,10 @@ pub struct UnitStatus {
     pub colour: Colour,
     /// Since when it has this colour.
     pub since_ms: u64,
+    /// Since when it has no trustworthy device, whatever its colour; `None` where it has one.
+    pub blind_since_ms: Option<u64>,
+    /// Standing risk index, 0 to 100, where it was computed: how likely and how grave a fire is over days.
+    pub risk: Option<u8>,
     /// Most urgent first; empty for blue. At most [`UnitStatus::REASONS_MAX`].
     pub reasons: Vec<Reason>,
 }
@@ -192,6 +196,36 @@ impl UnitStatus {
 pub struct RegionStatus {
     pub region: RegionCode,
     pub counts: ColourCounts,
+    /// Units without a trustworthy device, whatever their colour. Count.
+    pub blind: u32,
+    pub risk: RiskBands,
+}
+
+/// Standing risk of a region's units.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RiskBands {
+    /// Units by index: 0–9, 10–19 … 90–100. Count.
+    pub units: [u32; 10],
+    /// Sum of the indices: its mean is this by the units counted.
+    pub sum: u32,
+}
+
+impl RiskBands {
+    /// Counts a unit in, or out.
+    pub fn count(&mut self, index: u8, comes: bool) {
+        let band = &mut self.units[usize::from(index.min(99) / 10)];
+        if comes {
+            (*band, self.sum) = (*band + 1, self.sum + u32::from(index));
+        } else {
+            (*band, self.sum) = (*band - 1, self.sum - u32::from(index));
+        }
+    }
+
+    /// Mean index of the units counted; `None` for none.
+    pub fn mean(&self) -> Option<f32> {
+        let units: u32 = self.units.iter().sum();
+        (units > 0).then(|| self.sum as f32 / units as f32)
+    }
 }
 
 /// All that follows from one journal commit. One for each commit, in order, also where nothing follows.

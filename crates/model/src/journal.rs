@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::alert::{Command, Receipt};
 use crate::ids::Epoch;
 use crate::ledger::StoreError;
-use crate::report::{Reading, Report};
+use crate::report::{Reading, Report, Sighting};
 use crate::roster::{Roster, RosterChange};
 
 /// One synced write of the journal. Its number is the logical time of everything that follows from it.
@@ -45,6 +45,8 @@ pub enum Entry {
     Policy(Box<str>),
     /// A command went down to a device.
     DeviceCommand { device: crate::ids::DeviceId, by: Box<str>, command: Box<str>, args_json: Box<str> },
+    /// A person reported something of a unit.
+    Sighting(Sighting),
 }
 
 /// A message that could not be decoded or admitted, kept whole. Written with the commit that it arrived with, before

@@ -26,10 +26,12 @@ pub use alert::{
     Action, Alert, AlertState, AlertSummary, Command, CommandOutcome, Delivery, DeliveryState, Receipt, Verdict,
 };
 pub use clock::Clock;
-pub use finding::{Colour, ColourCounts, Evaluated, Family, Finding, Phase, Reason, RegionStatus, UnitStatus};
+pub use finding::{
+    Colour, ColourCounts, Evaluated, Family, Finding, Phase, Reason, RegionStatus, RiskBands, UnitStatus,
+};
 pub use ids::{AlertId, CommandId, DeliveryId, DeviceId, Epoch, Level, PersonId, RegionCode, UnitId};
 pub use journal::{Commit, Entry, Journal, Mark, Quarantined, Step};
 pub use ledger::{Checkpoints, Cursor, FeedEvent, FeedKind, Ledger, LedgerBatch, StoreError};
 pub use measure::Quantity;
-pub use report::{AlarmKind, DeviceState, EventKind, Reading, Report};
+pub use report::{AlarmKind, DeviceState, EventKind, Reading, Report, Sighting, SightingKind};
 pub use roster::{Roster, RosterChange};

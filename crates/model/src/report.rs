@@ -107,6 +107,11 @@ words! {
         Muted = "muted",
         PowerLost = "power_lost",
         Restored = "restored",
+        Tilt = "tilt",
+        Discharge = "discharge",
+        Impact = "impact",
+        EndOfLife = "end_of_life",
+        Contaminated = "contaminated",
     }
 }
 
@@ -116,5 +121,29 @@ words! {
         Online = "online",
         Sleeping = "sleeping",
         Lost = "lost",
+    }
+}
+
+/// What a person reports of a unit: a passer-by's photo (随手拍), a grid worker's finding, a phone call.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sighting {
+    /// Names it; one that comes twice counts once.
+    pub id: Box<str>,
+    pub unit: crate::ids::UnitId,
+    /// Code of the person or service account.
+    pub by: Box<str>,
+    pub kind: SightingKind,
+    /// In the person's own words; may be empty.
+    pub note: Box<str>,
+}
+
+words! {
+    /// What was seen. A fire in a person's eyes is evidence of a detector's rank; `AllClear`: nothing of it is there, or no longer.
+    SightingKind {
+        Fire = "fire",
+        Smoke = "smoke",
+        Gas = "gas",
+        Hazard = "hazard",
+        AllClear = "all_clear",
     }
 }

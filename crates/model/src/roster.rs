@@ -30,6 +30,20 @@ pub struct Unit {
     pub owner: Option<PersonId>,
     /// Metres east and north of the operator's local origin.
     pub position_m: Option<(f32, f32)>,
+    pub profile: UnitProfile,
+}
+
+/// What makes a fire in a unit likely or grave, as far as the operator knows it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnitProfile {
+    /// People who live or stay there, count; `None`: not known.
+    pub people: Option<u32>,
+    /// Of them, those who need help to get out: children, the aged, the sick. Count.
+    pub vulnerable: Option<u32>,
+    /// Storeys of the building, count.
+    pub storeys: Option<u16>,
+    /// Floor area, m².
+    pub area_m2: Option<u32>,
 }
 
 /// What a device is.
@@ -83,6 +97,8 @@ pub struct Device {
     pub location: Box<str>,
     /// Reporting promise: heard of at least once in so many seconds, unless its own state says otherwise.
     pub report_every_s: u32,
+    /// Name, within the vendor's, of the gateway that it speaks through; empty for none.
+    pub gateway: Box<str>,
 }
 
 impl Device {

@@ -7,19 +7,29 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 /// Layout version that this build writes.
-pub const VERSION: u8 = 1;
+pub const VERSION: u8 = 2;
 
 /// A stored value that cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum WireError {
     #[error(
-        "stored value has layout version {0}, this build reads version {VERSION}: it was written by a newer build, upgrade to it"
+        "stored value has layout version {0}, this build reads version {VERSION}: {advice}",
+        advice = advice(*.0)
     )]
     Version(u8),
     #[error("stored value is empty: the store is damaged, restore it from a backup")]
     Empty,
     #[error("stored value cannot be decoded ({0}): the store is damaged, restore it from a backup")]
     Damaged(#[from] postcard::Error),
+}
+
+fn advice(version: u8) -> &'static str {
+    if version > VERSION {
+        "it was written by a newer build, upgrade to it"
+    } else {
+        "it was written by an older build: keep that data folder with its build, and begin with an empty one (roster, rules and \
+         credentials are outside of it)"
+    }
 }
 
 /// Encodes a value for the store.

@@ -7,7 +7,9 @@ use std::str::FromStr;
 
 use csv::StringRecord;
 use model::RegionCode;
-use model::roster::{CameraRow, DeviceClass, DeviceRow, PersonRow, Post, RosterFault, RosterRows, StationRow, UnitRow};
+use model::roster::{
+    CameraRow, DeviceClass, DeviceRow, PersonRow, Post, RosterFault, RosterRows, StationRow, UnitProfile, UnitRow,
+};
 
 /// Faults told of one import; what is wrong in ten thousand rows is mostly wrong in the same way.
 pub const FAULTS_TOLD_MAX: usize = 50;
@@ -39,6 +41,12 @@ fn unit(row: &Row<'_>) -> Result<UnitRow, String> {
         grid: row.parsed("grid")?,
         owner: row.text("owner")?,
         position_m: row.position()?,
+        profile: UnitProfile {
+            people: row.maybe("people")?,
+            vulnerable: row.maybe("vulnerable")?,
+            storeys: row.maybe("storeys")?,
+            area_m2: row.maybe("area_m2")?,
+        },
     })
 }
 
@@ -50,6 +58,7 @@ fn device(row: &Row<'_>) -> Result<DeviceRow, String> {
         class: row.word("class", DeviceClass::from_word)?,
         location: row.text("location")?,
         report_every_s: row.parsed("report_every_s")?,
+        gateway: row.optional("gateway").into(),
     })
 }
 
@@ -157,6 +166,19 @@ impl Row<'_> {
     fn parsed<T: FromStr<Err: std::fmt::Display>>(&self, column: &str) -> Result<T, String> {
         let text = self.field(column)?;
         text.parse().map_err(|error| format!("{column} {text:?}: {error}"))
+    }
+
+    /// A column that the file need not have; empty where it has not.
+    fn optional(&self, column: &str) -> &str {
+        self.field(column).unwrap_or("")
+    }
+
+    /// A number in a column that the file need not have; an empty field: not known.
+    fn maybe<T: FromStr<Err: std::fmt::Display>>(&self, column: &str) -> Result<Option<T>, String> {
+        match self.optional(column) {
+            "" => Ok(None),
+            text => text.parse().map(Some).map_err(|error| format!("{column} {text:?}: {error}")),
+        }
     }
 
     fn word<T>(&self, column: &str, known: fn(&str) -> Option<T>) -> Result<T, String> {

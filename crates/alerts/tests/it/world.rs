@@ -52,6 +52,7 @@ pub fn unit(name: &str, grid: &str, owner: &str, position_m: Option<(f32, f32)>)
         grid: code(grid),
         owner: owner.into(),
         position_m,
+        profile: Default::default(),
     };
     (0, row)
 }
@@ -118,7 +119,11 @@ impl World {
         let evaluated = Evaluated {
             step: Step { commit: Arc::new(commit), roster: self.roster.clone() },
             findings,
-            regions: units.iter().map(|_| RegionStatus { region: code(GRID), counts }).take(1).collect(),
+            regions: units
+                .iter()
+                .map(|_| RegionStatus { region: code(GRID), counts, blind: 0, risk: Default::default() })
+                .take(1)
+                .collect(),
             units,
             devices: Arc::new([]),
         };
@@ -244,7 +249,14 @@ pub fn finding(words: &[&str], at_ms: u64) -> Finding {
 }
 
 pub fn status(unit: &str, colour: &str, since_ms: u64) -> UnitStatus {
-    UnitStatus { unit: unit_id(unit), colour: Colour::from_word(colour).unwrap(), since_ms, reasons: Vec::new() }
+    UnitStatus {
+        unit: unit_id(unit),
+        colour: Colour::from_word(colour).unwrap(),
+        since_ms,
+        blind_since_ms: None,
+        risk: None,
+        reasons: Vec::new(),
+    }
 }
 
 fn receipt(delivery: &str, outcome: &str) -> Receipt {

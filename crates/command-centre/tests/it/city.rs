@@ -59,6 +59,7 @@ pub fn rows() -> RosterRows {
                 grid,
                 owner: "P1".into(),
                 position_m: None,
+                profile: Default::default(),
             },
         ));
         rows.devices.push((
@@ -70,6 +71,7 @@ pub fn rows() -> RosterRows {
                 class: DeviceClass::Smoke,
                 location: "厨房".into(),
                 report_every_s: 60,
+                gateway: "".into(),
             },
         ));
     }

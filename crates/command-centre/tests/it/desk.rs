@@ -12,7 +12,7 @@ use model::ledger::UnitColour;
 use model::{
     Action, Alert, AlertId, AlertState, Colour, ColourCounts, Command, CommandId, CommandOutcome, Delivery,
     DeliveryState, DeviceId, Family, FeedEvent, FeedKind, Ledger, LedgerBatch, PersonId, Reason, RegionCode,
-    RegionStatus, Roster, UnitId, UnitStatus,
+    RegionStatus, RiskBands, Roster, UnitId, UnitStatus,
 };
 
 use crate::ledger::MemoryLedger;
@@ -166,13 +166,20 @@ impl Desk {
                 }
                 *counts.of(colour) += 1;
                 let counts = *counts;
-                books.batch.regions.push(RegionStatus { region, counts });
+                books.batch.regions.push(RegionStatus {
+                    region,
+                    counts,
+                    blind: counts.blind,
+                    risk: RiskBands::default(),
+                });
             }
             let since_ms = START_MS + books.epoch;
             books.batch.units.push(Arc::new(UnitStatus {
                 unit,
                 colour,
                 since_ms,
+                blind_since_ms: None,
+                risk: None,
                 reasons: self.reasons(unit, colour),
             }));
             if before != Some(colour) {

@@ -312,6 +312,7 @@ pub fn roster() -> Roster {
         grid: "331083001001003".parse().unwrap(),
         owner: None,
         position_m: None,
+        profile: Default::default(),
     };
     let change = RosterChange {
         regions: regions.map(|(code, name)| (code.parse().unwrap(), Some(name.into()))).into(),

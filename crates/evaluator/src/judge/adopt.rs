@@ -3,7 +3,7 @@
 use model::roster::{self, Roster};
 use model::{DeviceId, Entry, Step, UnitId};
 
-use super::{Delta, Judge};
+use super::{Counted, Delta, Judge};
 use crate::rule::{Memory, Note, Told, words};
 use crate::rules::Rules;
 use crate::state::{Device, Facts, NEVER, Unit};
@@ -60,6 +60,9 @@ impl Judge {
                 grid: slot.row.grid,
                 colour: None,
                 since_ms: self.state.at_ms,
+                blind_since_ms: None,
+                risk: None,
+                risk_told: None,
                 told: 0,
                 held: Vec::new(),
                 incidents: None,
@@ -73,12 +76,12 @@ impl Judge {
             return;
         }
         let unit = self.state.units.get_mut(id.index()).expect("it was there a moment ago");
-        if let Some(colour) = unit.colour.filter(|_| unit.current) {
-            let to = current.then_some((slot.row.grid, colour));
-            self.draft.deltas.push(Delta { from: Some((unit.grid, colour)), to });
+        if let Some(from) = unit.counted().filter(|_| unit.current) {
+            let to = current.then_some(Counted { grid: slot.row.grid, ..from });
+            self.draft.deltas.push(Delta { from: Some(from), to });
         }
         if !current {
-            (unit.colour, unit.told) = (None, 0);
+            (unit.colour, unit.told, unit.blind_since_ms, unit.risk_told) = (None, 0, None, None);
         }
         (unit.current, unit.grid) = (current, slot.row.grid);
         self.draft.touched.push(id.0);

@@ -304,7 +304,7 @@ fn a_restore_at_any_commit_goes_on_with_the_same_bytes() {
         for from in [1, 7, 77, 150, 299].map(|from| (from + seed as usize) % 300) {
             let mut judge = Judge::restore(&checkpoints[from], Share::ALL).expect("reads back");
             assert_eq!(judge.encode(), checkpoints[from]);
-            let mut rollup = Rollup::of(judge.colours());
+            let mut rollup = Rollup::of(judge.counted());
             for (step, expected) in steps[from..].iter().zip(&whole[from..]) {
                 let judged = judge.apply(step.clone());
                 let out = rollup.join(vec![judged]).expect("one part");
@@ -338,7 +338,7 @@ fn counts_are_exact_at_every_commit_and_every_alarm_is_found() {
     for step in steps(99, &roster, 500) {
         let out = rollup.join(vec![judge.apply(step)]).expect("one part");
         counts.extend(out.regions.iter().map(|status| (status.region, status.counts)));
-        let recounted = Rollup::of(judge.colours());
+        let recounted = Rollup::of(judge.counted());
         for (region, counts) in &counts {
             assert_eq!(Some(counts), recounted.count(*region).as_ref(), "{region}");
         }

@@ -80,7 +80,13 @@ impl Rule for DeviceEvent {
                 }
                 return;
             }
-            EventKind::Test | EventKind::Muted => return,
+            EventKind::Test
+            | EventKind::Muted
+            | EventKind::Tilt
+            | EventKind::Discharge
+            | EventKind::Impact
+            | EventKind::EndOfLife
+            | EventKind::Contaminated => return,
         };
         if !scene.holds(condition) {
             scene.begin(condition, Colour::Yellow, Note::default());

@@ -27,6 +27,7 @@ pub fn roster(devices: usize, units: usize, report_every_s: u32) -> Arc<Roster> 
             grid: "331083001001001".parse().unwrap(),
             owner: "".into(),
             position_m: None,
+            profile: Default::default(),
         };
         rows.units.push((2, row));
     }
@@ -38,6 +39,7 @@ pub fn roster(devices: usize, units: usize, report_every_s: u32) -> Arc<Roster> 
             class: DeviceClass::Combined,
             location: "".into(),
             report_every_s,
+            gateway: "".into(),
         };
         rows.devices.push((2, row));
     }

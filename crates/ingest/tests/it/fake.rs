@@ -170,6 +170,7 @@ pub fn rows(devices: &[(&str, &str)]) -> RosterRows {
         grid: "331083001001001".parse().unwrap(),
         owner: "".into(),
         position_m: None,
+        profile: Default::default(),
     };
     let device = |(vendor, name): &(&str, &str)| DeviceRow {
         vendor: (*vendor).into(),
@@ -178,6 +179,7 @@ pub fn rows(devices: &[(&str, &str)]) -> RosterRows {
         class: DeviceClass::Smoke,
         location: "厨房".into(),
         report_every_s: 60,
+        gateway: "".into(),
     };
     RosterRows {
         regions: regions.iter().zip(2..).map(|(code, line)| (line, code.parse().unwrap(), (*code).into())).collect(),

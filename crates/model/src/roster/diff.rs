@@ -5,7 +5,7 @@ use std::fmt;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::{Camera, Device, DeviceClass, MicroStation, Person, Post, Roster, RosterChange, Slot, Unit};
+use super::{Camera, Device, DeviceClass, MicroStation, Person, Post, Roster, RosterChange, Slot, Unit, UnitProfile};
 use crate::ids::{DeviceId, Level, PersonId, RegionCode, UnitId};
 
 /// The operator's tables, rows in file order; references are still codes. `line` is where the row stands in its file.
@@ -30,6 +30,7 @@ pub struct UnitRow {
     /// Person code; empty for none.
     pub owner: Box<str>,
     pub position_m: Option<(f32, f32)>,
+    pub profile: UnitProfile,
 }
 
 /// A row of devices.csv.
@@ -42,6 +43,8 @@ pub struct DeviceRow {
     pub class: DeviceClass,
     pub location: Box<str>,
     pub report_every_s: u32,
+    /// Name within the vendor's; empty for none.
+    pub gateway: Box<str>,
 }
 
 /// A row of people.csv.
@@ -242,6 +245,7 @@ fn units_of<'a>(
             grid: row.grid,
             owner,
             position_m: row.position_m,
+            profile: row.profile,
         };
         units.push((id, unit));
     }
@@ -282,6 +286,7 @@ fn devices_of<'a>(
             class: row.class,
             location: row.location.clone(),
             report_every_s: row.report_every_s,
+            gateway: row.gateway.clone(),
         };
         devices.push((id, device));
     }

@@ -36,6 +36,7 @@ fn unit(code_text: &str) -> UnitRow {
         grid: code("331083001001001"),
         owner: "P1".into(),
         position_m: None,
+        profile: Default::default(),
     }
 }
 
@@ -47,6 +48,7 @@ fn device(name: &str, unit: &str) -> DeviceRow {
         class: DeviceClass::Smoke,
         location: "厨房".into(),
         report_every_s: 60,
+        gateway: "".into(),
     }
 }
 

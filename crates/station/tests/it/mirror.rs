@@ -47,7 +47,16 @@ fn rows(moved: u32) -> RosterRows {
     for unit in 0..UNITS {
         let code = format!("u{unit}").into();
         let (name, category, address, owner) = ("店".into(), "沿街商铺".into(), "".into(), "".into());
-        let row = UnitRow { code, name, category, address, grid: grid.parse().unwrap(), owner, position_m: None };
+        let row = UnitRow {
+            code,
+            name,
+            category,
+            address,
+            grid: grid.parse().unwrap(),
+            owner,
+            position_m: None,
+            profile: Default::default(),
+        };
         rows.units.push((2, row));
     }
     for device in 0..DEVICES {
@@ -60,6 +69,7 @@ fn rows(moved: u32) -> RosterRows {
             location: "".into(),
             // some break their promise now and then
             report_every_s: if device % 3 == 0 { 60 } else { 1_000_000 },
+            gateway: "".into(),
         };
         rows.devices.push((2, row));
     }

@@ -257,6 +257,8 @@ fn statuses<P: Place>(place: &P) {
     let region = |code: &str, red| RegionStatus {
         region: code.parse().unwrap(),
         counts: ColourCounts { red, ..ColourCounts::default() },
+        blind: red,
+        risk: RiskBands { units: [red; 10], sum: 7 },
     };
     {
         let store = place.open();

@@ -157,6 +157,8 @@ pub fn unit_status(unit: u32, colour: Colour) -> UnitStatus {
         unit: UnitId(unit),
         colour,
         since_ms: START_MS,
+        blind_since_ms: Some(START_MS - 1),
+        risk: Some(40),
         reasons: vec![Reason {
             rule: "smoke".into(),
             device: Some(DeviceId(unit)),

@@ -1,0 +1,45 @@
+//! Why, and why not: shapes of what is told to people who ask.
+
+use std::borrow::Cow;
+
+use model::finding::Words;
+use serde::Serialize;
+
+/// How near a condition is to holding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Standing {
+    /// It holds.
+    Holds,
+    /// Something of what it asks for is there; the rest is counted or waited for.
+    Forming,
+    /// It was looked at, and nothing speaks for it.
+    Calm,
+    /// Nothing was received that it could be judged by.
+    NoData,
+}
+
+/// What a rule looks at now, for one of its conditions.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Watch {
+    /// Name of the condition.
+    pub condition: &'static str,
+    pub standing: Standing,
+    /// What was last seen, what is asked for, and what is missing.
+    pub seen: Words,
+    /// When a timer decides it if nothing else does, ms since 1970.
+    pub due_ms: Option<u64>,
+}
+
+/// One contribution to a number.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Part {
+    /// Name of the indicator or piece of evidence.
+    pub name: Cow<'static, str>,
+    pub words: Words,
+    /// What was seen, from 0 (nothing) to 1 (as bad as it counts), or a log-odds value.
+    pub value: f64,
+    pub weight: f64,
+    /// What it adds: points of the index, or log-odds after decay.
+    pub points: f64,
+}
