@@ -4,17 +4,22 @@
 //! of each epoch. `Units` needs no frontier, as each worker gets one part an epoch, in order; `Rollup` waits for the
 //! frontier to know that all workers' parts are there.
 //!
-//! One worker, on a thread of ours. For several, `Commits` would give each worker its part (`Share`), and each worker its
-//! own checkpoint; nothing else changes.
+//! Workers are threads of ours in one process. The first takes commits in, joins what all found and hands it over; each
+//! judges its share of the villages. A roster that moves units between them makes them meet once ([`crate::ferry`]).
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use model::{Epoch, Evaluated, Step};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use timely::CommunicationConfig;
+use timely::WorkerConfig;
+use timely::communication::Allocator;
+use timely::communication::allocator::thread::Thread;
 use timely::dataflow::channels::pact::{Exchange, Pipeline};
 use timely::dataflow::operators::Capability;
 use timely::dataflow::operators::generic::operator::source;
@@ -22,21 +27,63 @@ use timely::dataflow::operators::generic::{Operator, OperatorInfo};
 use timely::dataflow::{Scope, Stream};
 use timely::scheduling::activate::SyncActivator;
 
-use crate::checkpoint::Writer;
+use crate::checkpoint::{Clock, Writer};
+use crate::ferry::Ferry;
 use crate::judge::{Judge, Judged};
 use crate::liveness::Liveness;
 use crate::rollup::Rollup;
-use crate::watchdog::Flow;
+use crate::watchdog::{Flow, Guard};
 
-/// What the worker's thread is given.
+/// A worker that waits looks so often whether another has failed, where there are others.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// What a worker's thread is given.
 pub struct Worker {
     pub judge: Judge,
     pub writer: Writer,
-    pub inbox: Receiver<Step>,
-    pub out: Box<dyn FnMut(Evaluated) + Send>,
     pub flow: Arc<Flow>,
     pub liveness: Arc<Liveness>,
+    pub ferry: Arc<Ferry>,
+    /// The first worker has the ends of the flow.
+    pub ends: Option<Ends>,
+}
+
+/// Where commits come in and outputs go out.
+pub struct Ends {
+    pub inbox: Receiver<Step>,
     pub ready: SyncSender<SyncActivator>,
+    pub clock: Clock,
+    pub rollup: Rollup,
+    pub out: Box<dyn FnMut(Evaluated) + Send>,
+}
+
+/// Runs the workers to their end: a single one on this thread, several on threads of timely's.
+///
+/// # Errors
+/// When a worker failed, or no thread can be had.
+pub fn run(mut workers: Vec<(Worker, Guard)>) -> Result<(), String> {
+    if workers.len() == 1
+        && let Some((worker, _guard)) = workers.pop()
+    {
+        work(worker, Allocator::Thread(Thread::default()));
+        return Ok(());
+    }
+    let (connections, others) = CommunicationConfig::Process(workers.len()).try_build()?;
+    let workers = Mutex::new(workers.into_iter().map(Some).collect::<Vec<_>>());
+    let threads = timely::communication::initialize_from(connections, others, move |connection| {
+        let mut waiting = workers.lock().unwrap_or_else(PoisonError::into_inner);
+        let (worker, _guard) = waiting[connection.index()].take().expect("each worker runs once");
+        drop(waiting);
+        work(worker, connection);
+    })?;
+    threads.join().into_iter().collect()
+}
+
+/// A worker's part of a commit.
+struct Part {
+    step: Step,
+    /// A checkpoint is taken after it.
+    checkpoint: bool,
 }
 
 /// Something that stays within its process. Timely asks that what it exchanges can be written down; between threads it
@@ -60,84 +107,123 @@ impl<'de, T> Deserialize<'de> for Local<T> {
 
 type Parts<'s, T> = Stream<'s, Epoch, Vec<Local<T>>>;
 
-/// Runs the worker until its inbox is closed and everything is out.
-pub fn run(worker: Worker) {
-    let Worker { judge, writer, inbox, out, flow, liveness, ready } = worker;
-    // timely takes what is sent between threads, though here nothing is
-    let given = std::sync::Mutex::new(Some((judge, writer, inbox, out, flow, liveness, ready)));
-    timely::execute::execute_directly(move |worker| {
-        let mut given = given.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let (judge, writer, inbox, out, flow, liveness, ready) = given.take().expect("the worker runs once");
-        drop(given);
-        let rollup = Rollup::of(judge.counted());
-        let state = Rc::new(RefCell::new((judge, writer)));
-        worker.dataflow::<Epoch, _, _>(|scope| {
-            let commits = commits(scope, inbox, &ready);
-            let judged = units(commits, Rc::clone(&state), liveness);
-            let evaluated = roll_up(judged, rollup);
-            hand_over(evaluated, out, flow);
-        });
-        while worker.has_dataflows() {
-            worker.step_or_park(None);
-        }
-        let (judge, writer) =
-            Rc::into_inner(state).expect("the dataflow is gone, and its operators with it").into_inner();
-        writer.finish(judge.state());
+/// Runs a worker until the inbox is closed and everything is out, or another worker has failed.
+fn work(worker: Worker, connection: Allocator) {
+    let Worker { judge, writer, flow, liveness, ferry, ends } = worker;
+    let workers = judge.share().workers;
+    let mut timely = timely::worker::Worker::new(WorkerConfig::default(), connection, Some(Instant::now()));
+    let state = Rc::new(RefCell::new(judge));
+    let (from_outside, to_outside) = match ends {
+        Some(Ends { inbox, ready, clock, rollup, out }) => (Some((inbox, ready, clock)), Some((rollup, out))),
+        None => (None, None),
+    };
+    let judging = Units { judge: Rc::clone(&state), writer: writer.clone(), flow: Arc::clone(&flow), liveness, ferry };
+    let (rollup, out) = to_outside.unzip();
+    timely.dataflow::<Epoch, _, _>(|scope| {
+        let commits = commits(scope, from_outside);
+        let judged = units(commits, judging);
+        let evaluated = roll_up(judged, rollup.unwrap_or_default());
+        hand_over(evaluated, out.unwrap_or_else(|| Box::new(drop)), Arc::clone(&flow));
     });
+    let pause = (workers > 1).then_some(LOOK);
+    while timely.has_dataflows() {
+        if flow.has_failed() {
+            return;
+        }
+        timely.step_or_park(pause);
+    }
+    let judge = Rc::into_inner(state).expect("the dataflow is gone, and its operators with it").into_inner();
+    writer.finish(judge.state());
 }
 
 /// One commit at each call, so that the first is out before the next is begun.
-fn commits<'s>(scope: Scope<'s, Epoch>, inbox: Receiver<Step>, ready: &SyncSender<SyncActivator>) -> Parts<'s, Step> {
+fn commits<'s>(
+    scope: Scope<'s, Epoch>,
+    from_outside: Option<(Receiver<Step>, SyncSender<SyncActivator>, Clock)>,
+) -> Parts<'s, Part> {
+    let workers = scope.worker().peers();
     source(scope, "Commits", |capability: Capability<Epoch>, info: OperatorInfo| {
-        let from_outside = scope.worker().sync_activator_for(info.address.to_vec());
-        ready.send(from_outside).expect("whoever starts the worker waits for it");
-        let again = scope.activator_for(info.address);
-        let mut capability = Some(capability);
+        let again = scope.activator_for(info.address.clone());
+        let mut open = from_outside.map(|(inbox, ready, clock)| {
+            ready
+                .send(scope.worker().sync_activator_for(info.address.to_vec()))
+                .expect("whoever starts the worker waits for it");
+            (inbox, clock, capability)
+        });
         move |output: &mut timely::dataflow::operators::generic::OutputBuilderSession<
             '_,
             Epoch,
-            timely::container::CapacityContainerBuilder<Vec<Local<Step>>>,
+            timely::container::CapacityContainerBuilder<Vec<Local<Part>>>,
         >| {
-            let Some(held) = capability.as_mut() else { return };
+            let Some((inbox, clock, capability)) = open.as_mut() else { return };
             match inbox.try_recv() {
                 Ok(step) => {
                     let epoch = step.commit.epoch;
-                    held.downgrade(&epoch);
-                    output.session(&held).give(Local { worker: 0, item: step });
-                    held.downgrade(&(epoch + 1));
+                    let checkpoint = clock.strikes(step.commit.at_ms);
+                    capability.downgrade(&epoch);
+                    let mut session = output.session(&capability);
+                    for worker in 0..workers {
+                        session.give(Local { worker, item: Part { step: step.clone(), checkpoint } });
+                    }
+                    drop(session);
+                    capability.downgrade(&(epoch + 1));
                     again.activate();
                 }
                 Err(TryRecvError::Empty) => {}
-                Err(TryRecvError::Disconnected) => capability = None,
+                Err(TryRecvError::Disconnected) => open = None,
             }
         }
     })
 }
 
-/// Judges each commit; the exchange takes each part to the worker whose villages it is for.
-fn units<'s>(
-    commits: Parts<'s, Step>,
-    state: Rc<RefCell<(Judge, Writer)>>,
+/// What judges a worker's share.
+struct Units {
+    judge: Rc<RefCell<Judge>>,
+    writer: Writer,
+    flow: Arc<Flow>,
     liveness: Arc<Liveness>,
-) -> Parts<'s, Judged> {
-    let route = Exchange::new(|part: &Local<Step>| part.worker as u64);
+    ferry: Arc<Ferry>,
+}
+
+impl Units {
+    fn apply(&self, part: Part) -> Judged {
+        let judge = &mut *self.judge.borrow_mut();
+        let Part { step, checkpoint } = part;
+        let (roster, share) = (judge.state().roster, judge.share());
+        let readings = step.commit.readings.len() as u64;
+        if judge.may_cross(&step) {
+            let leaving = judge.depart(&step);
+            let Some(coming) = self.ferry.cross(share.worker, step.commit.epoch, leaving, &self.flow) else {
+                // it said why; this one only ends with it
+                std::panic::resume_unwind(Box::new("another worker failed"));
+            };
+            judge.arrive(coming);
+        }
+        let judged = judge.apply(step);
+        if judge.state().roster == roster {
+            self.liveness.take(&judged, judge.state());
+        } else {
+            self.liveness.take_all(judge.state(), share);
+        }
+        if share.worker == 0 {
+            metrics::counter!("fenghuo_evaluator_readings_total").increment(readings);
+        }
+        if checkpoint {
+            self.writer.take(judge.state());
+        }
+        judged
+    }
+}
+
+/// Judges each commit; the exchange takes each part to the worker whose villages it is for.
+fn units(commits: Parts<'_, Part>, judging: Units) -> Parts<'_, Judged> {
+    let route = Exchange::new(|part: &Local<Part>| part.worker as u64);
     commits.unary(route, "Units", |_, _| {
         move |input, output| {
             input.for_each_stamp(|stamp, parts| {
                 let mut session = output.session(&stamp);
                 for part in parts.flat_map(|parts| parts.drain(..)) {
-                    let (judge, writer) = &mut *state.borrow_mut();
-                    let readings = part.item.commit.readings.len() as u64;
-                    let roster = judge.state().roster;
-                    let judged = judge.apply(part.item);
-                    if judge.state().roster == roster {
-                        liveness.take(&judged, judge.state());
-                    } else {
-                        liveness.take_all(judge.state());
-                    }
-                    metrics::counter!("fenghuo_evaluator_readings_total").increment(readings);
-                    writer.consider(judge.state());
-                    session.give(Local { worker: 0, item: judged });
+                    session.give(Local { worker: 0, item: judging.apply(part.item) });
                 }
             });
         }

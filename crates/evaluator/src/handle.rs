@@ -8,10 +8,12 @@ use std::time::Duration;
 use model::{Checkpoints, Epoch, Evaluated, Step};
 use timely::scheduling::activate::SyncActivator;
 
-use crate::checkpoint::Writer;
-use crate::dataflow::{self, Worker};
+use crate::checkpoint;
+use crate::dataflow::{self, Ends, Worker};
+use crate::ferry::Ferry;
 use crate::judge::{Judge, RestoreError, Share};
 use crate::liveness::Liveness;
+use crate::rollup::Rollup;
 use crate::rules::Rules;
 use crate::settings::Settings;
 use crate::watchdog::{Abort, Flow, Guard, abort_process};
@@ -23,6 +25,8 @@ pub enum EvaluatorError {
     Restore(#[from] RestoreError),
     #[error("the checkpoint is said to be of commit {said} and is of {is}; start without it")]
     Epoch { said: Epoch, is: Epoch },
+    #[error("workers = {0} must be 1 to {most}", most = Settings::WORKERS_MAX)]
+    Workers(usize),
     #[error("no thread can be started for the evaluator: {0}. Look at the limit of processes")]
     Thread(#[from] std::io::Error),
     #[error("the evaluator's worker ended while it was being started; the log says why")]
@@ -38,16 +42,17 @@ pub struct Stopped;
 pub struct Evaluator;
 
 impl Evaluator {
-    /// Starts the worker.
+    /// Starts the workers.
     ///
     /// `rules` are those in force before the first commit; with `restore`, those of the checkpoint are in force instead.
     /// `restore` is a checkpoint as [`Checkpoints::newest`] gives it; the first commit submitted must be the one after it.
     /// What follows from commits up to the checkpoint is not told again: take one that is not newer than what the ledger
-    /// has applied. `out` is called on the worker, in the order of the commits, once for each; it may block, and then
+    /// has applied. `out` is called on the first worker, in the order of the commits, once for each; it may block, and then
     /// [`Handle::submit`] does in the end.
     ///
     /// # Errors
-    /// [`EvaluatorError`] when the checkpoint cannot be used (start again without it) or no thread can be had.
+    /// [`EvaluatorError`] when the checkpoint cannot be used (start again without it), the settings make no sense or no
+    /// thread can be had.
     pub fn start(
         settings: Settings,
         rules: Rules,
@@ -70,30 +75,35 @@ impl Evaluator {
         checkpoints: Arc<dyn Checkpoints>,
         abort: Abort,
     ) -> Result<Handle, EvaluatorError> {
-        let judge = match restore {
-            None => Judge::new(rules, Share::ALL),
-            Some((said, bytes)) => {
-                let judge = Judge::restore(&bytes, Share::ALL)?;
-                if judge.epoch() != said {
-                    return Err(EvaluatorError::Epoch { said, is: judge.epoch() });
-                }
-                tracing::info!(epoch = said, "the evaluator goes on from its checkpoint");
-                judge
-            }
-        };
+        let workers = settings.workers;
+        if !(1..=Settings::WORKERS_MAX).contains(&workers) {
+            return Err(EvaluatorError::Workers(workers));
+        }
+        let judges = judges(rules, restore, workers)?;
         let liveness = Arc::<Liveness>::default();
-        liveness.take_all(judge.state());
-        let flow = Arc::new(Flow::new(settings.epochs_in_flight_max));
-        let writer = Writer::start(checkpoints, settings.checkpoint_every_s.saturating_mul(1000))?;
+        for judge in &judges {
+            liveness.take_all(judge.state(), judge.share());
+        }
+        let flow = Arc::new(Flow::new(settings.epochs_in_flight_max, workers));
+        let every_ms = settings.checkpoint_every_s.saturating_mul(1000);
+        let (clock, writers, checkpoint) = checkpoint::start(checkpoints, every_ms, workers)?;
         // as many as may be in flight: sending never waits, entering does
         let (steps, inbox) = sync_channel::<Step>(settings.epochs_in_flight_max.max(1));
         let (ready, activator) = sync_channel(1);
-        let guard = Guard { flow: Arc::clone(&flow), abort: Arc::clone(&abort) };
-        let worker =
-            Worker { judge, writer, inbox, out, flow: Arc::clone(&flow), liveness: Arc::clone(&liveness), ready };
-        let thread = std::thread::Builder::new().name("evaluator".into()).spawn(move || {
-            let _guard = guard;
-            dataflow::run(worker);
+        let rollup = Rollup::of(judges.iter().flat_map(Judge::counted));
+        let mut ends = Some(Ends { inbox, ready, clock, rollup, out });
+        let ferry = Arc::new(Ferry::new(workers));
+        let each = judges.into_iter().zip(writers).map(|(judge, writer)| {
+            let guard = Guard { flow: Arc::clone(&flow), abort: Arc::clone(&abort) };
+            let (flow, liveness, ferry) = (Arc::clone(&flow), Arc::clone(&liveness), Arc::clone(&ferry));
+            (Worker { judge, writer, flow, liveness, ferry, ends: ends.take() }, guard)
+        });
+        let each = each.collect();
+        let running = std::thread::Builder::new().name("evaluator".into()).spawn(move || {
+            if let Err(why) = dataflow::run(each) {
+                tracing::error!(why, "the evaluator's workers ended");
+                std::panic::resume_unwind(Box::new("a worker failed"));
+            }
         })?;
         let activator = activator.recv().map_err(|_| EvaluatorError::Ended)?;
         let watched = Arc::clone(&flow);
@@ -101,8 +111,23 @@ impl Evaluator {
         let watchdog = std::thread::Builder::new()
             .name("evaluator-watchdog".into())
             .spawn(move || watched.watch(limit, &abort))?;
-        Ok(Handle { steps: Some(steps), activator, flow, liveness, threads: vec![thread, watchdog] })
+        let threads = vec![running, checkpoint, watchdog];
+        Ok(Handle { steps: Some(steps), activator, flow, liveness, threads })
     }
+}
+
+/// A judge for each worker, as the checkpoint left them where there is one.
+fn judges(rules: Rules, restore: Option<(Epoch, Vec<u8>)>, workers: usize) -> Result<Vec<Judge>, EvaluatorError> {
+    let Some((said, bytes)) = restore else {
+        let shares = (0..workers).map(|worker| Share { worker, workers });
+        return Ok(shares.map(|share| Judge::new(rules.clone(), share)).collect());
+    };
+    let judges = Judge::restore_all(&bytes, workers)?;
+    if let Some(judge) = judges.iter().find(|judge| judge.epoch() != said) {
+        return Err(EvaluatorError::Epoch { said, is: judge.epoch() });
+    }
+    tracing::info!(epoch = said, workers, "the evaluator goes on from its checkpoint");
+    Ok(judges)
 }
 
 /// A running evaluator. Dropping it waits for what is in flight, as [`Handle::finish`] does.

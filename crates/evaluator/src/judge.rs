@@ -2,6 +2,7 @@
 
 mod adopt;
 mod commands;
+mod crossing;
 mod findings;
 mod readings;
 
@@ -17,6 +18,8 @@ use crate::state::{Device, NEVER, State, Unit};
 use crate::timers::Timers;
 use crate::unit;
 
+pub(crate) use crossing::{Crossing, joined, owner};
+
 /// Which villages are this worker's: all of them, where it is the only one. A unit, its devices and its village are one
 /// worker's, so that workers need nothing of each other before the roll-up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,10 +33,15 @@ impl Share {
 
     /// Whether a unit in this grid is of the share.
     pub fn has(self, grid: RegionCode) -> bool {
+        self.owner(grid) == self.worker
+    }
+
+    /// Which of the workers has the units in this grid.
+    pub fn owner(self, grid: RegionCode) -> usize {
         let village = grid.at(model::Level::Village).unwrap_or(grid);
         // villages are numbered in steps of 1 to 100: mix before dividing
         let mixed = village.as_u64().wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
-        mixed % self.workers as u64 == self.worker as u64
+        (mixed % self.workers as u64) as usize
     }
 }
 
@@ -87,6 +95,8 @@ pub struct Judge {
     distrusting: u64,
     draft: Draft,
     told: Vec<Told>,
+    /// Devices of the share, one bit each; empty where it is the only worker.
+    ours: Vec<u64>,
 }
 
 /// What one commit changes, in the making.
@@ -115,18 +125,30 @@ impl Judge {
     /// # Errors
     /// [`RestoreError`] when the bytes are damaged or of a build with other rules.
     pub fn restore(bytes: &[u8], share: Share) -> Result<Judge, RestoreError> {
+        let (state, rules) = Judge::read(bytes)?;
+        Ok(Judge::of_share(state, rules, share))
+    }
+
+    fn read(bytes: &[u8]) -> Result<(State, Rules), RestoreError> {
         let state: State = model::wire::decode(bytes)?;
         if state.layout != rule::layout() {
             return Err(RestoreError::Layout);
         }
         let rules = Rules::parse(&state.rules)?;
+        Ok((state, rules))
+    }
+
+    fn of_share(mut state: State, rules: Rules, share: Share) -> Judge {
+        crossing::keep_share(&mut state, share);
         let timers = Timers::restore(state.devices.iter());
-        Ok(Judge::of(state, rules, share, timers))
+        let mut judge = Judge::of(state, rules, share, timers);
+        judge.note_ours();
+        judge
     }
 
     fn of(state: State, rules: Rules, share: Share, timers: Timers) -> Judge {
         let distrusting = rule::bits(|condition| condition.distrusts);
-        Judge { state, rules, share, timers, distrusting, draft: Draft::default(), told: Vec::new() }
+        Judge { state, rules, share, timers, distrusting, draft: Draft::default(), told: Vec::new(), ours: Vec::new() }
     }
 
     /// The state after the last commit. A copy of it is cheap.
@@ -153,7 +175,11 @@ impl Judge {
     pub fn apply(&mut self, step: Step) -> Judged {
         let commit = Arc::clone(&step.commit);
         self.begin(&commit);
+        let roster = self.state.roster;
         self.adopt(&step);
+        if self.state.roster != roster {
+            self.note_ours();
+        }
         for entry in &commit.entries {
             if let Entry::Command(command) = entry {
                 self.command(command);
@@ -240,6 +266,9 @@ impl Judge {
 
     fn report(&mut self, report: &Report, step: &Step) {
         let id = report.device;
+        if !self.is_ours(id) {
+            return;
+        }
         let Some(device) = self.state.devices.get_mut(id.index()).filter(|device| device.facts.current) else {
             self.of_no_device(report, step);
             return;
@@ -295,6 +324,7 @@ impl Judge {
 
     fn finish(&mut self, step: Step) -> Judged {
         let mut draft = std::mem::take(&mut self.draft);
+        self.keep_ours(&mut draft.findings);
         draft.touched.sort_unstable();
         draft.touched.dedup();
         let mut units = Vec::new();

@@ -44,6 +44,7 @@
 pub mod checkpoint;
 mod confirm;
 mod dataflow;
+mod ferry;
 mod handle;
 pub mod judge;
 mod liveness;

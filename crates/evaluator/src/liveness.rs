@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use model::{DeviceId, Entry};
 
-use crate::judge::Judged;
+use crate::judge::{self, Judged, Share};
 use crate::rule;
 use crate::state::{Device, State};
 
@@ -49,14 +49,16 @@ impl Liveness {
         self.blocks[block].get().map_or(0, |rows| rows[row].load(Ordering::Relaxed))
     }
 
-    /// Takes in every device: at the start, and with a new roster.
-    pub(crate) fn take_all(&self, state: &State) {
+    /// Takes in every device of a worker: at the start, and with a new roster.
+    pub(crate) fn take_all(&self, state: &State, share: Share) {
         for (device, id) in state.devices.iter().zip(0..) {
-            self.put(DeviceId(id), device);
+            if judge::owner(&state.units, device, share) == share.worker {
+                self.put(DeviceId(id), device);
+            }
         }
     }
 
-    /// Takes in the devices that the commit just judged names, and those whose liveness it changed.
+    /// Takes in the worker's devices that the commit just judged names, and those whose liveness it changed.
     pub(crate) fn take(&self, judged: &Judged, state: &State) {
         let commit = &judged.step.commit;
         let reported = commit.entries.iter().filter_map(|entry| match entry {
@@ -66,7 +68,7 @@ impl Liveness {
         let read = commit.readings.chunk_by(|a, b| a.device == b.device).map(|readings| readings[0].device);
         let changed = judged.devices.iter().map(|change| change.device);
         for id in reported.chain(read).chain(changed) {
-            if let Some(device) = state.devices.get(id.index()) {
+            if let Some(device) = state.devices.get(id.index()).filter(|device| device.facts.current) {
                 self.put(id, device);
             }
         }
@@ -134,7 +136,7 @@ mod tests {
         }
         assert_eq!(both(&live, b), (Some(false), Some(20_000)));
         let again = Liveness::default();
-        again.take_all(bench.judge.state());
+        again.take_all(bench.judge.state(), Share::ALL);
         assert_eq!([both(&again, a), both(&again, b)], [both(&live, a), both(&live, b)]);
     }
 }

@@ -26,6 +26,13 @@ impl Timers {
         }
     }
 
+    /// Takes in the timer of a device that comes from another worker.
+    pub fn take_over(&mut self, id: DeviceId, device: &Device) {
+        if device.armed_ms != NEVER {
+            self.heap.push(Reverse((device.armed_ms, id.0)));
+        }
+    }
+
     /// Takes the timers back in after a restore.
     pub fn restore<'a>(devices: impl Iterator<Item = &'a Device>) -> Timers {
         let armed = devices.zip(0..).filter(|(device, _)| device.armed_ms != NEVER);

@@ -1,5 +1,6 @@
 //! Ends the process when the worker stands still or panics: the other stages would wait for it for ever, silently.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -22,6 +23,8 @@ pub(crate) struct Flow {
     /// For the watchdog alone, which is not to be woken with every commit.
     ended: Condvar,
     max: usize,
+    /// A worker panicked: the others must not wait for it.
+    failed: AtomicBool,
 }
 
 struct State {
@@ -30,13 +33,21 @@ struct State {
     progress: Instant,
     /// Downstream has the worker: it may take its time.
     downstream: bool,
+    /// Workers that run.
+    workers: usize,
     stopped: bool,
 }
 
 impl Flow {
-    pub fn new(max: usize) -> Flow {
-        let state = State { in_flight: 0, progress: Instant::now(), downstream: false, stopped: false };
-        Flow { state: Mutex::new(state), room: Condvar::new(), ended: Condvar::new(), max: max.max(1) }
+    pub fn new(max: usize, workers: usize) -> Flow {
+        let state = State { in_flight: 0, progress: Instant::now(), downstream: false, workers, stopped: false };
+        Flow {
+            state: Mutex::new(state),
+            room: Condvar::new(),
+            ended: Condvar::new(),
+            max: max.max(1),
+            failed: AtomicBool::new(false),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -74,11 +85,21 @@ impl Flow {
         self.room.notify_one();
     }
 
-    /// The worker has ended, in whichever way.
-    pub fn stop(&self) {
-        self.lock().stopped = true;
-        self.room.notify_all();
-        self.ended.notify_all();
+    /// A worker has ended. The first that failed, and the last one, stop everything; whether it is the first that failed.
+    pub fn end(&self, failed: bool) -> bool {
+        let mut state = self.lock();
+        state.workers = state.workers.saturating_sub(1);
+        if failed || state.workers == 0 {
+            state.stopped = true;
+            self.room.notify_all();
+            self.ended.notify_all();
+        }
+        failed && !self.failed.swap(true, Ordering::AcqRel)
+    }
+
+    /// Whether a worker panicked.
+    pub fn has_failed(&self) -> bool {
+        self.failed.load(Ordering::Acquire)
     }
 
     pub fn in_flight(&self) -> usize {
@@ -113,8 +134,7 @@ pub(crate) struct Guard {
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        self.flow.stop();
-        if std::thread::panicking() {
+        if self.flow.end(std::thread::panicking()) {
             (self.abort)("the worker panicked");
         }
     }
@@ -130,7 +150,7 @@ mod tests {
     fn a_commit_that_stands_still_aborts_and_a_slow_consumer_does_not() {
         let limit = Duration::from_millis(40);
         for (downstream, expected) in [(false, true), (true, false)] {
-            let flow = Arc::new(Flow::new(4));
+            let flow = Arc::new(Flow::new(4, 1));
             let (told, why) = sync_channel(1);
             let told = Mutex::new(told);
             let abort: Abort = Arc::new(move |why| told.lock().expect("one user").send(why.to_owned()).expect("heard"));
@@ -142,7 +162,7 @@ mod tests {
             let watch = std::thread::spawn(move || watched.watch(limit, &abort));
             let heard = why.recv_timeout(if expected { Duration::from_secs(30) } else { limit * 5 });
             assert_eq!(heard.is_ok(), expected, "{heard:?}");
-            flow.stop();
+            flow.end(false);
             watch.join().expect("the watchdog does not panic");
             assert!(!flow.enter(), "nothing is taken in after the end");
         }

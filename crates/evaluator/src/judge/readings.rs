@@ -16,7 +16,11 @@ impl Judge {
         for few in readings.chunks(AHEAD) {
             self.look_ahead(few);
             for of_one in few.chunk_by(|a, b| a.device == b.device) {
-                self.readings_of_one(of_one);
+                if self.is_ours(of_one[0].device) {
+                    self.readings_of_one(of_one);
+                } else {
+                    self.draft.place += of_one.len() as u32;
+                }
             }
         }
     }
@@ -25,7 +29,8 @@ impl Judge {
     /// together, their rows come together and not one after the other; then all that the rows lead to.
     fn look_ahead(&self, readings: &[Reading]) {
         let of_each = readings.chunk_by(|a, b| a.device == b.device).map(|of_one| of_one[0].device);
-        let rows = of_each.filter_map(|device| self.state.devices.get(device.index()));
+        let ours = of_each.filter(|device| self.is_ours(*device));
+        let rows = ours.filter_map(|device| self.state.devices.get(device.index()));
         let rows: SmallVec<[&Device; AHEAD]> = rows.collect();
         let seen = rows.iter().fold(0, |seen, row| seen ^ row.facts.last_ms ^ row.armed_ms ^ row.memory.place());
         let seen = rows.iter().fold(seen, |seen, row| seen ^ row.memory.look());
