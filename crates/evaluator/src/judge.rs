@@ -72,6 +72,8 @@ pub struct Judged {
     pub deltas: Vec<Delta>,
     /// Ordered by device.
     pub devices: Vec<DeviceChange>,
+    /// Devices whose liveness may have changed.
+    pub stirred: Vec<DeviceId>,
 }
 
 /// Why a checkpoint cannot be used.
@@ -345,7 +347,8 @@ impl Judge {
         if draft.strangers > 0 {
             metrics::counter!("fenghuo_evaluator_strangers_total").increment(draft.strangers);
         }
-        Judged { step, findings: draft.findings, units, deltas: draft.deltas, devices }
+        let stirred = draft.stirred.iter().map(|(id, _)| DeviceId(*id)).collect();
+        Judged { step, findings: draft.findings, units, deltas: draft.deltas, devices, stirred }
     }
 
     fn judge_unit(&mut self, id: UnitId, step: &Step, deltas: &mut Vec<Delta>) -> Option<UnitStatus> {

@@ -58,7 +58,8 @@ impl Liveness {
         }
     }
 
-    /// Takes in the worker's devices that the commit just judged names, and those whose liveness it changed.
+    /// Takes in the worker's devices that the commit just judged names, and those whose liveness it may have
+    /// changed.
     pub(crate) fn take(&self, judged: &Judged, state: &State) {
         let commit = &judged.step.commit;
         let reported = commit.entries.iter().filter_map(|entry| match entry {
@@ -66,8 +67,7 @@ impl Liveness {
             _ => None,
         });
         let read = commit.readings.chunk_by(|a, b| a.device == b.device).map(|readings| readings[0].device);
-        let changed = judged.devices.iter().map(|change| change.device);
-        for id in reported.chain(read).chain(changed) {
+        for id in reported.chain(read).chain(judged.stirred.iter().copied()) {
             if let Some(device) = state.devices.get(id.index()).filter(|device| device.facts.current) {
                 self.put(id, device);
             }

@@ -5,3 +5,5 @@ mod fires;
 mod flow;
 mod kit;
 mod nuisance;
+mod oracle;
+mod workers;

@@ -1,0 +1,3 @@
+//! The evaluator against something simpler that must find the same.
+
+pub mod script;

@@ -1,0 +1,127 @@
+//! Several workers: the same outputs, the same checkpoints, the same liveness as one, also when a restart changes their
+//! number, and for other commits of the same entries.
+
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use evaluator::{Abort, Evaluator, Handle, Liveness, Rules, Settings};
+use model::{DeviceId, Evaluated, Step};
+use proptest::prelude::*;
+
+use crate::kit::Kept;
+use crate::oracle::script::{Player, Script, script};
+
+const DEADLINE: Duration = Duration::from_secs(30);
+
+/// An evaluator that answers each step.
+struct Answering {
+    handle: Handle,
+    outs: Receiver<Evaluated>,
+    kept: Arc<Kept>,
+}
+
+impl Answering {
+    fn start(workers: usize, restore: Option<(u64, Vec<u8>)>) -> Answering {
+        let (told, outs) = sync_channel(1);
+        let settings = Settings { workers, checkpoint_every_s: 1, ..Settings::default() };
+        let kept = Arc::<Kept>::default();
+        let out = Box::new(move |out| told.send(out).unwrap());
+        let handle = Evaluator::start(settings, Rules::default(), restore, out, Arc::clone(&kept) as _).unwrap();
+        Answering { handle, outs, kept }
+    }
+
+    fn answer(&self, step: Step) -> Evaluated {
+        self.handle.submit(step).unwrap();
+        self.outs.recv_timeout(DEADLINE).unwrap()
+    }
+
+    /// The last checkpoint, and what is known of each device's liveness.
+    fn end(self) -> (Vec<u8>, Vec<(Option<u64>, Option<bool>)>) {
+        let live = self.handle.liveness();
+        self.handle.finish().unwrap();
+        let last = self.kept.0.lock().unwrap().pop_last().unwrap().1;
+        (last, known(&live))
+    }
+}
+
+fn known(live: &Liveness) -> Vec<(Option<u64>, Option<bool>)> {
+    (0..12).map(|id| (live.last_seen_ms(DeviceId(id)), live.alive(DeviceId(id)))).collect()
+}
+
+/// All that an output says, in bytes.
+fn bytes(out: &Evaluated) -> Vec<u8> {
+    model::wire::encode(&(out.step.commit.epoch, &out.findings, &out.units, &out.regions, &*out.devices))
+}
+
+/// The steps of a script, and what one worker says of each.
+fn alone(script: &Script) -> (Vec<Step>, Vec<Evaluated>, Answering) {
+    let one = Answering::start(1, None);
+    let (mut steps, mut outs) = (Vec::new(), Vec::new());
+    Player::new(script).play(script, &mut |step| {
+        let out = one.answer(step.clone());
+        steps.push(step);
+        outs.push(out.clone());
+        out
+    });
+    (steps, outs, one)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_number_of_workers_says_the_same_bytes(
+        script in script(30),
+        workers in 2..5_usize,
+        later in 1..4_usize,
+        at in any::<prop::sample::Index>(),
+    ) {
+        let (steps, outs, one) = alone(&script);
+        let (last, live) = one.end();
+        let several = Answering::start(workers, None);
+        for (step, out) in steps.iter().zip(&outs) {
+            prop_assert!(bytes(&several.answer(step.clone())) == bytes(out), "{workers} workers, commit {}", out.step.commit.epoch);
+        }
+        let kept = Arc::clone(&several.kept);
+        let (joined, known) = several.end();
+        prop_assert!(joined == last, "the checkpoint of {workers} workers is that of one");
+        prop_assert_eq!(&known, &live);
+        // a restart with another number of workers, from any checkpoint
+        let kept = kept.0.lock().unwrap();
+        let from = kept.iter().nth(at.index(kept.len().max(1))).map(|(epoch, bytes)| (*epoch, bytes.clone()));
+        let begun = from.as_ref().map_or(0, |(epoch, _)| *epoch as usize);
+        let again = Answering::start(later, from);
+        for (step, out) in steps.iter().zip(&outs).skip(begun) {
+            prop_assert!(bytes(&again.answer(step.clone())) == bytes(out), "{later} workers from {begun}, commit {}", out.step.commit.epoch);
+        }
+        let (joined, known) = again.end();
+        prop_assert!(joined == last, "{later} workers, from commit {begun}");
+        prop_assert_eq!(&known, &live);
+    }
+}
+
+#[test]
+fn a_panic_of_one_worker_ends_all() {
+    let (told, why) = sync_channel(4);
+    let told = Mutex::new(told);
+    let abort: Abort = Arc::new(move |why| told.lock().unwrap().send(why.to_owned()).unwrap());
+    let settings = Settings { workers: 3, ..Settings::default() };
+    let out = Box::new(|_| panic!("a test's panic"));
+    let handle = Evaluator::start_with(settings, Rules::default(), None, out, Arc::<Kept>::default(), abort).unwrap();
+    let step =
+        Step { commit: Arc::new(model::Commit { epoch: 1, at_ms: 1, ..Default::default() }), roster: Arc::default() };
+    handle.submit(step).unwrap();
+    assert_eq!(why.recv_timeout(DEADLINE).unwrap(), "the worker panicked");
+    assert!(handle.finish().is_err());
+    assert!(why.try_recv().is_err(), "it is told once");
+}
+
+#[test]
+fn a_number_of_workers_that_makes_no_sense_is_refused() {
+    for workers in [0, 65] {
+        let settings = Settings { workers, ..Settings::default() };
+        let started = Evaluator::start(settings, Rules::default(), None, Box::new(drop), Arc::<Kept>::default());
+        assert!(started.err().unwrap().to_string().contains("must be 1 to 64"));
+    }
+}
