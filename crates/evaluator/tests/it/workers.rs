@@ -1,12 +1,15 @@
 //! Several workers: the same outputs, the same checkpoints, the same liveness as one, also when a restart changes their
 //! number, and for other commits of the same entries.
 
+use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use evaluator::{Abort, Evaluator, Handle, Liveness, Rules, Settings};
-use model::{DeviceId, Evaluated, Step};
+use model::{
+    Colour, Commit, DeviceId, Entry, Evaluated, Family, Finding, Phase, Reading, RegionCode, RegionStatus, Step, UnitId,
+};
 use proptest::prelude::*;
 
 use crate::kit::Kept;
@@ -123,5 +126,77 @@ fn a_number_of_workers_that_makes_no_sense_is_refused() {
         let settings = Settings { workers, ..Settings::default() };
         let started = Evaluator::start(settings, Rules::default(), None, Box::new(drop), Arc::<Kept>::default());
         assert!(started.err().unwrap().to_string().contains("must be 1 to 64"));
+    }
+}
+
+/// The same entries in more commits of the same time: changes and commands, then each report, then the readings in parts,
+/// then the tick. That is the order within one commit.
+fn split(step: &Step, parts: usize) -> Vec<Commit> {
+    let commit = &step.commit;
+    let of = |entries: Vec<Entry>, readings: Vec<Reading>| Commit { epoch: 0, at_ms: commit.at_ms, entries, readings };
+    let (reports, rest): (Vec<_>, Vec<_>) =
+        commit.entries.iter().cloned().partition(|entry| matches!(entry, Entry::Report(_) | Entry::Sighting(_)));
+    let (ticks, first): (Vec<_>, Vec<_>) = rest.into_iter().partition(|entry| *entry == Entry::Tick);
+    let mut commits = vec![of(first, Vec::new())];
+    commits.extend(reports.into_iter().map(|report| of(vec![report], Vec::new())));
+    let size = commit.readings.len().div_ceil(parts).max(1);
+    commits.extend(commit.readings.chunks(size).map(|readings| of(Vec::new(), readings.to_vec())));
+    commits.extend((!ticks.is_empty()).then(|| of(ticks, Vec::new())));
+    commits
+}
+
+/// What batching must not change: findings in their order, and in the end each unit's colour and reasons and each region's
+/// counts.
+#[derive(Default, PartialEq, Debug)]
+struct Seen {
+    findings: Vec<Finding>,
+    units: BTreeMap<UnitId, (Colour, bool, Vec<(String, Option<DeviceId>)>)>,
+    regions: BTreeMap<RegionCode, RegionStatus>,
+    alive: BTreeMap<DeviceId, bool>,
+}
+
+impl Seen {
+    fn take(&mut self, out: &Evaluated) {
+        self.findings.extend(out.findings.iter().cloned());
+        for status in &out.units {
+            let reasons = status.reasons.iter().map(|reason| (reason.rule.to_string(), reason.device)).collect();
+            self.units.insert(status.unit, (status.colour, status.blind_since_ms.is_some(), reasons));
+        }
+        self.regions.extend(out.regions.iter().map(|status| (status.region, *status)));
+        self.alive.extend(out.devices.iter().map(|change| (change.device, change.alive)));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Commits of the same time and order of entries mean the same, however they are cut. Other numbers of commits give
+    /// alerts other ids; and a unit that is told more often may have its colour since a later moment of the same time.
+    #[test]
+    fn batching_changes_nothing_but_numbers(script in script(25), parts in 1..4_usize) {
+        let (steps, outs, _one) = alone(&script);
+        let cut = Answering::start(1, None);
+        let (mut epoch, mut whole, mut pieces) = (0, Seen::default(), Seen::default());
+        let mut alerts: BTreeMap<(u64, UnitId, Family), u64> = BTreeMap::new();
+        for (step, out) in steps.iter().zip(&outs) {
+            whole.take(out);
+            for mut commit in split(step, parts) {
+                epoch += 1;
+                commit.epoch = epoch;
+                for entry in &mut commit.entries {
+                    if let Entry::Command(command) = entry {
+                        let id = &mut command.alert;
+                        id.epoch = alerts.get(&(id.epoch, id.unit, id.family)).copied().unwrap_or(id.epoch);
+                    }
+                }
+                let piece = cut.answer(Step { commit: Arc::new(commit), roster: Arc::clone(&step.roster) });
+                for finding in piece.findings.iter().filter(|finding| finding.phase == Phase::Began) {
+                    alerts.entry((step.commit.epoch, finding.unit, finding.family)).or_insert(epoch);
+                }
+                pieces.take(&piece);
+            }
+            prop_assert_eq!(&pieces, &whole, "commit {}", step.commit.epoch);
+            (pieces.findings, whole.findings) = Default::default();
+        }
     }
 }
