@@ -76,6 +76,16 @@ pub struct Judged {
     pub stirred: Vec<DeviceId>,
 }
 
+/// A copy of a judge's state, see [`Judge::snapshot`].
+pub struct Snapshot(State);
+
+impl Snapshot {
+    /// As [`Judge::encode`] at that moment.
+    pub fn encode(&self) -> Vec<u8> {
+        model::wire::encode(&self.0)
+    }
+}
+
 /// Why a checkpoint cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum RestoreError {
@@ -161,6 +171,11 @@ impl Judge {
     /// The state after the last commit, encoded.
     pub fn encode(&self) -> Vec<u8> {
         model::wire::encode(&self.state)
+    }
+
+    /// A copy of the state after the last commit, as checkpoints are made of; cheap.
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot(self.state.clone())
     }
 
     /// Last commit that was judged; 0 for none.

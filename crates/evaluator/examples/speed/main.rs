@@ -1,0 +1,236 @@
+//! What the evaluator costs: readings a second, latency at a steady rate, state a sensor, the pause of a checkpoint, replay
+//! after a restart. Prints a table in Markdown.
+//!
+//! `cargo run --release -p evaluator --example speed [-- throughput latency state pause replay]`
+#![allow(clippy::print_stdout, missing_docs)]
+
+mod city;
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use city::{City, DEVICES, Order};
+use evaluator::judge::{Judge, Share};
+use evaluator::{Evaluator, Handle, Rules, Settings};
+use model::{Checkpoints, Epoch, Evaluated, StoreError};
+
+/// Takes checkpoints and forgets them: the disk is measured elsewhere.
+struct Nowhere;
+
+impl Checkpoints for Nowhere {
+    fn put(&self, _: &str, _: Epoch, _: &[u8]) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn newest(&self, _: &str, _: Epoch) -> Result<Option<(Epoch, Vec<u8>)>, StoreError> {
+        Ok(None)
+    }
+}
+
+fn start(workers: usize, checkpoint_every_s: u64, out: Box<dyn FnMut(Evaluated) + Send>) -> Handle {
+    let settings = Settings { workers, checkpoint_every_s, ..Settings::default() };
+    Evaluator::start(settings, Rules::default(), None, out, Arc::new(Nowhere)).expect("it starts")
+}
+
+fn main() {
+    let asked: Vec<String> = std::env::args().skip(1).collect();
+    let is_asked = |name: &str| asked.is_empty() || asked.iter().any(|word| word == name);
+    println!("| what | how | figure |\n|---|---|---|");
+    if is_asked("throughput") {
+        throughput();
+    }
+    if is_asked("latency") {
+        latency();
+    }
+    if is_asked("state") {
+        state();
+    }
+    if is_asked("pause") {
+        pause();
+    }
+    if is_asked("replay") {
+        replay();
+    }
+}
+
+/// Waits until everything that was taken in is out.
+fn drain(handle: &Handle) {
+    while handle.in_flight() > 0 {
+        std::thread::yield_now();
+    }
+}
+
+/// Readings a second through the whole stage, commits one after another in flight. Steps are made before the clock starts.
+fn throughput() {
+    for (workers, order, readings) in
+        [(1, Order::Turn, 900), (1, Order::Turn, 3_000), (1, Order::Promise, 3_000), (2, Order::Turn, 3_000)]
+    {
+        let mut city = City::new(order);
+        let handle = start(workers, 3600, Box::new(drop));
+        let mut rates = Vec::new();
+        for round in 0..8 {
+            let steps: Vec<_> = (0..900_000 / readings).map(|_| city.step(readings, readings as u64 / 70)).collect();
+            let count: usize = steps.iter().map(|step| step.commit.readings.len()).sum();
+            let begun = Instant::now();
+            for step in steps {
+                handle.submit(step).expect("it runs");
+            }
+            drain(&handle);
+            // the first rounds make the devices' memories
+            if round >= 2 {
+                rates.push(count as f64 / begun.elapsed().as_secs_f64() / 1e6);
+            }
+        }
+        handle.finish().expect("it ends");
+        rates.sort_by(f64::total_cmp);
+        let (least, median, most) = (rates[0], rates[rates.len() / 2], rates[rates.len() - 1]);
+        println!(
+            "| readings/s, {workers} worker(s) | {}, {readings} a commit | **{median:.2} M** ({least:.2} to {most:.2}) |",
+            order.words()
+        );
+    }
+}
+
+/// Open loop: 70,000 readings a second in commits of 1 ms; from the planned time of submit to out.
+fn latency() {
+    const COMMITS: u64 = 20_000;
+    for (workers, checkpoint_every_s) in [(1, 3600), (1, 5), (2, 3600)] {
+        let mut city = City::new(Order::Turn);
+        let outs = Arc::new(Mutex::new(Vec::with_capacity(COMMITS as usize + 4000)));
+        let told = Arc::clone(&outs);
+        let out = Box::new(move |_| told.lock().expect("one writer").push(Instant::now()));
+        let handle = start(workers, checkpoint_every_s, out);
+        let mut warmed = 0;
+        while warmed < 3_000 {
+            handle.submit(city.step(150, 2)).expect("it runs");
+            warmed += 1;
+        }
+        drain(&handle);
+        outs.lock().expect("one writer").clear();
+        let begun = Instant::now() + Duration::from_millis(5);
+        let planned = |number: u64| begun + Duration::from_millis(number);
+        for number in 0..COMMITS {
+            let step = city.step(70, 1);
+            while Instant::now() < planned(number) {
+                std::hint::spin_loop();
+            }
+            handle.submit(step).expect("it runs");
+        }
+        handle.finish().expect("it ends");
+        let outs = outs.lock().expect("one writer");
+        let mut late_us: Vec<u64> =
+            outs.iter().zip(0..).map(|(at, number)| at.duration_since(planned(number)).as_micros() as u64).collect();
+        let mut of_seconds: Vec<u64> =
+            late_us.chunks(1000).map(|second| at_share(&mut second.to_vec(), 0.99)).collect();
+        let p99_usual = at_share(&mut of_seconds, 0.5);
+        let [p50, p99, p999] = [0.5, 0.99, 0.999].map(|share| at_share(&mut late_us, share));
+        let most = late_us.last().copied().unwrap_or_default();
+        println!(
+            "| latency at 70,000/s, {workers} worker(s), checkpoint every {checkpoint_every_s} s | 1 ms commits, open loop, planned submit → out | p50 {p50} µs, p99 {p99} µs (median of seconds {p99_usual}), p99.9 {p999} µs, max {most} µs |"
+        );
+    }
+}
+
+fn at_share(values: &mut [u64], share: f64) -> u64 {
+    values.sort_unstable();
+    values
+        .get(((values.len() as f64 * share) as usize).min(values.len().saturating_sub(1)))
+        .copied()
+        .unwrap_or_default()
+}
+
+/// Resident memory of this process, bytes.
+fn resident() -> u64 {
+    let text = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    text.split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok()).unwrap_or_default() * 4096
+}
+
+/// A judge of a city that spoke for a while: twenty messages a device.
+fn warm(city: &mut City) -> Judge {
+    let mut judge = Judge::new(Rules::default(), Share::ALL);
+    for _ in 0..DEVICES * 20 * 5 / 2 / 3_000 {
+        judge.apply(city.step(3_000, 1_000));
+    }
+    judge
+}
+
+fn state() {
+    let mut city = City::new(Order::Turn);
+    let before = resident();
+    let judge = warm(&mut city);
+    let grown = resident() - before;
+    let begun = Instant::now();
+    let bytes = judge.encode();
+    let encoding = begun.elapsed();
+    println!(
+        "| state a sensor | 81,400 devices, 76,000 units, 20 messages each | {} bytes resident, {} encoded |",
+        grown / DEVICES as u64,
+        bytes.len() / DEVICES
+    );
+    let begun = Instant::now();
+    let again = Judge::restore(&bytes, Share::ALL).expect("it reads back");
+    let decoding = begun.elapsed();
+    assert_eq!(again.epoch(), judge.epoch());
+    println!(
+        "| checkpoint | {} MB | {} ms to encode, {} ms to read back |",
+        bytes.len() / 1_000_000,
+        encoding.as_millis(),
+        decoding.as_millis()
+    );
+}
+
+/// What a checkpoint costs the worker: the copy, then the commits that follow while it is being written.
+fn pause() {
+    let mut city = City::new(Order::Turn);
+    let mut judge = warm(&mut city);
+    let mut apply = |city: &mut City, judge: &mut Judge, count: usize| {
+        let mut took_us = Vec::new();
+        for _ in 0..count {
+            let step = city.step(70, 1);
+            let begun = Instant::now();
+            judge.apply(step);
+            took_us.push(begun.elapsed().as_micros() as u64);
+        }
+        took_us
+    };
+    let (mut copies, mut usual, mut after) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..15 {
+        usual.extend(apply(&mut city, &mut judge, 500));
+        let begun = Instant::now();
+        let copy = judge.snapshot();
+        copies.push(begun.elapsed().as_micros() as u64);
+        after.extend(apply(&mut city, &mut judge, 500));
+        drop(copy);
+    }
+    let rank = |values: &mut Vec<u64>| [0.5, 0.99, 1.0].map(|share| at_share(values, share));
+    let [[copy, _, copy_most], [p50, p99, most], [p50_after, p99_after, most_after]] =
+        [&mut copies, &mut usual, &mut after].map(rank);
+    println!("| pause of a checkpoint: the copy | 15 of them | {copy} µs, longest {copy_most} |");
+    println!(
+        "| pause of a checkpoint: commits of 70 readings while it is written | 500 after each copy | p50 {p50_after} µs, p99 {p99_after}, max {most_after} (otherwise {p50}, {p99}, {most}) |"
+    );
+}
+
+/// An hour's tail by the devices' promises, through the whole stage, one commit each 100 ms.
+fn replay() {
+    let mut city = City::new(Order::Promise);
+    let handle = start(1, 3600, Box::new(drop));
+    let (begun_ms, mut readings, mut took) = (city.at_ms(), 0_usize, Duration::ZERO);
+    while city.at_ms() < begun_ms + 3_600_000 {
+        let steps: Vec<_> = (0..500).map(|_| city.step(860, 0)).collect();
+        readings += steps.iter().map(|step| step.commit.readings.len()).sum::<usize>();
+        let begun = Instant::now();
+        for step in steps {
+            handle.submit(step).expect("it runs");
+        }
+        drain(&handle);
+        took += begun.elapsed();
+    }
+    handle.finish().expect("it ends");
+    println!(
+        "| replay of an hour by promise | {:.1} M readings | **{:.2} s** ({:.2} M/s) |",
+        readings as f64 / 1e6,
+        took.as_secs_f64(),
+        readings as f64 / 1e6 / took.as_secs_f64()
+    );
+}
