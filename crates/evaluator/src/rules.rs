@@ -57,6 +57,14 @@ impl Rules {
     }
 }
 
+/// Names a text of rules: its 64-bit FNV-1a in hexadecimal digits.
+pub fn hash(text: &str) -> String {
+    let mixed = text
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3));
+    format!("{mixed:016x}")
+}
+
 /// The expected key nearest to the unknown one that serde's message names: "unknown field `a`, expected one of `b`, `c`".
 fn suggestion(message: &str) -> Option<&str> {
     let mut names = message.strip_prefix("unknown field")?.split('`').skip(1).step_by(2);
