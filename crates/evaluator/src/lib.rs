@@ -53,6 +53,7 @@ mod ring;
 mod rollup;
 pub mod rule;
 pub mod rules;
+pub mod scenario;
 mod settings;
 mod state;
 mod table;

@@ -271,6 +271,9 @@ macro_rules! rules {
         #[serde(deny_unknown_fields, default)]
         pub struct RuleSettings {
             $(pub $name: <$rule as Rule>::Settings,)*
+            /// Tests that the text carries.
+            #[serde(skip_serializing)]
+            pub test: Vec<crate::scenario::Test>,
         }
 
         impl RuleSettings {
