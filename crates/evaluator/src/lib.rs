@@ -55,6 +55,7 @@ pub mod rule;
 pub mod rules;
 pub mod scenario;
 mod settings;
+mod solo;
 mod state;
 mod table;
 #[cfg(test)]
@@ -68,6 +69,7 @@ pub use handle::{Evaluator, EvaluatorError, Handle, Stopped};
 pub use liveness::Liveness;
 pub use rules::{Rules, RulesError};
 pub use settings::Settings;
+pub use solo::Solo;
 pub use watchdog::Abort;
 pub use why::{AskError, Explanation, Inspector, Question};
 
