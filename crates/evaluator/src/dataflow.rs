@@ -29,10 +29,11 @@ use timely::scheduling::activate::SyncActivator;
 
 use crate::checkpoint::{Clock, Writer};
 use crate::ferry::Ferry;
-use crate::judge::{Judge, Judged};
+use crate::judge::{Judge, Judged, Share};
 use crate::liveness::Liveness;
 use crate::rollup::Rollup;
 use crate::watchdog::{Flow, Guard};
+use crate::why::Inquiries;
 
 /// A worker that waits looks so often whether another has failed, where there are others.
 const LOOK: Duration = Duration::from_millis(500);
@@ -44,6 +45,7 @@ pub struct Worker {
     pub flow: Arc<Flow>,
     pub liveness: Arc<Liveness>,
     pub ferry: Arc<Ferry>,
+    pub inquiries: Arc<Inquiries>,
     /// The first worker has the ends of the flow.
     pub ends: Option<Ends>,
 }
@@ -109,8 +111,8 @@ type Parts<'s, T> = Stream<'s, Epoch, Vec<Local<T>>>;
 
 /// Runs a worker until the inbox is closed and everything is out, or another worker has failed.
 fn work(worker: Worker, connection: Allocator) {
-    let Worker { judge, writer, flow, liveness, ferry, ends } = worker;
-    let workers = judge.share().workers;
+    let Worker { judge, writer, flow, liveness, ferry, inquiries, ends } = worker;
+    let Share { worker, workers } = judge.share();
     let mut timely = timely::worker::Worker::new(WorkerConfig::default(), connection, Some(Instant::now()));
     let state = Rc::new(RefCell::new(judge));
     let (from_outside, to_outside) = match ends {
@@ -125,12 +127,19 @@ fn work(worker: Worker, connection: Allocator) {
         let evaluated = roll_up(judged, rollup.unwrap_or_default());
         hand_over(evaluated, out.unwrap_or_else(|| Box::new(drop)), Arc::clone(&flow));
     });
+    let woken = timely.sync_activator_for(Vec::new());
+    let wake = move || {
+        // a worker that is gone has nobody to wake
+        let _ = woken.activate();
+    };
+    let answers = inquiries.counter(worker, Box::new(wake));
     let pause = (workers > 1).then_some(LOOK);
     while timely.has_dataflows() {
         if flow.has_failed() {
             return;
         }
         timely.step_or_park(pause);
+        answers.answer(&state.borrow());
     }
     let judge = Rc::into_inner(state).expect("the dataflow is gone, and its operators with it").into_inner();
     writer.finish(judge.state());

@@ -17,6 +17,7 @@ use crate::rollup::Rollup;
 use crate::rules::Rules;
 use crate::settings::Settings;
 use crate::watchdog::{Abort, Flow, Guard, abort_process};
+use crate::why::{Inquiries, Inspector};
 
 /// Why the evaluator did not start.
 #[derive(Debug, thiserror::Error)]
@@ -93,10 +94,13 @@ impl Evaluator {
         let rollup = Rollup::of(judges.iter().flat_map(Judge::counted));
         let mut ends = Some(Ends { inbox, ready, clock, rollup, out });
         let ferry = Arc::new(Ferry::new(workers));
+        let inquiries = Inquiries::new(workers);
+        let inspector = Inspector::new(Arc::clone(&inquiries));
         let each = judges.into_iter().zip(writers).map(|(judge, writer)| {
             let guard = Guard { flow: Arc::clone(&flow), abort: Arc::clone(&abort) };
             let (flow, liveness, ferry) = (Arc::clone(&flow), Arc::clone(&liveness), Arc::clone(&ferry));
-            (Worker { judge, writer, flow, liveness, ferry, ends: ends.take() }, guard)
+            let inquiries = Arc::clone(&inquiries);
+            (Worker { judge, writer, flow, liveness, ferry, inquiries, ends: ends.take() }, guard)
         });
         let each = each.collect();
         let running = std::thread::Builder::new().name("evaluator".into()).spawn(move || {
@@ -112,7 +116,7 @@ impl Evaluator {
             .name("evaluator-watchdog".into())
             .spawn(move || watched.watch(limit, &abort))?;
         let threads = vec![running, checkpoint, watchdog];
-        Ok(Handle { steps: Some(steps), activator, flow, liveness, threads })
+        Ok(Handle { steps: Some(steps), activator, flow, liveness, inspector, threads })
     }
 }
 
@@ -136,6 +140,7 @@ pub struct Handle {
     activator: SyncActivator,
     flow: Arc<Flow>,
     liveness: Arc<Liveness>,
+    inspector: Inspector,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -162,6 +167,11 @@ impl Handle {
     /// When each device was last heard of; may be read while the worker runs, and after.
     pub fn liveness(&self) -> Arc<Liveness> {
         Arc::clone(&self.liveness)
+    }
+
+    /// Answers questions while the workers run.
+    pub fn inspector(&self) -> Inspector {
+        self.inspector.clone()
     }
 
     /// Waits until every commit that was taken in is out and a last checkpoint is written.

@@ -235,8 +235,13 @@ impl Judge {
         state.epoch = commit.epoch;
     }
 
-    fn settings(&self) -> &RuleSettings {
+    pub(crate) fn settings(&self) -> &RuleSettings {
         self.rules.settings()
+    }
+
+    /// Conditions that make a device untrustworthy, one bit each.
+    pub(crate) fn distrusting(&self) -> u64 {
+        self.distrusting
     }
 
     /// Calls one function of every rule for a device, and does what they say.

@@ -37,7 +37,8 @@
 //! - A panic on the worker, or a commit that is not done within its limit, ends the process: a stage that stands still
 //!   silently is worse than a restart.
 //!
-//! Beside the outputs, [`Liveness`] shows when each device was last heard of; nothing depends on it.
+//! Beside the outputs, [`Liveness`] shows when each device was last heard of, and an [`Inspector`] answers why a unit has its
+//! colour and why a rule did not fire ([`why`]); nothing depends on either.
 //!
 //! Never here: a wall clock that decides anything, knowledge of who is told, a socket, a file.
 
@@ -52,7 +53,9 @@ mod ring;
 mod rollup;
 pub mod rule;
 pub mod rules;
+pub mod scenario;
 mod settings;
+mod solo;
 mod state;
 mod table;
 #[cfg(test)]
@@ -66,7 +69,9 @@ pub use handle::{Evaluator, EvaluatorError, Handle, Stopped};
 pub use liveness::Liveness;
 pub use rules::{Rules, RulesError};
 pub use settings::Settings;
+pub use solo::Solo;
 pub use watchdog::Abort;
+pub use why::{AskError, Explanation, Inspector, Question};
 
 /// Stage name of the evaluator's checkpoints.
 pub const STAGE: &str = "evaluator";

@@ -26,7 +26,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::state::{Device, Facts, Held};
-use crate::why::Watch;
+use crate::why::{Standing, Watch};
 
 /// A condition that a rule can find.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -133,6 +133,23 @@ impl Watching<'_> {
     /// Whether a condition of this rule holds.
     pub fn holds(&self, condition: usize) -> bool {
         self.holding >> (usize::from(self.base) + condition) & 1 == 1
+    }
+}
+
+impl Watching<'_> {
+    /// What can be said of a rule that does not tell what it looks at.
+    fn plain(&self, conditions: &'static [Condition], remembers: bool) -> Vec<Watch> {
+        let watch = |(condition, at): (&Condition, usize)| {
+            let (standing, seen) = if self.holds(at) {
+                (Standing::Holds, words("成立", "it holds"))
+            } else if remembers {
+                (Standing::Calm, words("已接收相关数据，条件不成立", "it had something to judge by, and does not hold"))
+            } else {
+                (Standing::NoData, words("从未收到可供判断的数据", "nothing was received that it could be judged by"))
+            };
+            Watch { condition: condition.name, standing, seen, due_ms: None }
+        };
+        conditions.iter().zip(0..).map(watch).collect()
     }
 }
 
@@ -254,6 +271,9 @@ macro_rules! rules {
         #[serde(deny_unknown_fields, default)]
         pub struct RuleSettings {
             $(pub $name: <$rule as Rule>::Settings,)*
+            /// Tests that the text carries.
+            #[serde(skip_serializing)]
+            pub test: Vec<crate::scenario::Test>,
         }
 
         impl RuleSettings {
@@ -352,10 +372,15 @@ macro_rules! rules {
                 let mut of_rules = Vec::new();
                 let mut watching = Watching { now_ms, device: &device.facts, resumed_ms, holding: device.holding, base: 0 };
                 $(
-                    let watches = <$rule>::watches(&settings.$name, device.memory.$name.as_deref(), &watching);
+                    let memory = device.memory.$name.as_deref();
+                    let mut watches = <$rule>::watches(&settings.$name, memory, &watching);
+                    if watches.is_empty() {
+                        watches = watching.plain(<$rule>::CONDITIONS, memory.is_some());
+                    }
                     of_rules.push((stringify!($name), watches));
                     watching.base += const { <$rule>::CONDITIONS.len() as u8 };
                 )*
+                debug_assert!(watching.base <= 64, "each condition has a bit");
                 of_rules
             }
 
@@ -374,6 +399,16 @@ macro_rules! rules {
 pub(crate) fn condition(place: u8) -> &'static Condition {
     let (rule, within) = locate(place);
     &rule.conditions[within]
+}
+
+/// Name of the rule of a condition.
+pub(crate) fn rule_of(place: u8) -> &'static str {
+    locate(place).0.name
+}
+
+/// Names of the conditions whose bits are set.
+pub(crate) fn names_of(bits: u64) -> Vec<&'static str> {
+    (0..64_u8).filter(|place| bits >> place & 1 == 1).map(|place| condition(place).name).collect()
 }
 
 /// What was seen, and what would end it.

@@ -2,6 +2,7 @@
 //! judges with the rules that were in force.
 
 use crate::rule::RuleSettings;
+use crate::scenario::{Outcome, ScenarioError, Test};
 
 /// Rules' settings, with their text.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,6 +18,8 @@ pub enum RulesError {
     Unreadable(String),
     #[error("the rules make no sense: {0}")]
     Senseless(String),
+    #[error(transparent)]
+    Test(#[from] ScenarioError),
 }
 
 impl Default for Rules {
@@ -40,6 +43,7 @@ impl Rules {
             RulesError::Unreadable(message)
         })?;
         settings.check().map_err(RulesError::Senseless)?;
+        settings.test.iter().try_for_each(Test::check)?;
         Ok(Rules { text: text.into(), settings })
     }
 
@@ -51,10 +55,24 @@ impl Rules {
         &self.settings
     }
 
-    /// Every setting with its value, as TOML.
+    /// Plays the tests that the text carries.
+    pub fn run_tests(&self) -> Vec<Outcome> {
+        // parsing has checked that each can be played
+        self.settings.test.iter().filter_map(|test| test.play(self).ok()).collect()
+    }
+
+    /// Every setting with its value, as TOML; without the tests.
     pub fn to_toml(&self) -> String {
         toml::to_string(&self.settings).expect("settings are plain tables of numbers")
     }
+}
+
+/// Names a text of rules: its 64-bit FNV-1a in hexadecimal digits.
+pub fn hash(text: &str) -> String {
+    let mixed = text
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3));
+    format!("{mixed:016x}")
 }
 
 /// The expected key nearest to the unknown one that serde's message names: "unknown field `a`, expected one of `b`, `c`".
@@ -105,6 +123,54 @@ mod tests {
         assert_eq!(rules.settings().smoke.threshold_db_m, 0.3);
         assert_eq!(rules.settings().heat_fixed, Rules::default().settings().heat_fixed);
         assert_eq!(Rules::parse(&rules.to_toml()).expect("valid").settings(), rules.settings());
+    }
+
+    const CARRIED: &str = r#"
+        [smoke]
+        threshold_db_m = 0.30
+
+        [[test]]
+        name = "smoke confirms"
+        devices = [{ name = "a", class = "smoke" }, { name = "b", class = "heat", unit = "u1" }]
+        timeline = """
+            0    smoke_db_m=0.02
+            5    smoke_db_m=0.31      # the first of three
+            10   smoke_db_m=0.33
+            16   smoke_db_m=0.32      => a began smoke orange, colour u0 orange, colour u1 blind
+            30   u0 verify:false      => colour blue
+            """
+    "#;
+
+    #[test]
+    fn rules_carry_tests() {
+        let rules = Rules::parse(CARRIED).expect("valid");
+        let outcomes = rules.run_tests();
+        assert!(outcomes.len() == 1 && outcomes[0].passed, "{outcomes:#?}");
+        assert!(!rules.to_toml().contains("smoke confirms"));
+
+        let duller = Rules::parse(&CARRIED.replace("= 0.30", "= 0.35")).expect("valid");
+        let outcomes = duller.run_tests();
+        let failed: Vec<u64> =
+            outcomes[0].moments.iter().filter(|moment| !moment.passed).map(|moment| moment.at_s).collect();
+        assert_eq!((outcomes[0].passed, failed), (false, vec![16]));
+    }
+
+    #[test]
+    fn tests_that_make_no_sense_are_refused() {
+        for (from, to, told) in [
+            ("smoke_db_m=0.31", "smoke_db=0.31", "smoke_db=0.31 means nothing; measured values are"),
+            ("began smoke", "began smokes", "there is no condition smokes"),
+            ("colour u1 blind", "colour u2 blind", "there is no unit u2"),
+            ("u0 verify:false", "u0 verify:maybe", "verify:maybe means nothing"),
+            ("16   ", "6   ", "it goes back in time, from 10 s"),
+            ("class = \"heat\"", "kind = \"heat\"", "unknown field `kind`"),
+            ("5    smoke", "5    c smoke", "there is no device c"),
+            ("name = \"smoke confirms\"", "", "missing field `name`"),
+        ] {
+            assert!(CARRIED.contains(from), "{from}");
+            let error = Rules::parse(&CARRIED.replace(from, to)).expect_err(to).to_string();
+            assert!(error.contains(told), "{error}");
+        }
     }
 
     #[test]

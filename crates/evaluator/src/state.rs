@@ -22,6 +22,8 @@ pub struct State {
     pub layout: String,
     /// Rules in force, as text.
     pub rules: String,
+    /// Commit that brought them; 0 for those that were in force before the first.
+    pub rules_epoch: Epoch,
     pub epoch: Epoch,
     /// Time of the last commit, ms since 1970.
     pub at_ms: u64,

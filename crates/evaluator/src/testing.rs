@@ -2,19 +2,15 @@
 
 use std::sync::Arc;
 
-use model::report::Body;
 use model::roster::{DeviceClass, DeviceRow, Roster, RosterRows, UnitRow};
-use model::{
-    AlarmKind, Commit, DeviceId, DeviceState, Entry, Evaluated, EventKind, Finding, Phase, Quantity, Reading, Report,
-    Step,
-};
+use model::{Commit, DeviceId, Entry, Evaluated, Finding, Reading, Step};
 
 use crate::judge::{Judge, Judged, Share};
 use crate::rollup::Rollup;
 use crate::rules::Rules;
-
-/// When tests begin.
-pub const T0: u64 = 1_763_798_400_000;
+pub use crate::scenario::T0;
+pub(crate) use crate::scenario::line;
+use crate::scenario::parse;
 
 /// A roster of units `u0`, `u1`… in grids of two villages, each with its devices: (name, class, unit number, promise).
 pub fn town(units: usize, devices: &[(&str, DeviceClass, usize, u32)]) -> Roster {
@@ -98,56 +94,15 @@ impl Bench {
     fn parse(&self, at_s: u64, word: &str) -> (Vec<Entry>, Vec<Reading>) {
         let (device, what) = word.split_once(' ').unwrap_or(("a", word));
         let device = self.roster.device_by_key(&format!("v/{device}")).expect("the device is in the town");
-        parse(device, T0 + at_s * 1000, what.trim())
-    }
-}
-
-/// What a word means: `key=value`, `alarm:kind:id`, `!alarm:kind:id`, `event:kind`, `state:word[:next_report_s]`, `tick`.
-fn parse(device: DeviceId, at_ms: u64, what: &str) -> (Vec<Entry>, Vec<Reading>) {
-    let mut entries = Vec::new();
-    let report = |body| Entry::Report(Report { device, at_ms, skew_ms: None, body });
-    let active = !what.starts_with('!');
-    let parts: Vec<&str> = what.trim_start_matches('!').split(':').collect();
-    match parts.as_slice() {
-        ["alarm", kind, id] => entries.push(report(Body::Alarm {
-            id: (*id).into(),
-            kind: AlarmKind::from_word(kind).expect("a kind"),
-            active,
-            value: None,
-            unit: "".into(),
-        })),
-        ["event", kind] => {
-            entries.push(report(Body::Event { id: "e".into(), kind: EventKind::from_word(kind).expect("a kind") }))
+        let (mut entries, mut readings) = (vec![], vec![]);
+        for word in what.split_whitespace() {
+            let (said, measured) = parse(device, T0 + at_s * 1000, word).expect("a word of the language");
+            entries.extend(said);
+            readings.extend(measured);
         }
-        ["state", state, rest @ ..] => entries.push(report(Body::State {
-            state: DeviceState::from_word(state).expect("a state"),
-            next_report_s: rest.first().map(|text| text.parse().expect("seconds")),
-            will: *state == "lost",
-        })),
-        ["tick" | "nothing"] => {}
-        [reading] => {
-            let (key, value) = reading.split_once('=').expect("key=value");
-            let quantity =
-                if key == "presence" { Quantity::Presence } else { Quantity::from_key(key).expect("a quantity") };
-            let value = value.parse().expect("a number");
-            let reading = Reading { device, quantity, value, at_ms, skew_ms: None, seq: None };
-            return (vec![Entry::Tick], vec![reading]);
-        }
-        _ => panic!("{what} means nothing"),
+        entries.push(Entry::Tick);
+        (entries, readings)
     }
-    entries.push(Entry::Tick);
-    (entries, Vec::new())
-}
-
-/// A finding in one line.
-pub fn line(finding: &Finding) -> String {
-    let phase = match finding.phase {
-        Phase::Began => "began",
-        Phase::Continued => "continued",
-        Phase::Ended => "ended",
-    };
-    let alarm = finding.alarm.as_ref().map_or(String::new(), |id| format!(" {id}"));
-    format!("{phase} {} {}{alarm}", finding.rule, finding.colour.word())
 }
 
 /// Plays a scenario in a unit of three devices `a`, `b`, `c` and checks what is found.

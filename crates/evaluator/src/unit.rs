@@ -85,7 +85,7 @@ pub fn judge<'a, 'b>(unit: &'a Unit, devices: impl Iterator<Item = &'b Device>, 
 }
 
 /// The colour that an incident keeps whatever its conditions do.
-fn kept(incident: &Incident) -> Option<Colour> {
+pub fn kept(incident: &Incident) -> Option<Colour> {
     if incident.real { Some(Colour::Red) } else { incident.unjudged.then_some(incident.latched) }
 }
 

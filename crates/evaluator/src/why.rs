@@ -1,9 +1,23 @@
-//! Why, and why not: shapes of what is told to people who ask.
+//! Why, and why not: what is told to people who ask.
+//!
+//! [`Inspector::ask`] carries a [`Question`] to the worker that has the unit; between two commits it makes an
+//! [`Explanation`] from its state and the rules in force. Nothing depends on what was asked.
+
+mod explain;
+mod explanation;
+mod inspect;
 
 use std::borrow::Cow;
 
 use model::finding::Words;
 use serde::Serialize;
+
+pub use explanation::{
+    AlertWhy, AsOf, CountedCondition, DeviceShort, DeviceWhy, Ended, Explanation, Heard, HeldWhy, IncidentWhy,
+    Question, RegionWhy, RuleWhy, RulesVersion, Timer, UnitShort, UnitWhy,
+};
+pub(crate) use inspect::Inquiries;
+pub use inspect::{AskError, Inspector};
 
 /// How near a condition is to holding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

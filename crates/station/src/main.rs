@@ -27,6 +27,7 @@ mod outlets;
 mod process;
 mod provision;
 mod refusals;
+mod replay;
 mod roster_files;
 mod serve;
 mod sources;

@@ -27,6 +27,7 @@ impl Checkpoints for Store {
         if !fits {
             return Err(damaged(KEEPING, format!("stage {stage:?} must be a word of letters, digits, - and _")));
         }
+        self.ours_to_write(KEEPING)?;
         let last = self.heads().last_epoch();
         if epoch > last {
             return Err(StoreError::OutOfOrder { given: epoch, expected: last });

@@ -13,6 +13,12 @@ pub enum OpenError {
     )]
     InUse(PathBuf),
     #[error(
+        "the store in {0} is being written so fast that it cannot be read beside that: try again, or read a backup of it"
+    )]
+    Restless(PathBuf),
+    #[error("there is no store in {0}: name the folder that [station] data names")]
+    Nothing(PathBuf),
+    #[error(
         "the store in {folder} has layout {found}, this build reads layout {known}: use the build that wrote it or a newer one"
     )]
     Layout { folder: PathBuf, found: u64, known: u64 },

@@ -72,8 +72,39 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// Opens or makes the database.
 pub(crate) fn open(path: &Path, tuning: &Tuning) -> Result<Base, StoreError> {
+    open_with(path, tuning, tuning.database(), |options, families| Rocks::open_cf_descriptors(options, path, families))
+}
+
+/// Opens the database for reading alone, also while another process writes it: as it was at this moment. `None`, or an
+/// error, where that process wrote a table meanwhile: the log whose rows went into the table may be gone already, and the
+/// table is not among those that were opened.
+pub(crate) fn open_read_only(path: &Path, tuning: &Tuning) -> Result<Option<Base>, StoreError> {
+    let before = tables(path);
+    let mut options = tuning.database();
+    options.create_if_missing(false);
+    options.create_missing_column_families(false);
+    // every table is opened now: one that the writer merges away later stays readable
+    options.set_max_open_files(-1);
+    let base = open_with(path, tuning, options, |options, families| {
+        Rocks::open_cf_descriptors_read_only(options, path, families, false)
+    })?;
+    Ok((before.is_some() && tables(path) == before).then_some(base))
+}
+
+/// Names the set of tables: the manifest in force and its length. Each new table makes it longer, before the log goes.
+fn tables(path: &Path) -> Option<(String, u64)> {
+    let name = std::fs::read_to_string(path.join("CURRENT")).ok()?;
+    let length = std::fs::metadata(path.join(name.trim())).ok()?.len();
+    Some((name, length))
+}
+
+fn open_with(
+    path: &Path,
+    tuning: &Tuning,
+    options: Options,
+    open: impl FnOnce(&Options, Vec<ColumnFamilyDescriptor>) -> Result<Rocks, rocksdb::Error>,
+) -> Result<Base, StoreError> {
     const DOING: &str = "open the database";
-    let options = tuning.database();
     let present = if path.join("CURRENT").exists() {
         Rocks::list_cf(&Options::default(), path).map_err(|error| from_rocks(DOING, &error))?
     } else {
@@ -86,7 +117,7 @@ pub(crate) fn open(path: &Path, tuning: &Tuning) -> Result<Base, StoreError> {
         let options = tuning.family(&name);
         ColumnFamilyDescriptor::new(name, options)
     });
-    let rocks = Rocks::open_cf_descriptors(&options, path, families).map_err(|error| from_rocks(DOING, &error))?;
+    let rocks = open(&options, families.collect()).map_err(|error| from_rocks(DOING, &error))?;
     Ok(Base { rocks, days: Mutex::new(days), changing: Mutex::default() })
 }
 

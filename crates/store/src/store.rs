@@ -20,6 +20,9 @@ use crate::settings::Settings;
 /// Layout of keys and families that this build writes.
 const LAYOUT: u64 = 1;
 
+/// Attempts to open a store for reading that another process writes.
+const READ_ONLY_TRIES: u32 = 50;
+
 /// Pause between two attempts while RocksDB holds writes up.
 const STALL_PAUSE: Duration = Duration::from_millis(2);
 
@@ -45,7 +48,8 @@ pub struct Store {
     /// Held by whoever opens RocksDB anew; asked for before all other locks.
     recovery: Mutex<()>,
     /// The last field: given back when RocksDB is closed.
-    _lock: FolderLock,
+    /// `None`: opened for reading alone.
+    folder_lock: Option<FolderLock>,
 }
 
 /// The lock of the folder. It is given back in words and not just closed: a child process that is being started has a copy
@@ -107,12 +111,49 @@ impl Store {
         let tuning = Tuning::new(&settings);
         let base = rocks::open(&folder.join("db"), &tuning).map_err(failed)?;
         check_layout(&folder, &base)?;
-        let ends = Ends::read(&base).map_err(failed)?;
+        let store = Store::of(folder.clone(), settings, tuning, base, Some(folder_lock))?;
+        store.tidy_checkpoints().map_err(failed)?;
+        Ok(store)
+    }
+
+    /// Opens the store in `folder` for reading alone, as it is at this moment; another process may have it open and go on
+    /// writing. Every write is refused.
+    ///
+    /// # Errors
+    /// [`OpenError`] when there is no store, another build wrote it, or it cannot be read.
+    pub fn open_read_only(folder: impl AsRef<Path>, settings: Settings) -> Result<Store, OpenError> {
+        let folder = folder.as_ref().to_path_buf();
+        if !folder.join("db").join("CURRENT").exists() {
+            return Err(OpenError::Nothing(folder));
+        }
+        let tuning = Tuning::new(&settings);
+        let mut tries = READ_ONLY_TRIES;
+        let base = loop {
+            match rocks::open_read_only(&folder.join("db"), &tuning) {
+                Ok(Some(base)) => break base,
+                Err(source) if tries == 0 => return Err(OpenError::Store { folder, source }),
+                Ok(None) if tries == 0 => return Err(OpenError::Restless(folder)),
+                Ok(None) | Err(_) => tries -= 1,
+            }
+            std::thread::park_timeout(STALL_PAUSE);
+        };
+        check_layout(&folder, &base)?;
+        Store::of(folder, settings, tuning, base, None)
+    }
+
+    fn of(
+        folder: PathBuf,
+        settings: Settings,
+        tuning: Tuning,
+        base: Base,
+        folder_lock: Option<FolderLock>,
+    ) -> Result<Store, OpenError> {
+        let ends = Ends::read(&base).map_err(|source| OpenError::Store { folder: folder.clone(), source })?;
         if ends.applied > ends.last_epoch {
             return Err(OpenError::JournalLost { folder, applied: ends.applied, last: ends.last_epoch });
         }
         let store = Store {
-            folder: folder.clone(),
+            folder,
             settings,
             tuning,
             base: RwLock::new(Some(base)),
@@ -124,12 +165,11 @@ impl Store {
             failed: AtomicBool::new(false),
             failure: Mutex::default(),
             recovery: Mutex::default(),
-            _lock: folder_lock,
+            folder_lock,
         };
         store.take_ends(&mut lock(&store.journal), &ends);
-        store.tidy_checkpoints().map_err(failed)?;
         tracing::info!(
-            folder = %folder.display(), first_epoch = ends.first_epoch, last_epoch = ends.last_epoch,
+            folder = %store.folder.display(), first_epoch = ends.first_epoch, last_epoch = ends.last_epoch,
             applied = ends.applied, newest_cursor = ends.newest_cursor, "store opened"
         );
         Ok(store)
@@ -191,6 +231,7 @@ impl Store {
 
     /// Call it before a write and before any lock that a write needs: after a failed write it opens RocksDB anew.
     pub(crate) fn ready_to_write(&self, doing: &'static str) -> Result<(), StoreError> {
+        self.ours_to_write(doing)?;
         if !self.failed.load(Ordering::Acquire) {
             return Ok(());
         }
@@ -216,6 +257,12 @@ impl Store {
                 Err(error)
             }
         }
+    }
+
+    /// Refuses what would write a store that was opened for reading.
+    pub(crate) fn ours_to_write(&self, doing: &'static str) -> Result<(), StoreError> {
+        let reason = || format!("{} was opened for reading alone", self.folder.display());
+        self.folder_lock.is_some().then_some(()).ok_or_else(|| StoreError::Disk { doing, reason: reason() })
     }
 
     fn failure_reason(&self) -> String {

@@ -31,7 +31,9 @@ impl Judge {
         match Rules::parse(text) {
             Ok(rules) => {
                 tracing::info!(epoch = self.state.epoch, "other rules are in force");
-                self.state.rules = text.into();
+                if *self.state.rules != *text {
+                    (self.state.rules, self.state.rules_epoch) = (text.into(), self.state.epoch);
+                }
                 self.rules = rules;
                 true
             }

@@ -6,4 +6,5 @@ mod flow;
 mod kit;
 mod nuisance;
 mod oracle;
+mod why;
 mod workers;

@@ -47,6 +47,43 @@ fn a_backup_made_under_load_opens_and_goes_on() {
 }
 
 #[test]
+fn the_store_is_read_beside_the_process_that_writes_it() {
+    let folder = tempfile::tempdir().unwrap();
+    assert!(matches!(Store::open_read_only(folder.path(), small()), Err(OpenError::Nothing(_))));
+    let store = open(folder.path());
+    let append = |epoch: u64| {
+        store.append(&commit(epoch, START_MS + epoch * 60_000), &[], &[]).unwrap();
+        store.commit(&batch(epoch, epoch)).unwrap();
+    };
+    (1..=200).for_each(append);
+    store.put("desk", 200, b"state").unwrap();
+    let writing = std::sync::atomic::AtomicBool::new(true);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            (201..=1500).for_each(append);
+            writing.store(false, std::sync::atomic::Ordering::Release);
+        });
+        let mut read = 0;
+        while writing.load(std::sync::atomic::Ordering::Acquire) || read == 0 {
+            let reader = Store::open_read_only(folder.path(), small()).unwrap();
+            let last = reader.last_epoch();
+            assert!((200..=1500).contains(&last) && last >= read, "{last}");
+            assert_eq!(reader.read(1).filter(Result::is_ok).count() as u64, last, "whole, and without a gap");
+            assert!(reader.applied() <= last);
+            assert_eq!(reader.newest("desk", last).unwrap(), Some((200, b"state".to_vec())));
+            read = last;
+        }
+    });
+    let reader = Store::open_read_only(folder.path(), small()).unwrap();
+    let refused = reader.append(&commit(1501, START_MS + 200_000_000), &[], &[]).unwrap_err().to_string();
+    assert!(refused.contains("reading alone"), "{refused}");
+    reader.commit(&batch(1501, 1501)).unwrap_err();
+    reader.put("desk", 1500, b"other").unwrap_err();
+    append(1501);
+    assert_eq!((store.last_epoch(), reader.last_epoch()), (1501, 1500));
+}
+
+#[test]
 fn a_damaged_checkpoint_is_passed_over() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
