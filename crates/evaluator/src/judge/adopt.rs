@@ -4,6 +4,7 @@ use model::roster::{self, Roster};
 use model::{DeviceId, Entry, Step, UnitId};
 
 use super::{Counted, Delta, Judge};
+use crate::risk;
 use crate::rule::{Memory, Note, Told, words};
 use crate::rules::Rules;
 use crate::state::{Device, Facts, NEVER, Unit};
@@ -19,6 +20,9 @@ impl Judge {
         let new_roster = step.roster.version() != self.state.roster;
         if new_roster {
             self.take_roster(&step.roster);
+        }
+        if new_rules || new_roster {
+            self.state.sweep.generation = self.state.sweep.generation.wrapping_add(1);
         }
         if new_rules && !new_roster {
             for id in 0..self.state.devices.len() {
@@ -63,6 +67,7 @@ impl Judge {
                 blind_since_ms: None,
                 risk: None,
                 risk_told: None,
+                standing: Default::default(),
                 told: 0,
                 held: Vec::new(),
                 incidents: None,
@@ -82,6 +87,10 @@ impl Judge {
         }
         if !current {
             (unit.colour, unit.told, unit.blind_since_ms, unit.risk_told) = (None, 0, None, None);
+        }
+        if !current || !risk::same_village(unit.grid, slot.row.grid) {
+            // another village may be another worker's: what was kept stays behind either way
+            (unit.risk, unit.standing) = (None, Default::default());
         }
         (unit.current, unit.grid) = (current, slot.row.grid);
         self.draft.touched.push(id.0);
