@@ -95,6 +95,11 @@ impl Bench {
         self.commit(at_s, entries, readings)
     }
 
+    /// A tick alone, also in a town without devices.
+    pub fn word_of_clock(&mut self, at_s: u64) -> Evaluated {
+        self.commit(at_s, vec![Entry::Tick], Vec::new())
+    }
+
     fn parse(&self, at_s: u64, word: &str) -> (Vec<Entry>, Vec<Reading>) {
         let (device, what) = word.split_once(' ').unwrap_or(("a", word));
         let device = self.roster.device_by_key(&format!("v/{device}")).expect("the device is in the town");
@@ -103,7 +108,7 @@ impl Bench {
 }
 
 /// What a word means: `key=value`, `alarm:kind:id`, `!alarm:kind:id`, `event:kind`, `state:word[:next_report_s]`, `tick`.
-fn parse(device: DeviceId, at_ms: u64, what: &str) -> (Vec<Entry>, Vec<Reading>) {
+pub fn parse(device: DeviceId, at_ms: u64, what: &str) -> (Vec<Entry>, Vec<Reading>) {
     let mut entries = Vec::new();
     let report = |body| Entry::Report(Report { device, at_ms, skew_ms: None, body });
     let active = !what.starts_with('!');

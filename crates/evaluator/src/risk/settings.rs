@@ -226,8 +226,8 @@ impl Settings {
             return Err(format!("version must have 1 to {VERSION_BYTES_MAX} bytes"));
         }
         let weights = INDICATORS.iter().map(|indicator| (indicator.name, (indicator.weight)(&self.weights)));
-        if let Some((name, weight)) = weights.clone().find(|(_, weight)| !(*weight >= 0.0)) {
-            return Err(format!("weights.{name} = {weight} must be 0 or above"));
+        if let Some((name, weight)) = weights.clone().find(|(_, weight)| !(0.0..=1.0).contains(weight)) {
+            return Err(format!("weights.{name} = {weight} must be from 0 to 1"));
         }
         let sum: f64 = weights.map(|(_, weight)| weight).sum();
         if (sum - 1.0).abs() > SUM_OFF_MOST {
@@ -332,7 +332,7 @@ mod tests {
     fn faults_say_what_is_wrong() {
         for (text, told) in [
             ("[risk.weights]\nwater = 0.285", "[risk] the weights sum up to 1.200000 and must sum up to 1"),
-            ("[risk.weights]\nwater = -0.1", "weights.water = -0.1 must be 0 or above"),
+            ("[risk.weights]\nwater = -0.1", "weights.water = -0.1 must be from 0 to 1"),
             ("[risk.weights]\nwatter = 0.1", "did you mean `water`?"),
             ("[risk]\nversion = \"\"", "version must have 1 to 64 bytes"),
             ("[risk]\npeople_full = 0", "people_full = 0 must be a number above 0"),
