@@ -23,7 +23,7 @@ use model::{Epoch, Roster, UnitId};
 use serde::{Deserialize, Serialize};
 
 pub use history::History;
-pub(crate) use places::{Places, same_village};
+pub(crate) use places::Places;
 pub use seen::{Reach, Seen, Water};
 pub use settings::{Settings, Weights};
 pub use trend::{DAYS_MAX, Day, Trends, day_of, trend};

@@ -4,7 +4,6 @@ use model::roster::{self, Roster};
 use model::{DeviceId, Entry, Step, UnitId};
 
 use super::{Counted, Delta, Judge};
-use crate::risk;
 use crate::rule::{Memory, Note, Told, words};
 use crate::rules::Rules;
 use crate::state::{Device, Facts, NEVER, Unit};
@@ -86,11 +85,8 @@ impl Judge {
             self.draft.deltas.push(Delta { from: Some(from), to });
         }
         if !current {
-            (unit.colour, unit.told, unit.blind_since_ms, unit.risk_told) = (None, 0, None, None);
-        }
-        if !current || !risk::same_village(unit.grid, slot.row.grid) {
-            // another village may be another worker's: what was kept stays behind either way
-            (unit.risk, unit.standing) = (None, Default::default());
+            (unit.colour, unit.told, unit.blind_since_ms) = (None, 0, None);
+            (unit.risk, unit.risk_told) = (None, None);
         }
         (unit.current, unit.grid) = (current, slot.row.grid);
         self.draft.touched.push(id.0);

@@ -57,8 +57,3 @@ impl Places {
 pub(crate) fn village(grid: RegionCode) -> RegionCode {
     grid.at(Level::Village).unwrap_or(grid)
 }
-
-/// Whether two grids lie in one village.
-pub(crate) fn same_village(a: RegionCode, b: RegionCode) -> bool {
-    village(a) == village(b)
-}

@@ -487,9 +487,9 @@ fn restored_and_with_two_workers_the_same_and_counts_are_exact() {
             assert_eq!(rollup.all(), Rollup::of(judge.counted()).all(), "seed {seed}, commit {n}");
             // the running day's sums are those of a recount
             let indices: Vec<u8> = judge.counted().filter_map(|unit| unit.risk).collect();
-            let sum: u32 = indices.iter().copied().map(u32::from).sum();
+            let sum: i32 = indices.iter().copied().map(i32::from).sum();
             let today = *trend(judge.state(), city).last().expect("today");
-            assert_eq!((today.units, today.sum), (indices.len() as u32, sum));
+            assert_eq!((today.units, today.sum), (indices.len() as i32, sum));
         }
         let (again, _) = restored.expect("was restored");
         assert_eq!(again.encode(), judge.encode(), "seed {seed}");

@@ -2,6 +2,9 @@
 //!
 //! Kept by grid, as sums and counts, of which those of every larger region follow exactly. A day is that of China Standard
 //! Time and is written down at the first tick after it ended; days on which the station did not run are not known.
+//!
+//! With several workers, a unit that moves to another's village is counted in by one and counted out by the other, below zero
+//! where need be: what counts is the sum over all workers.
 
 use std::collections::BTreeMap;
 
@@ -23,13 +26,14 @@ pub fn day_of(at_ms: u64) -> u32 {
     u32::try_from((at_ms + ZONE_MS) / DAY_MS).unwrap_or(u32::MAX)
 }
 
-/// Units that have an index, counted, and the sum of their indices, at the end of a day (or now).
+/// Units that have an index, counted, and the sum of their indices, at the end of a day (or now). Of one worker among several,
+/// either may be below zero.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Day {
     /// Number of the day, see [`day_of`].
     pub day: u32,
-    pub units: u32,
-    pub sum: u32,
+    pub units: i32,
+    pub sum: i32,
 }
 
 impl Day {
@@ -41,10 +45,23 @@ impl Day {
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 struct Grid {
-    units: u32,
-    sum: u32,
+    units: i32,
+    sum: i32,
     /// (units, sum) at the ends of past days, oldest first; the last is that of [`Trends::days`]'s last.
-    past: Vec<(u32, u32)>,
+    past: Vec<(i32, i32)>,
+}
+
+impl Grid {
+    fn add(&mut self, mut other: Grid) {
+        if other.past.len() > self.past.len() {
+            std::mem::swap(&mut self.past, &mut other.past);
+        }
+        let unknown = self.past.len() - other.past.len();
+        for (day, (units, sum)) in self.past[unknown..].iter_mut().zip(other.past) {
+            (day.0, day.1) = (day.0 + units, day.1 + sum);
+        }
+        (self.units, self.sum) = (self.units + other.units, self.sum + other.sum);
+    }
 }
 
 /// The grids of this share.
@@ -64,9 +81,9 @@ impl Trends {
             let Some((grid, index)) = unit.and_then(|unit| Some((unit.grid, unit.risk?))) else { continue };
             let grid = self.grids.entry(grid).or_default();
             if comes {
-                (grid.units, grid.sum) = (grid.units + 1, grid.sum + u32::from(index));
+                (grid.units, grid.sum) = (grid.units + 1, grid.sum + i32::from(index));
             } else {
-                (grid.units, grid.sum) = (grid.units - 1, grid.sum - u32::from(index));
+                (grid.units, grid.sum) = (grid.units - 1, grid.sum - i32::from(index));
             }
         }
     }
@@ -83,9 +100,25 @@ impl Trends {
                 let surplus = grid.past.len().saturating_sub(DAYS_MAX);
                 grid.past.drain(..surplus);
             }
-            self.grids.retain(|_, grid| grid.units > 0 || grid.past.iter().any(|(units, _)| *units > 0));
         }
         self.today = self.today.max(today);
+    }
+
+    /// Those of all workers together.
+    pub(crate) fn joined(all: impl Iterator<Item = Trends>) -> Trends {
+        let mut joined = Trends::default();
+        for of_one in all {
+            (joined.today, joined.days) = (of_one.today, of_one.days);
+            for (code, part) in of_one.grids {
+                joined.grids.entry(code).or_default().add(part);
+            }
+        }
+        joined
+    }
+
+    /// Keeps some grids.
+    pub(crate) fn keep(&mut self, which: impl Fn(RegionCode) -> bool) {
+        self.grids.retain(|grid, _| which(*grid));
     }
 
     /// The day that runs; 0 before the first tick.
