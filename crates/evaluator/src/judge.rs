@@ -5,6 +5,7 @@ mod commands;
 mod crossing;
 mod findings;
 mod readings;
+mod standing;
 
 use std::sync::Arc;
 
@@ -12,6 +13,7 @@ use model::finding::DeviceChange;
 use model::report::{Body, DeviceState, EventKind};
 use model::{Colour, Commit, DeviceId, Entry, Epoch, Finding, RegionCode, Report, Step, UnitId, UnitStatus};
 
+use crate::risk::Places;
 use crate::rule::{self, Memory, RuleSettings, Scene, Told};
 use crate::rules::Rules;
 use crate::state::{Device, NEVER, State, Unit};
@@ -105,6 +107,8 @@ pub struct Judge {
     timers: Timers,
     /// Conditions that make a device untrustworthy, one bit each.
     distrusting: u64,
+    /// Of the roster in force.
+    places: Places,
     draft: Draft,
     told: Vec<Told>,
     /// Devices of the share, one bit each; empty where it is the only worker.
@@ -160,7 +164,8 @@ impl Judge {
 
     fn of(state: State, rules: Rules, share: Share, timers: Timers) -> Judge {
         let distrusting = rule::bits(|condition| condition.distrusts);
-        Judge { state, rules, share, timers, distrusting, draft: Draft::default(), told: Vec::new(), ours: Vec::new() }
+        let (places, draft) = (Places::default(), Draft::default());
+        Judge { state, rules, share, timers, distrusting, places, draft, told: Vec::new(), ours: Vec::new() }
     }
 
     /// The state after the last commit. A copy of it is cheap.
@@ -222,7 +227,7 @@ impl Judge {
         if ticked {
             self.tick();
         }
-        self.finish(step)
+        self.finish(step, ticked)
     }
 
     fn begin(&mut self, commit: &Commit) {
@@ -344,15 +349,17 @@ impl Judge {
         self.state.devices.get(id.index()).is_some_and(|device| device.heard() && device.holding & lost == 0)
     }
 
-    fn finish(&mut self, step: Step) -> Judged {
+    fn finish(&mut self, step: Step, ticked: bool) -> Judged {
         let mut draft = std::mem::take(&mut self.draft);
         self.keep_ours(&mut draft.findings);
         draft.touched.sort_unstable();
         draft.touched.dedup();
+        self.stand(&mut draft.touched, &step, ticked);
         let mut units = Vec::new();
-        for id in draft.touched.drain(..) {
-            units.extend(self.judge_unit(UnitId(id), &step, &mut draft.deltas));
+        for id in &draft.touched {
+            units.extend(self.judge_unit(UnitId(*id), &step, &mut draft.deltas));
         }
+        self.account(&draft.touched, &draft.deltas);
         // the first note of a device is the one from before the commit
         draft.stirred.sort_by_key(|(id, _)| *id);
         draft.stirred.dedup_by_key(|(id, _)| *id);

@@ -50,6 +50,7 @@ mod handle;
 pub mod judge;
 mod liveness;
 mod ring;
+pub mod risk;
 mod rollup;
 pub mod rule;
 pub mod rules;

@@ -54,6 +54,12 @@ impl Rollup {
         self.counts.get(&region).map(|counts| counts.colours)
     }
 
+    /// Every region with its counts, by code.
+    #[cfg(test)]
+    pub fn all(&self) -> BTreeMap<RegionCode, Counts> {
+        self.counts.iter().map(|(region, counts)| (*region, *counts)).collect()
+    }
+
     /// Takes changes in; the regions whose counts differ after them, ordered by code.
     pub fn apply(&mut self, deltas: &[Delta]) -> Vec<RegionStatus> {
         let mut before: BTreeMap<RegionCode, Counts> = BTreeMap::new();

@@ -271,6 +271,8 @@ macro_rules! rules {
         #[serde(deny_unknown_fields, default)]
         pub struct RuleSettings {
             $(pub $name: <$rule as Rule>::Settings,)*
+            /// The standing risk.
+            pub risk: crate::risk::Settings,
             /// Tests that the text carries.
             #[serde(skip_serializing)]
             pub test: Vec<crate::scenario::Test>,
@@ -280,6 +282,7 @@ macro_rules! rules {
             /// What is wrong with them.
             pub(crate) fn check(&self) -> Result<(), String> {
                 $(<$rule>::check(&self.$name).map_err(|why| format!("[{}] {why}", stringify!($name)))?;)*
+                self.risk.check().map_err(|why| format!("[risk] {why}"))?;
                 Ok(())
             }
         }
@@ -443,7 +446,7 @@ pub(crate) fn lost_bit() -> u64 {
 
 /// Names the layout of [`Memory`] and of condition numbers. A rule whose memory changes its shape gets a new number here.
 pub(crate) fn layout() -> String {
-    let mut layout = String::from("1");
+    let mut layout = String::from("2");
     for rule in RULES {
         layout.push_str(&format!(" {}({})", rule.name, rule.conditions.len()));
     }

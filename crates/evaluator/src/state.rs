@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use crate::judge::Counted;
+use crate::risk::{Standing, Sweep, Trends};
 use crate::rule::{Memory, Note};
 use crate::table::Table;
 
@@ -33,6 +34,10 @@ pub struct State {
     pub roster: Epoch,
     pub devices: Table<Device>,
     pub units: Table<Unit>,
+    /// Where the sweep for the standing risk stands.
+    pub sweep: Sweep,
+    /// How the standing risk of regions moves.
+    pub trends: Trends,
 }
 
 /// What is known of a device without looking at its values.
@@ -141,6 +146,7 @@ pub struct Unit {
     pub risk: Option<u8>,
     /// The same, as it was last told.
     pub risk_told: Option<u8>,
+    pub standing: Standing,
     /// Fingerprint of the reasons that were last told.
     pub told: u64,
     pub held: Vec<Held>,

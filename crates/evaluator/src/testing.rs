@@ -91,6 +91,11 @@ impl Bench {
         self.commit(at_s, entries, readings)
     }
 
+    /// A tick alone, also in a town without devices.
+    pub fn word_of_clock(&mut self, at_s: u64) -> Evaluated {
+        self.commit(at_s, vec![Entry::Tick], Vec::new())
+    }
+
     fn parse(&self, at_s: u64, word: &str) -> (Vec<Entry>, Vec<Reading>) {
         let (device, what) = word.split_once(' ').unwrap_or(("a", word));
         let device = self.roster.device_by_key(&format!("v/{device}")).expect("the device is in the town");

@@ -20,6 +20,9 @@ impl Judge {
         if new_roster {
             self.take_roster(&step.roster);
         }
+        if new_rules || new_roster {
+            self.state.sweep.generation = self.state.sweep.generation.wrapping_add(1);
+        }
         if new_rules && !new_roster {
             for id in 0..self.state.devices.len() {
                 self.promise(DeviceId(id as u32));
@@ -65,6 +68,7 @@ impl Judge {
                 blind_since_ms: None,
                 risk: None,
                 risk_told: None,
+                standing: Default::default(),
                 told: 0,
                 held: Vec::new(),
                 incidents: None,
@@ -83,7 +87,8 @@ impl Judge {
             self.draft.deltas.push(Delta { from: Some(from), to });
         }
         if !current {
-            (unit.colour, unit.told, unit.blind_since_ms, unit.risk_told) = (None, 0, None, None);
+            (unit.colour, unit.told, unit.blind_since_ms) = (None, 0, None);
+            (unit.risk, unit.risk_told) = (None, None);
         }
         (unit.current, unit.grid) = (current, slot.row.grid);
         self.draft.touched.push(id.0);

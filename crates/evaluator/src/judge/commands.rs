@@ -26,9 +26,13 @@ impl Judge {
                     incident.verdicts.remove(0);
                 }
                 incident.verdicts.push(tag);
+                let was_real = incident.real;
                 incident.verdict = Some(verdict);
                 incident.real = verdict == Verdict::Real;
                 incident.unjudged = false;
+                if id.family == Family::Fire {
+                    unit.standing.verdict(verdict, was_real, self.state.at_ms);
+                }
                 if id.family == Family::Fire && verdict != Verdict::Real {
                     mute(unit, id.family);
                     unit.fire_ended.clear();

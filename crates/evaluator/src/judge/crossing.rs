@@ -6,6 +6,7 @@
 use model::{DeviceId, Finding, Step, UnitId};
 
 use super::{Judge, RestoreError, Share};
+use crate::risk::Trends;
 use crate::rule::Memory;
 use crate::state::{Device, NEVER, State, Unit};
 use crate::table::Table;
@@ -135,6 +136,7 @@ pub(super) fn keep_share(state: &mut State, share: Share) {
             *state.units.get_mut(id).expect("within the table") = empty;
         }
     }
+    state.trends.keep(|grid| share.has(grid));
 }
 
 /// The states of all workers as one. They are of one commit.
@@ -154,8 +156,10 @@ pub(crate) fn joined(states: Vec<State>) -> State {
         units.push(of.units.get(id).expect("all workers have the same units").clone());
     }
     // every field by name: a new one must be thought of here
-    let State { layout, rules, epoch, at_ms, resumed_ms, roster, devices: _, units: _ } = first.clone();
-    State { layout, rules, epoch, at_ms, resumed_ms, roster, devices, units }
+    let State { layout, rules, epoch, at_ms, resumed_ms, roster, devices: _, units: _, sweep, trends: _ } =
+        first.clone();
+    let trends = Trends::joined(states.into_iter().map(|state| state.trends));
+    State { layout, rules, epoch, at_ms, resumed_ms, roster, devices, units, sweep, trends }
 }
 
 /// A row for a device of another worker.
@@ -176,6 +180,7 @@ fn absent_unit(unit: &Unit) -> Unit {
         blind_since_ms: None,
         risk: None,
         risk_told: None,
+        standing: Default::default(),
         told: 0,
         held: Vec::new(),
         incidents: None,

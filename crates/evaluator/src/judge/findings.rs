@@ -121,6 +121,9 @@ impl Judge {
                 }
             }
         };
+        if phase == Phase::Began && family == Family::Fire && number != NO_DEVICE && after.0.is_none() {
+            unit.standing.alarm(*at_ms);
+        }
         incident_hears(unit, &held, phase, *epoch, *at_ms);
         match at.filter(|_| phase == Phase::Continued) {
             Some(at) => {
