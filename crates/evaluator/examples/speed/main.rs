@@ -183,7 +183,7 @@ fn state() {
 fn pause() {
     let mut city = City::new(Order::Turn);
     let mut judge = warm(&mut city);
-    let mut apply = |city: &mut City, judge: &mut Judge, count: usize| {
+    let apply = |city: &mut City, judge: &mut Judge, count: usize| {
         let mut took_us = Vec::new();
         for _ in 0..count {
             let step = city.step(70, 1);

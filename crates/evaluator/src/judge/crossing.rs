@@ -156,10 +156,10 @@ pub(crate) fn joined(states: Vec<State>) -> State {
         units.push(of.units.get(id).expect("all workers have the same units").clone());
     }
     // every field by name: a new one must be thought of here
-    let State { layout, rules, epoch, at_ms, resumed_ms, roster, devices: _, units: _, sweep, trends: _ } =
+    let State { layout, rules, rules_epoch, epoch, at_ms, resumed_ms, roster, devices: _, units: _, sweep, trends: _ } =
         first.clone();
     let trends = Trends::joined(states.into_iter().map(|state| state.trends));
-    State { layout, rules, epoch, at_ms, resumed_ms, roster, devices, units, sweep, trends }
+    State { layout, rules, rules_epoch, epoch, at_ms, resumed_ms, roster, devices, units, sweep, trends }
 }
 
 /// A row for a device of another worker.

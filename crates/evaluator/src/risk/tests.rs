@@ -415,8 +415,8 @@ fn steps(seed: u64, roster: &Arc<Roster>, count: u64) -> Vec<Step> {
         for _ in 0..roll(4) {
             let device = model::DeviceId(roll(roster.devices().len() as u64) as u32);
             let word = if roll(3) == 0 { "presence=0" } else { words[roll(words.len() as u64) as usize] };
-            let (more, read) = crate::testing::parse(device, at_ms, word);
-            entries.extend(more.into_iter().filter(|entry| *entry != Entry::Tick));
+            let (more, read) = crate::scenario::parse(device, at_ms, word).expect("a word of the language");
+            entries.extend(more);
             readings.extend(read);
         }
         let alert = AlertId {
