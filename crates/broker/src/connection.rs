@@ -81,7 +81,7 @@ struct Connection {
     urgent: Waiting,
     normal: Waiting,
     aliases: Vec<Option<Topic>>,
-    /// Packets may have come along with CONNECT.
+    /// What the socket keeps may hold whole packets: those that came along with CONNECT, or behind much work.
     fresh: bool,
     /// Something may wait in the session's queue.
     gather: bool,
@@ -175,7 +175,7 @@ impl Connection {
     /// Does all there is to do and registers for what is not there yet.
     fn turn(&mut self, cx: &mut Context<'_>) -> Result<(), End> {
         self.link.register(cx.waker());
-        if std::mem::take(&mut self.fresh) {
+        if self.may_read() && std::mem::take(&mut self.fresh) {
             let kept = self.socket.take_kept();
             self.receive(kept)?;
         }
@@ -191,10 +191,10 @@ impl Connection {
                 let what = "server shutting down";
                 return Err(End { cause: DownCause::ShuttingDown, code: 0x8B, what });
             }
-            if !self.may_read() || self.hub.keeper.wait_if_behind(self.session.number, cx.waker()) {
+            if !self.may_read() || self.must_wait(cx) {
                 break;
             }
-            if reads_left == 0 {
+            if reads_left == 0 || self.fresh {
                 cx.waker().wake_by_ref();
                 break;
             }
@@ -289,9 +289,16 @@ impl Connection {
             && self.limits.paused_until().is_none()
             && self.urgent.is_empty()
             && self.socket.pending_bytes() < GATHER_BYTES
+            && self.unsettled < self.hub.settings.unsettled_max
             && (self.v5
                 || self.unanswered < self.hub.settings.unanswered_max_v3
                     && self.normal.bytes() < self.hub.settings.held_bytes_max_v3)
+    }
+
+    /// Whether to wait for the disk first. What goes to the consumer alone needs no such write and does not wait for
+    /// others'.
+    fn must_wait(&self, cx: &Context<'_>) -> bool {
+        self.unsettled > 0 && self.hub.keeper.wait_if_behind(self.session.number, cx.waker())
     }
 
     /// Ends the connection when one of its deadlines has passed; else sets the timer to the next.
@@ -312,7 +319,7 @@ impl Connection {
                 return Ok(());
             }
             let now = Instant::now();
-            if !self.may_read() || self.hub.keeper.is_behind() {
+            if !self.may_read() || (self.unsettled > 0 && self.hub.keeper.is_behind()) {
                 self.heard_at = now; // we do not listen: the silence is ours
                 self.mid_packet_since = self.mid_packet_since.map(|_| now);
             }

@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, RwLock};
 
 use tokio::time::Instant;
 
-pub(crate) use self::subscribing::Subscribed;
+pub(crate) use self::subscribing::{Subscribed, SubscriptionLimits};
 use crate::follower::Follower;
 use crate::keeper::Keeper;
 use crate::layout::RestoredSession;

@@ -38,7 +38,11 @@ impl Round {
         Round {
             exact,
             exempt: false,
-            limits: QueueLimits { messages: settings.outbound_queue_messages, bytes: settings.outbound_queue_bytes },
+            limits: QueueLimits {
+                messages: settings.outbound_queue_messages,
+                bytes: settings.outbound_queue_bytes,
+                exempt: settings.retained_messages,
+            },
             changes: Changes::new(),
             noted: false,
             held: Vec::new(),

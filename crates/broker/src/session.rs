@@ -128,6 +128,10 @@ impl State {
         self.link.as_ref().is_some_and(|mine| Arc::ptr_eq(mine, link))
     }
 
+    pub(crate) fn filter_bytes(&self) -> usize {
+        self.subscriptions.iter().map(|held| held.filter.weight()).sum()
+    }
+
     /// Gives the session to a new connection; what is in flight will be sent again.
     pub(crate) fn resume(&mut self, link: Arc<Link>) {
         self.link = Some(link);

@@ -51,6 +51,10 @@ pub struct Settings {
     pub outbound_queue_bytes: usize,
     /// Topic filters per session. Default 64.
     pub subscriptions_per_session: usize,
+    /// Bytes of a session's topic filters; each level of those with wildcards counts for 512. Default 524,288.
+    pub subscription_bytes_per_session: usize,
+    /// Topic filters in one SUBSCRIBE or UNSUBSCRIBE. A client with more is disconnected (0x97). Default 1,024.
+    pub filters_per_packet: usize,
     /// Levels of a topic name or filter, at most 256. Default 256.
     pub topic_levels: usize,
     /// Bytes of a topic name or filter. Default 65,535.
@@ -61,7 +65,7 @@ pub struct Settings {
     pub session_expiry_max_s: u32,
     /// Sessions, with and without a connection. One more is refused as busy. Default 100,000.
     pub sessions_max: usize,
-    /// Retained messages in all. One more is refused (0x97). Default 100,000.
+    /// Retained messages in all. One more is refused (0x97). No more of them wait for one session. Default 100,000.
     pub retained_messages: usize,
     /// Topic, payload and property bytes of all retained messages. Default 67,108,864.
     pub retained_bytes: usize,
@@ -74,8 +78,11 @@ pub struct Settings {
     pub vault_flush_ms: u64,
     /// Bytes of changes to sessions that are written without waiting for more. Default 1,048,576.
     pub vault_batch_bytes: usize,
-    /// Bytes of changes to sessions waiting for the disk; above it connections are not read. Default 33,554,432.
+    /// Bytes of changes to sessions waiting for the disk; above it connections that wait for them are not read from.
+    /// Default 33,554,432.
     pub vault_backlog_bytes: usize,
+    /// Writes to the disk that the answers to one client wait for; with more, it is not read from. Default 64.
+    pub unsettled_max: usize,
     /// Longest pause between two tries to write to a disk that fails, milliseconds. Default 1,000.
     pub vault_retry_max_ms: u64,
     /// How long a client that was connected when this process ended has to come back before its will is published,
@@ -199,6 +206,8 @@ impl Default for Settings {
             outbound_queue_messages: 1_000,
             outbound_queue_bytes: 1024 * 1024,
             subscriptions_per_session: 64,
+            subscription_bytes_per_session: 512 * 1024,
+            filters_per_packet: 1_024,
             topic_levels: 256,
             topic_bytes: 65_535,
             client_id_bytes: 256,
@@ -211,6 +220,7 @@ impl Default for Settings {
             vault_flush_ms: 100,
             vault_batch_bytes: 1024 * 1024,
             vault_backlog_bytes: 32 * 1024 * 1024,
+            unsettled_max: 64,
             vault_retry_max_ms: 1_000,
             restart_grace_s: 60,
             log_page_entries: 128,
@@ -289,6 +299,9 @@ impl Settings {
             ("outbound_queue_messages", self.outbound_queue_messages as u64),
             ("outbound_queue_bytes", self.outbound_queue_bytes as u64),
             ("subscriptions_per_session", self.subscriptions_per_session as u64),
+            ("subscription_bytes_per_session", self.subscription_bytes_per_session as u64),
+            ("filters_per_packet", self.filters_per_packet as u64),
+            ("unsettled_max", self.unsettled_max as u64),
             ("topic_levels", self.topic_levels as u64),
             ("topic_bytes", self.topic_bytes as u64),
             ("client_id_bytes", self.client_id_bytes as u64),

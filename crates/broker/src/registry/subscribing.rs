@@ -14,18 +14,26 @@ use crate::topic::{SharedFilter, TopicFilter};
 pub(crate) enum Subscribed {
     /// Whether the session has not had this subscription before.
     Yes { is_new: bool },
-    /// It has as many as it may.
+    /// It has as many as it may, or as long ones.
     Full,
 }
 
+/// How much a session may subscribe to.
+#[derive(Clone, Copy)]
+pub(crate) struct SubscriptionLimits {
+    pub(crate) filters: usize,
+    /// By [`SharedFilter::weight`].
+    pub(crate) bytes: usize,
+}
+
 impl Registry {
-    /// Adds a subscription unless the session has `limit` others.
+    /// Adds a subscription unless the session has as many as it may. To be kept with [`Session::note`].
     pub(crate) fn subscribe(
         &self,
         session: &Arc<Session>,
         filter: &SharedFilter,
         wants: Subscription,
-        limit: usize,
+        limits: SubscriptionLimits,
     ) -> Subscribed {
         let mut state = lock(&session.state);
         if state.ended {
@@ -35,17 +43,17 @@ impl Registry {
         let known = state.subscriptions.iter().position(|known| known.filter == *filter);
         match known {
             Some(index) => state.subscriptions[index] = held,
-            None if state.subscriptions.len() >= limit => return Subscribed::Full,
+            None if state.subscriptions.len() >= limits.filters => return Subscribed::Full,
+            None if state.filter_bytes() + filter.weight() > limits.bytes => return Subscribed::Full,
             None => state.subscriptions.push(held),
         }
-        session.note(&state);
         self.index(session, filter, wants);
         self.follow_from_now(session, &mut state);
         self.follow(session, &mut state);
         Subscribed::Yes { is_new: known.is_none() }
     }
 
-    /// Removes a subscription; false if there was none.
+    /// Removes a subscription; false if there was none. To be kept with [`Session::note`].
     pub(crate) fn unsubscribe(&self, session: &Session, filter: &str) -> bool {
         let Ok(filter) = SharedFilter::parse(filter) else { return false };
         let mut state = lock(&session.state);
@@ -59,7 +67,6 @@ impl Registry {
                 self.keeper.note([layout::drop_cursor(session.number)]);
             }
         }
-        session.note(&state);
         true
     }
 
@@ -125,8 +132,11 @@ impl Registry {
             let covered = |one: &&SharedFilter| !permitted.iter().any(|filter| filter.covers(&one.filter));
             held.filter(covered).map(SharedFilter::to_string).collect()
         };
-        for filter in forbidden {
-            self.unsubscribe(session, &filter);
+        for filter in &forbidden {
+            self.unsubscribe(session, filter);
+        }
+        if !forbidden.is_empty() {
+            session.note(&lock(&session.state));
         }
     }
 

@@ -79,6 +79,8 @@ pub(crate) enum Offer {
 pub(crate) struct QueueLimits {
     pub(crate) messages: usize,
     pub(crate) bytes: usize,
+    /// Messages that the other two do not count.
+    pub(crate) exempt: usize,
 }
 
 /// What [`Session::gather`] did.
@@ -111,6 +113,9 @@ impl Session {
             return Offer::Shed;
         }
         out.limit = round.limits.messages;
+        if round.exempt && out.queue.len() - out.counted >= round.limits.exempt {
+            return Offer::Shed;
+        }
         if !round.exempt && out.is_full(message.bytes(), round.limits) {
             match &state.link {
                 Some(link) if message.qos > 0 => link.order(Order::SlowReader),
