@@ -26,6 +26,12 @@ pub trait Access: Send + Sync + 'static {
         false
     }
 
+    /// Sessions that whoever was given `grant` may have, if not as many as [`crate::Settings::sessions_per_identity`] says.
+    fn sessions_max(&self, grant: &Grant) -> Option<usize> {
+        let _ = grant;
+        None
+    }
+
     /// Milliseconds since the epoch; stamped on each message when it is read from the socket.
     fn now_ms(&self) -> u64;
 

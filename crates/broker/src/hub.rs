@@ -49,6 +49,7 @@ pub(crate) struct Gates {
     pub(crate) ended: Gate,
     pub(crate) accept: Gate,
     pub(crate) retained: Gate,
+    pub(crate) total: Gate,
     pub(crate) log: Gate,
 }
 
@@ -123,8 +124,7 @@ pub(crate) fn build(settings: Settings, parts: Parts) -> Result<Hub, StartError>
     keeper.note(leftovers);
     let follower = log.map(|log| Arc::new(Follower::new(log, &*access)));
     let clock = clock(&settings, &*access);
-    let registry =
-        Registry::new(settings.sessions_max, keeper.clone(), follower.clone(), sessions, next_session, clock);
+    let registry = Registry::new(&settings, keeper.clone(), follower.clone(), sessions, next_session, clock);
     let gate = Gate::new;
     Ok(Hub {
         door,
@@ -136,7 +136,7 @@ pub(crate) fn build(settings: Settings, parts: Parts) -> Result<Hub, StartError>
         access,
         meters: Meters::new(),
         refusals: Refusals::default(),
-        gates: Gates { ended: gate(), accept: gate(), retained: gate(), log: gate() },
+        gates: Gates { ended: gate(), accept: gate(), retained: gate(), total: gate(), log: gate() },
         open: CancellationToken::new(),
         accepting: CancellationToken::new(),
         draining: CancellationToken::new(),

@@ -84,6 +84,7 @@ mod relay;
 mod retained;
 mod session;
 mod settings;
+mod stock;
 mod stream;
 mod subscriptions;
 mod sys;

@@ -175,6 +175,7 @@ fn sweep(hub: &Arc<Hub>, outlets: &Arc<Outlets>, tasks: &mut JoinSet<()>) {
     waiting("normal", outlets.normal.max_capacity() - outlets.normal.capacity());
     waiting("sessions", outlets.sessions.max_capacity() - outlets.sessions.capacity());
     metrics::gauge!("fenghuo_broker_sessions").set(hub.registry.sessions() as f64);
+    metrics::gauge!("fenghuo_broker_queued_bytes").set(hub.registry.stock.bytes() as f64);
     hub.expire_retained();
     metrics::gauge!("fenghuo_broker_connections_half_open").set(hub.door.limits.half_open() as f64);
     for due in hub.registry.due(Instant::now()) {

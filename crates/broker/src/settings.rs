@@ -49,6 +49,9 @@ pub struct Settings {
     pub outbound_queue_messages: usize,
     /// Topic and payload bytes waiting for one session. Default 1,048,576.
     pub outbound_queue_bytes: usize,
+    /// Bytes of messages waiting for all sessions together, 128 for each place counted in. Beyond it messages between clients
+    /// are dropped; the process's own and those of the log are not. Default 1,073,741,824.
+    pub outbound_total_bytes: usize,
     /// Topic filters per session. Default 64.
     pub subscriptions_per_session: usize,
     /// Bytes of a session's topic filters; each level of those with wildcards counts for 512. Default 524,288.
@@ -65,6 +68,8 @@ pub struct Settings {
     pub session_expiry_max_s: u32,
     /// Sessions, with and without a connection. One more is refused as busy. Default 100,000.
     pub sessions_max: usize,
+    /// Sessions of one identity. One more ends the oldest that is away; if none is, it is refused (0x97). Default 20,000.
+    pub sessions_per_identity: usize,
     /// Retained messages in all. One more is refused (0x97). No more of them wait for one session. Default 100,000.
     pub retained_messages: usize,
     /// Topic, payload and property bytes of all retained messages. Default 67,108,864.
@@ -205,6 +210,7 @@ impl Default for Settings {
             linger_ms: 500,
             outbound_queue_messages: 1_000,
             outbound_queue_bytes: 1024 * 1024,
+            outbound_total_bytes: 1024 * 1024 * 1024,
             subscriptions_per_session: 64,
             subscription_bytes_per_session: 512 * 1024,
             filters_per_packet: 1_024,
@@ -213,6 +219,7 @@ impl Default for Settings {
             client_id_bytes: 256,
             session_expiry_max_s: 86_400,
             sessions_max: 100_000,
+            sessions_per_identity: 20_000,
             retained_messages: 100_000,
             retained_bytes: 64 * 1024 * 1024,
             retained_messages_per_identity: 10_000,
@@ -306,6 +313,8 @@ impl Settings {
             ("topic_bytes", self.topic_bytes as u64),
             ("client_id_bytes", self.client_id_bytes as u64),
             ("sessions_max", self.sessions_max as u64),
+            ("sessions_per_identity", self.sessions_per_identity as u64),
+            ("outbound_total_bytes", self.outbound_total_bytes as u64),
             ("vault_batch_bytes", self.vault_batch_bytes as u64),
             ("vault_backlog_bytes", self.vault_backlog_bytes as u64),
             ("vault_retry_max_ms", self.vault_retry_max_ms),

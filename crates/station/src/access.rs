@@ -171,6 +171,10 @@ impl broker::Access for Gate {
         is_reserved(topic)
     }
 
+    fn sessions_max(&self, grant: &Grant) -> Option<usize> {
+        (grant.class == Kind::Device.class()).then(|| self.refusals.settings.sessions_per_device)
+    }
+
     fn now_ms(&self) -> u64 {
         self.clock.now_ms()
     }

@@ -15,7 +15,7 @@ use crate::access::{Attempt, Grant, Login, Refused, Route};
 use crate::hub::Hub;
 use crate::inbound::{DownCause, Outlets, SessionEvent};
 use crate::link::Link;
-use crate::registry::{Arrival, AttachError, Attached, WillFate};
+use crate::registry::{Arrival, AttachError, Attached, Due, WillFate};
 use crate::session::{Card, Session};
 use crate::wire::encode::{self, Welcome};
 use crate::wire::frame;
@@ -155,7 +155,9 @@ fn admit(hub: &Hub, mut hello: Hello, link: &Arc<Link>, socket: &Socket) -> Resu
     let at_ms = hub.access.now_ms();
     let expiry_s = hello.session_expiry_s.min(settings.session_expiry_max_s);
     let packet_max = usize::try_from(hello.packet_max_bytes).unwrap_or(usize::MAX);
+    let own_max = hub.access.sessions_max(&grant).unwrap_or(settings.sessions_per_identity);
     let arrival = Arrival {
+        own_max,
         client_id: Arc::from(hello.client_id),
         identity: grant.identity.clone(),
         v5,
@@ -172,6 +174,7 @@ fn admit(hub: &Hub, mut hello: Hello, link: &Arc<Link>, socket: &Socket) -> Resu
             reject(0x85, "client id belongs to somebody else: give every client an id of its own")
         }
         AttachError::Full => reject(0x97, "too many sessions: end some, or raise sessions_max"),
+        AttachError::OwnFull => reject(0x97, "too many sessions of this user: end some (sessions_per_identity)"),
     })?;
     // MQTT 3.1.1 has no way to tell a client another keep-alive: it keeps its own, 0 for none.
     if attached.present {
@@ -221,8 +224,15 @@ async fn welcome(
     socket: &mut Socket,
     entry: Entry,
 ) -> Option<Admitted> {
-    let Attached { session, present, took_over, old_will, remains, must_wait } = entry.attached;
+    let Attached { session, present, took_over, old_will, remains, evicted, must_wait } = entry.attached;
     hub.pass_on(remains);
+    if let Some(Due { session, will, remains, .. }) = evicted {
+        hub.meters.evicted.add(1);
+        hub.pass_on(remains);
+        if let Some(will) = will {
+            publish_will(hub, outlets, &session, *will).await;
+        }
+    }
     if let Some(will) = old_will {
         publish_will(hub, outlets, &session, *will).await;
     }

@@ -29,6 +29,9 @@ pub(crate) struct Outgoing {
     counted_bytes: usize,
     /// What the limit of messages is.
     limit: usize,
+    /// Of all messages that wait or are in flight, and what the [`crate::stock::Stock`] knows of it, bytes.
+    pub(super) weight: usize,
+    told: usize,
     /// Sent or to be sent again, in the order of first sending (MQTT-4.6.0-1).
     pub(super) in_flight: VecDeque<Flight>,
     /// How many at the end of `in_flight` are still to be sent again on this connection.
@@ -112,6 +115,10 @@ impl Session {
         if bytes > out.packet_max_bytes {
             return Offer::Shed;
         }
+        if !round.ours && self.stock.is_full() {
+            round.over_total += 1;
+            return Offer::Shed;
+        }
         out.limit = round.limits.messages;
         if round.exempt && out.queue.len() - out.counted >= round.limits.exempt {
             return Offer::Shed;
@@ -125,6 +132,7 @@ impl Session {
         }
         let held = state.durable && message.qos > 0 && self.keep(&message, out.next_sequence, round);
         out.push(message, held, round.exempt);
+        self.take_stock(out);
         self.set_readiness(state);
         match &state.link {
             Some(link) => {
@@ -132,6 +140,14 @@ impl Session {
                 Offer::Online
             }
             None => Offer::Queued,
+        }
+    }
+
+    /// Has the stock know what waits. With the state locked.
+    pub(super) fn take_stock(&self, out: &mut Outgoing) {
+        if out.told != out.weight {
+            self.stock.change(out.told, out.weight);
+            out.told = out.weight;
         }
     }
 
@@ -213,14 +229,16 @@ impl Session {
                 (false, true) => done.expired += 1,
                 (false, false) => done.too_large += 1,
             }
+            if message.qos > 0 && written {
+                state.outgoing.in_flight.push_back(Flight { sequence, stage: Stage::Sent(message) });
+                continue;
+            }
+            state.outgoing.weight -= message.weight();
             if message.qos > 0 {
-                if written {
-                    state.outgoing.in_flight.push_back(Flight { sequence, stage: Stage::Sent(message) });
-                } else {
-                    self.forget(state, sequence);
-                }
+                self.forget(state, sequence);
             }
         }
+        self.take_stock(&mut state.outgoing);
         state.outgoing.give_memory_back();
         done.wants_more = state.outgoing.queue.len() <= LOW_WATER
             && state.following.as_mut().is_some_and(|following| following.call());
@@ -247,6 +265,7 @@ impl Outgoing {
                     let message = Outbound { parcel, qos, retain, identifiers, shared, receipt: None };
                     self.counted += 1;
                     self.counted_bytes += message.bytes();
+                    self.weight += message.weight();
                     self.queue.push_back(Entry { message, sequence, held: false, exempt: false, again: true });
                 }
             }
@@ -263,6 +282,7 @@ impl Outgoing {
     /// was not sent, and what was sent with QoS 1.
     pub(super) fn clear(&mut self) -> Vec<Outbound> {
         let gone = std::mem::take(self);
+        self.told = gone.told;
         let sent = gone.in_flight.into_iter().filter_map(|flight| match flight.stage {
             Stage::Sent(message) if message.qos == 1 => Some(message),
             _ => None,
@@ -305,6 +325,7 @@ impl Outgoing {
             self.counted += 1;
             self.counted_bytes += message.bytes();
         }
+        self.weight += message.weight();
         let sequence = self.next_sequence;
         self.next_sequence += u64::from(message.qos > 0);
         self.queue.push_back(Entry { message, sequence, held, exempt, again: false });
@@ -352,6 +373,7 @@ impl Outgoing {
                         done.sent += 1;
                     } else {
                         done.too_large += 1;
+                        self.weight -= message.weight();
                         dropped.push(flight.sequence);
                         self.in_flight.remove(index);
                     }
