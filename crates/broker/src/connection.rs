@@ -58,6 +58,7 @@ struct Connection {
     grant: Grant,
     socket: Socket,
     v5: bool,
+    is_3_1: bool,
     /// Silence after which the client counts as gone; none for keep-alive 0.
     silence_max: Option<Duration>,
     /// Publishes of its class of credentials.
@@ -143,6 +144,7 @@ impl Connection {
             grant: admitted.grant,
             socket,
             v5: admitted.v5,
+            is_3_1: admitted.is_3_1,
             silence_max: admitted.silence_max,
             class_publishes,
             heard_at: now,

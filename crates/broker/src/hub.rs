@@ -76,6 +76,11 @@ impl Hub {
         grant.subscribe.iter().any(|filter| filter.covers(wanted) && self.reaches(filter, wanted.as_str()))
     }
 
+    /// Whether a message of this topic may still be handed to a client that was subscribed to it.
+    pub(crate) fn may_receive(&self, grant: &Grant, topic: &str) -> bool {
+        grant.subscribe.iter().any(|filter| filter.matches(topic) && self.reaches(filter, topic))
+    }
+
     fn reaches(&self, granted: &TopicFilter, topic: &str) -> bool {
         !granted.begins_with_wildcard() || !self.access.reserved(topic)
     }

@@ -11,7 +11,7 @@ use crate::keeper::Changes;
 use crate::layout;
 use crate::lock;
 use crate::outbound::{Outbound, Parcel};
-use crate::retained::RetainedFull;
+use crate::retained::{Kept, RetainedFull};
 use crate::session::{Offer, QueueLimits, Remains, Session};
 use crate::subscriptions::Matches;
 
@@ -190,6 +190,11 @@ impl Hub {
             round.noted |= self.keeper.is_durable();
         }
         Ok(())
+    }
+
+    /// Whether whoever published a retained message may still do so.
+    pub(crate) fn may_hand_out(&self, kept: &Kept) -> bool {
+        kept.parcel.topic.starts_with('$') || self.access.may_retain(&kept.identity, &kept.parcel.topic)
     }
 
     /// Forgets retained messages that have expired.

@@ -14,7 +14,7 @@ use super::{publish_will, report_down};
 use crate::access::{Attempt, Grant, Login, Refused, Route};
 use crate::hub::Hub;
 use crate::inbound::{DownCause, Outlets, SessionEvent};
-use crate::link::Link;
+use crate::link::{Link, Order};
 use crate::registry::{Arrival, AttachError, Attached, Due, WillFate};
 use crate::session::{Card, Session};
 use crate::wire::encode::{self, Welcome};
@@ -26,6 +26,8 @@ pub(super) struct Admitted {
     pub(super) session: Arc<Session>,
     pub(super) grant: Grant,
     pub(super) v5: bool,
+    /// MQTT 3.1, which knows DUP on more packets.
+    pub(super) is_3_1: bool,
     /// The client takes reason strings.
     pub(super) explains: bool,
     pub(super) packet_max_bytes: usize,
@@ -38,7 +40,9 @@ pub(super) struct Admitted {
 #[derive(Default)]
 struct Claim {
     client_id: Option<String>,
-    username: Option<String>,
+    /// The user name or, once that is proved, the identity.
+    who: Option<String>,
+    proved: bool,
     packet_max_bytes: Option<u32>,
 }
 
@@ -55,9 +59,9 @@ pub(super) async fn enter(
     let mut claim = Claim::default();
     let entry = packet.and_then(|body| hello::parse(&body)).and_then(|hello| {
         claim.client_id = Some(hello.client_id.clone());
-        claim.username = hello.username.clone();
+        claim.who = hello.username.clone();
         claim.packet_max_bytes = Some(hello.packet_max_bytes);
-        admit(hub, hello, link, socket)
+        admit(hub, hello, link, socket, &mut claim)
     });
     match entry {
         Ok(entry) => welcome(hub, outlets, link, socket, entry).await,
@@ -122,7 +126,13 @@ struct Entry {
     alias_limit: u16,
 }
 
-fn admit(hub: &Hub, mut hello: Hello, link: &Arc<Link>, socket: &Socket) -> Result<Entry, Rejection> {
+fn admit(
+    hub: &Hub,
+    mut hello: Hello,
+    link: &Arc<Link>,
+    socket: &Socket,
+    claim: &mut Claim,
+) -> Result<Entry, Rejection> {
     let settings = &hub.settings;
     let v5 = hello.v5;
     let reject = |code, what| Rejection::Connack { v5, code, what };
@@ -144,7 +154,12 @@ fn admit(hub: &Hub, mut hello: Hello, link: &Arc<Link>, socket: &Socket) -> Resu
         certificate: socket.certificate(),
         peer: socket.peer,
     };
-    let grant = hub.access.authenticate(&login).map_err(|refusal| reject(refusal.code(), refusal.as_str()))?;
+    let version = hub.access.version();
+    let grant = hub.access.authenticate(&login).map_err(|refusal| {
+        claim.proved = claim.who.is_some() && refusal.is_of_somebody_known();
+        reject(refusal.code(), refusal.as_str())
+    })?;
+    (claim.who, claim.proved) = (Some(grant.identity.to_string()), true);
     if let Some(will) = &mut hello.will {
         check_will(hub, &grant, will).map_err(|(code, what)| reject(code, what))?;
     }
@@ -158,7 +173,7 @@ fn admit(hub: &Hub, mut hello: Hello, link: &Arc<Link>, socket: &Socket) -> Resu
     let own_max = hub.access.sessions_max(&grant).unwrap_or(settings.sessions_per_identity);
     let arrival = Arrival {
         own_max,
-        client_id: Arc::from(hello.client_id),
+        client_id: Arc::from(&*hello.client_id),
         identity: grant.identity.clone(),
         v5,
         clean_start: hello.clean_start,
@@ -178,7 +193,12 @@ fn admit(hub: &Hub, mut hello: Hello, link: &Arc<Link>, socket: &Socket) -> Resu
     })?;
     // MQTT 3.1.1 has no way to tell a client another keep-alive: it keeps its own, 0 for none.
     if attached.present {
-        hub.registry.prune(&attached.session, &grant.subscribe);
+        let may_subscribe = |filter: &_| hub.may_subscribe(&grant, filter);
+        let dropped = hub.registry.prune(&attached.session, may_subscribe, |topic| hub.may_receive(&grant, topic));
+        hub.meters.undelivered.add(dropped);
+    }
+    if hub.access.version() != version && !still_granted(hub, &login, &grant) {
+        link.order(Order::Revoked);
     }
     let keep_alive_is_news = v5 && (hello.keep_alive_s == 0 || hello.keep_alive_s > settings.max_keep_alive_s);
     Ok(Entry {
@@ -199,6 +219,12 @@ fn admit(hub: &Hub, mut hello: Hello, link: &Arc<Link>, socket: &Socket) -> Resu
         packet_max_bytes: packet_max,
         alias_limit: hello.topic_alias_maximum.min(settings.topic_alias_maximum),
     })
+}
+
+/// Whether a client that is asked again gets what it got. Connections were ended for a change of rights before this one was
+/// to be found among them.
+fn still_granted(hub: &Hub, login: &Login<'_>, grant: &Grant) -> bool {
+    hub.access.authenticate(login).is_ok_and(|now| now == *grant)
 }
 
 /// Whether the client may leave this will, with the reason code if not.
@@ -278,6 +304,7 @@ async fn welcome(
         session,
         grant: entry.grant,
         v5: entry.v5,
+        is_3_1: !entry.knows_session_present,
         explains: entry.explains,
         packet_max_bytes: entry.packet_max_bytes,
         alias_limit: entry.alias_limit,
@@ -315,8 +342,8 @@ fn turn_away(hub: &Hub, socket: &mut Socket, rejection: Rejection, claim: &Claim
     debug!(%peer, client = claim.client_id.as_deref(), what, "connection refused"); // [`Access::refused`] tells
     hub.refusals.count(Attempt::Connect, code);
     hub.access.refused(&Refused {
-        who: claim.username.as_deref(),
-        proved: false,
+        who: claim.who.as_deref(),
+        proved: claim.proved,
         client_id: claim.client_id.as_deref(),
         peer: Some(peer),
         what: Attempt::Connect,

@@ -74,7 +74,8 @@ impl Connection {
             && let Some(frame) = frame::peek(&bytes[at..], limit_bytes)?
         {
             let body = at + frame.header..at + frame.total;
-            let packet = control::decode(frame.first, &bytes, body, self.v5)?;
+            let first = if self.is_3_1 { control::without_dup(frame.first) } else { frame.first };
+            let packet = control::decode(first, &bytes, body, self.v5)?;
             at += frame.total;
             count += 1;
             match packet {

@@ -149,7 +149,7 @@ impl Connection {
         let mut kept = Vec::new();
         lock(&self.hub.retained).matching(&wanted.filter, now_ms, &mut kept);
         let count = kept.len();
-        for one in kept {
+        for one in kept.into_iter().filter(|kept| self.hub.may_hand_out(kept)) {
             let message = Outbound {
                 parcel: one.parcel.clone(),
                 qos: one.qos.min(wants.options.qos),

@@ -124,20 +124,29 @@ impl Registry {
         self.subscriptions().another(shared, leaving)
     }
 
-    /// Takes subscriptions away that the credential does not permit any more.
-    pub(crate) fn prune(&self, session: &Session, permitted: &[TopicFilter]) {
-        let forbidden: Vec<String> = {
+    /// Takes away subscriptions that the credential does not permit any more, and what they have brought. How many messages
+    /// that was.
+    pub(crate) fn prune(
+        &self,
+        session: &Session,
+        may_subscribe: impl Fn(&TopicFilter) -> bool,
+        may_receive: impl Fn(&str) -> bool,
+    ) -> usize {
+        let (filters, mut topics) = {
             let state = lock(&session.state);
-            let held = state.subscriptions.iter().map(|held| &held.filter);
-            let covered = |one: &&SharedFilter| !permitted.iter().any(|filter| filter.covers(&one.filter));
-            held.filter(covered).map(SharedFilter::to_string).collect()
+            let filters: Vec<SharedFilter> = state.subscriptions.iter().map(|held| held.filter.clone()).collect();
+            (filters, state.outgoing.topics())
         };
+        // asked with nothing locked
+        let forbidden: Vec<&SharedFilter> = filters.iter().filter(|held| !may_subscribe(&held.filter)).collect();
         for filter in &forbidden {
-            self.unsubscribe(session, filter);
+            self.unsubscribe(session, &filter.to_string());
         }
         if !forbidden.is_empty() {
             session.note(&lock(&session.state));
         }
+        topics.retain(|topic| !may_receive(topic));
+        if topics.is_empty() { 0 } else { session.drop_waiting(&topics) }
     }
 
     fn subscriptions(&self) -> RwLockReadGuard<'_, Subscriptions> {

@@ -3,7 +3,7 @@
 //! Messages with QoS 1 and 2 are numbered in the order in which they came; the packet identifier follows from the
 //! number, so that it is the same after a restart.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
 use smallvec::SmallVec;
@@ -141,6 +141,18 @@ impl Session {
             }
             None => Offer::Queued,
         }
+    }
+
+    /// Forgets what waits from these topics; how many messages that was.
+    pub(crate) fn drop_waiting(&self, topics: &HashSet<Arc<str>>) -> usize {
+        let mut state = lock(&self.state);
+        let gone = state.outgoing.remove(|message| topics.contains(&message.parcel.topic));
+        for sequence in gone.iter().flatten() {
+            self.forget(&state, *sequence);
+        }
+        self.take_stock(&mut state.outgoing);
+        self.set_readiness(&state);
+        gone.len()
     }
 
     /// Has the stock know what waits. With the state locked.
@@ -296,6 +308,31 @@ impl Outgoing {
     pub(super) fn kept(&self) -> impl Iterator<Item = u64> + '_ {
         let waiting = self.queue.iter().filter(|entry| entry.message.qos > 0).map(|entry| entry.sequence);
         self.in_flight.iter().map(|flight| flight.sequence).chain(waiting)
+    }
+
+    /// Topics of what waits.
+    pub(crate) fn topics(&self) -> HashSet<Arc<str>> {
+        self.queue.iter().map(|entry| entry.message.parcel.topic.clone()).collect()
+    }
+
+    /// Removes messages that wait; their sequence numbers, where the vault may hold them.
+    fn remove(&mut self, gone: impl Fn(&Outbound) -> bool) -> Vec<Option<u64>> {
+        let mut removed = Vec::new();
+        let (mut counted, mut counted_bytes, mut weight) = (0, 0, 0);
+        self.queue.retain(|Entry { message, sequence, exempt, .. }| {
+            if !gone(message) {
+                return true;
+            }
+            counted += usize::from(!exempt);
+            counted_bytes += if *exempt { 0 } else { message.bytes() };
+            weight += message.weight();
+            removed.push((message.qos > 0).then_some(*sequence));
+            false
+        });
+        self.counted -= counted;
+        self.counted_bytes -= counted_bytes;
+        self.weight -= weight;
+        removed
     }
 
     /// Nothing is kept any more, so that nothing waits for the disk.

@@ -19,6 +19,8 @@ pub struct Hall {
     gatehouse: Gatehouse,
     pub now_ms: AtomicU64,
     pub refused: Mutex<Vec<(u8, String)>>,
+    /// Who was refused, and whether that was proved.
+    pub accused: Mutex<Vec<(Option<String>, bool)>>,
 }
 
 impl Access for Hall {
@@ -36,6 +38,7 @@ impl Access for Hall {
 
     fn refused(&self, refused: &Refused<'_>) {
         self.refused.lock().unwrap().push((refused.code, refused.detail.to_owned()));
+        self.accused.lock().unwrap().push((refused.who.map(str::to_owned), refused.proved));
     }
 }
 
