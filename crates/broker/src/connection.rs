@@ -49,6 +49,14 @@ impl End {
     }
 }
 
+/// Of a client with a certificate.
+struct Certified {
+    /// When it came in, milliseconds since the epoch.
+    since_ms: u64,
+    /// [`crate::tls::Tls::version`] that it was verified with last.
+    version: u64,
+}
+
 /// A connection whose client was let in.
 struct Connection {
     hub: Arc<Hub>,
@@ -59,6 +67,7 @@ struct Connection {
     socket: Socket,
     v5: bool,
     is_3_1: bool,
+    certified: Option<Box<Certified>>,
     /// Silence after which the client counts as gone; none for keep-alive 0.
     silence_max: Option<Duration>,
     /// Publishes of its class of credentials.
@@ -105,6 +114,7 @@ pub(crate) async fn run(hub: Arc<Hub>, outlets: Arc<Outlets>, link: Arc<Link>, a
 /// From accept to CONNACK; `None` if the client was not let in.
 async fn begin(hub: Arc<Hub>, outlets: Arc<Outlets>, link: Arc<Link>, arrival: Arrival) -> Option<Box<Connection>> {
     let Arrival { stream, peer, transport, connect_by, half_open } = arrival;
+    let tls_version = hub.door.tls_version();
     let stream = door::open(&hub, stream, transport, peer, connect_by).await?;
     let mut socket = Socket::new(stream, peer);
     let entering = handshake::enter(&hub, &outlets, &link, &mut socket, connect_by);
@@ -116,7 +126,10 @@ async fn begin(hub: Arc<Hub>, outlets: Arc<Outlets>, link: Arc<Link>, arrival: A
         goodbye(&hub, &mut socket).await;
         return None;
     };
-    Some(Box::new(Connection::new(hub, outlets, link, socket, admitted, half_open.admitted())))
+    let certified = (!socket.certificates().is_empty())
+        .then(|| Box::new(Certified { since_ms: hub.access.now_ms(), version: tls_version }));
+    let connection = Connection::new(hub, outlets, link, socket, admitted, half_open.admitted());
+    Some(Box::new(Connection { certified, ..connection }))
 }
 
 fn panicked(hub: &Hub, client: &str) {
@@ -145,6 +158,7 @@ impl Connection {
             socket,
             v5: admitted.v5,
             is_3_1: admitted.is_3_1,
+            certified: None,
             silence_max: admitted.silence_max,
             class_publishes,
             heard_at: now,
@@ -177,6 +191,7 @@ impl Connection {
     /// Does all there is to do and registers for what is not there yet.
     fn turn(&mut self, cx: &mut Context<'_>) -> Result<(), End> {
         self.link.register(cx.waker());
+        self.look_at_certificate()?;
         if self.may_read() && std::mem::take(&mut self.fresh) {
             let kept = self.socket.take_kept();
             self.receive(kept)?;
@@ -211,6 +226,24 @@ impl Connection {
             }
         }
         self.watch(cx)
+    }
+
+    /// Ends the connection of a client whose certificate was revoked since it came in.
+    fn look_at_certificate(&mut self) -> Result<(), End> {
+        let (Some(certified), Some(tls)) = (&mut self.certified, &self.hub.door.tls) else { return Ok(()) };
+        let version = tls.version();
+        if certified.version == version {
+            return Ok(());
+        }
+        certified.version = version;
+        if tls.still_trusts(self.socket.certificates(), certified.since_ms) {
+            return Ok(());
+        }
+        Err(End {
+            cause: DownCause::Revoked,
+            code: 0x87,
+            what: "certificate revoked or its authority not trusted any more",
+        })
     }
 
     fn take_orders(&mut self) -> Result<(), End> {

@@ -87,7 +87,11 @@ pub(crate) async fn run(hub: Arc<Hub>, outlets: Arc<Outlets>, ports: Ports) {
 /// Off this task, since a disk may take a while.
 fn look_at_files(hub: &Arc<Hub>, tasks: &mut JoinSet<()>) {
     let hub = hub.clone();
-    tasks.spawn_blocking(move || hub.door.look_at_certificates());
+    tasks.spawn_blocking(move || {
+        if hub.door.look_at_certificates() {
+            hub.registry.wake_all();
+        }
+    });
 }
 
 /// How often expired sessions and delayed wills are looked for, and gauges are set.

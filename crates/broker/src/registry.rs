@@ -321,6 +321,12 @@ impl Registry {
         lock(&self.links).remove(&number);
     }
 
+    /// Has every connection look at what has changed for it.
+    pub(crate) fn wake_all(&self) {
+        let links: Vec<Arc<Link>> = lock(&self.links).values().cloned().collect();
+        links.iter().for_each(|link| link.wake());
+    }
+
     /// Tells every connection to finish what it has and end.
     pub(crate) fn drain_all(&self) {
         let links: Vec<Arc<Link>> = lock(&self.links).values().cloned().collect();

@@ -4,6 +4,7 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use rustls::pki_types::CertificateDer;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
@@ -40,17 +41,21 @@ pub(crate) enum Stream {
 impl Stream {
     /// The client's certificate (DER), which the handshake has verified.
     pub(crate) fn certificate(&self) -> Option<&[u8]> {
+        self.certificates().first().map(|certificate| certificate.as_ref())
+    }
+
+    /// The same and those between it and its authority, as the client sent them.
+    pub(crate) fn certificates(&self) -> &[CertificateDer<'static>] {
         match self {
-            Stream::Plain(_) => None,
-            Stream::Tls(tls) => leaf(tls),
-            Stream::WebSocket(websocket) => websocket.certificate(),
+            Stream::Plain(_) => &[],
+            Stream::Tls(tls) => chain(tls),
+            Stream::WebSocket(websocket) => websocket.certificates(),
         }
     }
 }
 
-pub(crate) fn leaf(tls: &TlsStream<TcpStream>) -> Option<&[u8]> {
-    let chain = tls.get_ref().1.peer_certificates()?;
-    chain.first().map(|certificate| certificate.as_ref())
+pub(crate) fn chain(tls: &TlsStream<TcpStream>) -> &[CertificateDer<'static>] {
+    tls.get_ref().1.peer_certificates().unwrap_or_default()
 }
 
 impl AsyncRead for Stream {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use futures::{Sink, Stream};
+use rustls::pki_types::CertificateDer;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
@@ -19,7 +20,7 @@ use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 use crate::settings::Settings;
-use crate::stream::leaf;
+use crate::stream::chain;
 
 /// What lies under the frames.
 pub(crate) enum Carrier {
@@ -84,10 +85,10 @@ fn choose(request: &Request, mut response: Response) -> Result<Response, ErrorRe
 }
 
 impl WebSocket {
-    pub(crate) fn certificate(&self) -> Option<&[u8]> {
+    pub(crate) fn certificates(&self) -> &[CertificateDer<'static>] {
         match &self.inner.get_ref().carrier {
-            Carrier::Plain(_) => None,
-            Carrier::Tls(tls) => leaf(tls),
+            Carrier::Plain(_) => &[],
+            Carrier::Tls(tls) => chain(tls),
         }
     }
 
