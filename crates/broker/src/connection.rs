@@ -113,11 +113,11 @@ pub(crate) async fn run(hub: Arc<Hub>, outlets: Arc<Outlets>, link: Arc<Link>, a
 
 /// From accept to CONNACK; `None` if the client was not let in.
 async fn begin(hub: Arc<Hub>, outlets: Arc<Outlets>, link: Arc<Link>, arrival: Arrival) -> Option<Box<Connection>> {
-    let Arrival { stream, peer, transport, connect_by, half_open } = arrival;
+    let Arrival { stream, peer, transport, connect_by, half_open, is_surplus } = arrival;
     let tls_version = hub.door.tls_version();
     let stream = door::open(&hub, stream, transport, peer, connect_by).await?;
     let mut socket = Socket::new(stream, peer);
-    let entering = handshake::enter(&hub, &outlets, &link, &mut socket, connect_by);
+    let entering = handshake::enter(&hub, &outlets, &link, &mut socket, (connect_by, is_surplus));
     let Ok(entered) = AssertUnwindSafe(entering).catch_unwind().await else {
         panicked(&hub, "handshake");
         return None;
@@ -126,6 +126,7 @@ async fn begin(hub: Arc<Hub>, outlets: Arc<Outlets>, link: Arc<Link>, arrival: A
         goodbye(&hub, &mut socket).await;
         return None;
     };
+    socket.stream.admitted(&hub.settings);
     let certified = (!socket.certificates().is_empty())
         .then(|| Box::new(Certified { since_ms: hub.access.now_ms(), version: tls_version }));
     let connection = Connection::new(hub, outlets, link, socket, admitted, half_open.admitted());
@@ -325,9 +326,8 @@ impl Connection {
             && self.urgent.is_empty()
             && self.socket.pending_bytes() < GATHER_BYTES
             && self.unsettled < self.hub.settings.unsettled_max
-            && (self.v5
-                || self.unanswered < self.hub.settings.unanswered_max_v3
-                    && self.normal.bytes() < self.hub.settings.held_bytes_max_v3)
+            && (self.v5 || self.unanswered < self.hub.settings.unanswered_max_v3)
+            && self.normal.bytes() < self.hub.settings.held_bytes_max
     }
 
     /// Whether to wait for the disk first. What goes to the consumer alone needs no such write and does not wait for

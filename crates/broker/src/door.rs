@@ -114,6 +114,8 @@ pub(crate) struct Arrival {
     /// When its CONNECT must be there.
     pub(crate) connect_by: Instant,
     pub(crate) half_open: HalfOpen,
+    /// There are enough already: it is told so and closed.
+    pub(crate) is_surplus: bool,
 }
 
 /// Brings the stream of bytes about; `None` if the client failed to in time.

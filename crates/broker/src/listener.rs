@@ -97,19 +97,25 @@ fn look_at_files(hub: &Arc<Hub>, tasks: &mut JoinSet<()>) {
 /// How often expired sessions and delayed wills are looked for, and gauges are set.
 const SWEEP: Duration = Duration::from_millis(250);
 
+/// Connections beyond `max_connections` whose CONNECT is read to tell the client why it is turned away.
+const SURPLUS_HEARD: usize = 256;
+
 type Socket = (TcpStream, SocketAddr, Transport);
 
 fn admit(hub: &Arc<Hub>, outlets: &Arc<Outlets>, socket: Socket, tasks: &mut JoinSet<()>) {
     let (stream, peer, transport) = socket;
     let now = Instant::now();
     hub.meters.accepted.add(1);
-    if hub.registry.connections() >= hub.settings.max_connections {
+    let surplus = (hub.registry.connections() + 1).saturating_sub(hub.settings.max_connections);
+    if surplus > 0 {
         hub.meters.turned_away.add(1);
         if let Some(muted) = hub.gates.accept.pass() {
             let max = hub.settings.max_connections;
-            warn!(max, muted, "too many connections; a new one was closed (max_connections)");
+            warn!(max, muted, "too many connections; a new one was turned away (max_connections)");
         }
-        return;
+        if surplus > SURPLUS_HEARD || transport != Transport::Plain {
+            return;
+        }
     }
     let half_open = match hub.door.limits.arrive(peer.ip(), now) {
         Ok(half_open) => half_open,
@@ -123,7 +129,7 @@ fn admit(hub: &Arc<Hub>, outlets: &Arc<Outlets>, socket: Socket, tasks: &mut Joi
     let presence = Presence::new(hub.clone(), link.clone());
     let (hub, outlets) = (hub.clone(), outlets.clone());
     let connect_by = now + Duration::from_millis(hub.settings.connect_deadline_ms);
-    let arrival = Arrival { stream, peer, transport, connect_by, half_open };
+    let arrival = Arrival { stream, peer, transport, connect_by, half_open, is_surplus: surplus > 0 };
     tasks.spawn(async move {
         let _presence = presence;
         connection::run(hub, outlets, link, arrival).await;

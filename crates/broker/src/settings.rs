@@ -13,7 +13,8 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// Connections the kernel keeps while we accept others. Default 4,096.
     pub listen_backlog: u32,
-    /// Open sockets, logged in or not. One more is closed at once. A process needs about 900 files beside.
+    /// Open sockets, logged in or not. One more is refused as busy (0x89) or, where that would cost more than its CONNECT,
+    /// closed at once. A process needs about 1,200 files beside.
     pub max_connections: usize,
     /// From accept to a complete CONNECT, milliseconds. Default 5,000.
     pub connect_deadline_ms: u64,
@@ -29,9 +30,9 @@ pub struct Settings {
     /// Unanswered QoS 1 and 2 publishes after which a v3.1.1 client, which cannot be told a limit, is not read from.
     /// Default 1,024.
     pub unanswered_max_v3: usize,
-    /// Topic and payload bytes of such publishes that wait for room in the normal lane, after which the client is not
-    /// read from. Default 1,048,576.
-    pub held_bytes_max_v3: usize,
+    /// Topic and payload bytes of one client's publishes that wait for room in the normal lane, after which it is not read
+    /// from. Default 1,048,576.
+    pub held_bytes_max: usize,
     /// QoS 2 publishes of one session that were taken in and not released by PUBREL. A client with more is
     /// disconnected (0x93). Default 1,024.
     pub qos_2_open_max: usize,
@@ -132,7 +133,7 @@ pub struct Settings {
     pub tls_reload_s: u64,
     /// TLS handshakes at work at a time; others wait in turn. Default 256.
     pub tls_handshakes_max: usize,
-    /// How long a handshake keeps its turn from a client that takes its time, milliseconds. Default 500.
+    /// How long a handshake keeps its turn from a client that takes its time, milliseconds. Default 50.
     pub tls_handshake_turn_ms: u64,
     /// Size of a WebSocket opening request, bytes. Default 8,192.
     pub websocket_request_bytes: usize,
@@ -202,7 +203,7 @@ impl Default for Settings {
             packet_deadline_ms: 30_000,
             receive_maximum: 64,
             unanswered_max_v3: 1_024,
-            held_bytes_max_v3: 1024 * 1024,
+            held_bytes_max: 1024 * 1024,
             qos_2_open_max: 1_024,
             topic_alias_maximum: 16,
             max_keep_alive_s: 3_600,
@@ -249,7 +250,7 @@ impl Default for Settings {
             client_revocations: Vec::new(),
             tls_reload_s: 10,
             tls_handshakes_max: 256,
-            tls_handshake_turn_ms: 500,
+            tls_handshake_turn_ms: 50,
             websocket_request_bytes: 8 * 1024,
             packets_per_s: 10_000,
             bytes_per_s: 4 * 1024 * 1024,
@@ -298,7 +299,7 @@ impl Settings {
             ("packet_deadline_ms", self.packet_deadline_ms),
             ("receive_maximum", u64::from(self.receive_maximum)),
             ("unanswered_max_v3", self.unanswered_max_v3 as u64),
-            ("held_bytes_max_v3", self.held_bytes_max_v3 as u64),
+            ("held_bytes_max", self.held_bytes_max as u64),
             ("qos_2_open_max", self.qos_2_open_max as u64),
             ("log_page_entries", self.log_page_entries as u64),
             ("max_keep_alive_s", u64::from(self.max_keep_alive_s)),

@@ -9,6 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
+use crate::settings::Settings;
 use crate::websocket::WebSocket;
 
 /// How clients reach a port.
@@ -42,6 +43,13 @@ impl Stream {
     /// The client's certificate (DER), which the handshake has verified.
     pub(crate) fn certificate(&self) -> Option<&[u8]> {
         self.certificates().first().map(|certificate| certificate.as_ref())
+    }
+
+    /// The client was let in.
+    pub(crate) fn admitted(&mut self, settings: &Settings) {
+        if let Stream::WebSocket(websocket) = self {
+            websocket.admitted(settings);
+        }
     }
 
     /// The same and those between it and its authority, as the client sent them.

@@ -52,7 +52,7 @@ pub(super) async fn enter(
     outlets: &Outlets,
     link: &Arc<Link>,
     socket: &mut Socket,
-    connect_by: Instant,
+    (connect_by, is_surplus): (Instant, bool),
 ) -> Option<Admitted> {
     let packet = timeout_at(connect_by, read_connect(hub, link, socket)).await;
     let packet = packet.unwrap_or(Err(Rejection::Silent("no CONNECT in time")));
@@ -61,6 +61,10 @@ pub(super) async fn enter(
         claim.client_id = Some(hello.client_id.clone());
         claim.who = hello.username.clone();
         claim.packet_max_bytes = Some(hello.packet_max_bytes);
+        if is_surplus {
+            let what = "too many connections: try again later, with a growing pause (max_connections)";
+            return Err(Rejection::Connack { v5: hello.v5, code: 0x89, what });
+        }
         admit(hub, hello, link, socket, &mut claim)
     });
     match entry {

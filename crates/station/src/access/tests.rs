@@ -136,7 +136,9 @@ fn certificate(cn: &str, alternative: &[&str]) -> Vec<u8> {
 
 #[test]
 fn retained_messages_stay_while_their_owner_may_leave_them() {
-    let gate = gate_of(&rows().replace("c,client,c,,,#,#,,", "c,client,c,,,home/#,#,yes,"), None);
+    let rows = "name,kind,subject,publish,retain,secret\nc,client,c,home/#,yes,\nd,device,acme/d,,,\n";
+    let credentials = Credentials::parse(rows.as_bytes()).expect("valid");
+    let gate = Gate::new(credentials, None, Arc::new(|| 7), Refusals::new(MqttAccess::default())).expect("good");
     assert!(gate.may_retain("c", "home/x"));
     assert!(!gate.may_retain("c", "away/x") && !gate.may_retain("d", "home/x") && !gate.may_retain("gone", "home/x"));
 }
