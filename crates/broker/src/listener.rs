@@ -98,7 +98,7 @@ fn look_at_files(hub: &Arc<Hub>, tasks: &mut JoinSet<()>) {
 const SWEEP: Duration = Duration::from_millis(250);
 
 /// Connections beyond `max_connections` whose CONNECT is read to tell the client why it is turned away.
-const SURPLUS_HEARD: usize = 256;
+const SURPLUS_HEARD: usize = 64;
 
 type Socket = (TcpStream, SocketAddr, Transport);
 

@@ -14,7 +14,7 @@ pub struct Settings {
     /// Connections the kernel keeps while we accept others. Default 4,096.
     pub listen_backlog: u32,
     /// Open sockets, logged in or not. One more is refused as busy (0x89) or, where that would cost more than its CONNECT,
-    /// closed at once. A process needs about 1,200 files beside.
+    /// closed at once. A process needs about 960 files beside.
     pub max_connections: usize,
     /// From accept to a complete CONNECT, milliseconds. Default 5,000.
     pub connect_deadline_ms: u64,

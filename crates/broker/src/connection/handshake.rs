@@ -140,17 +140,7 @@ fn admit(
     let settings = &hub.settings;
     let v5 = hello.v5;
     let reject = |code, what| Rejection::Connack { v5, code, what };
-    let mut assigned_client_id = None;
-    if hello.client_id.is_empty() {
-        if !v5 && !hello.clean_start {
-            return Err(reject(0x85, "an empty client id needs a clean session: set one of the two")); // MQTT-3.1.3-8
-        }
-        hello.client_id = hub.assign_client_id();
-        assigned_client_id = Some(hello.client_id.clone());
-    }
-    if hello.client_id.len() > settings.client_id_bytes {
-        return Err(reject(0x85, "client id too long: shorten it (client_id_bytes)"));
-    }
+    let assigned_client_id = name_client(hub, &mut hello).map_err(|what| reject(0x85, what))?;
     let login = Login {
         client_id: &hello.client_id,
         username: hello.username.as_deref(),
@@ -188,12 +178,9 @@ fn admit(
         link: link.clone(),
         card: Card { class: grant.class, peer: socket.peer, since_ms: at_ms },
     };
-    let attached = hub.registry.attach(arrival).map_err(|error| match error {
-        AttachError::ForeignClientId => {
-            reject(0x85, "client id belongs to somebody else: give every client an id of its own")
-        }
-        AttachError::Full => reject(0x97, "too many sessions: end some, or raise sessions_max"),
-        AttachError::OwnFull => reject(0x97, "too many sessions of this user: end some (sessions_per_identity)"),
+    let attached = hub.registry.attach(arrival).map_err(|error| {
+        let (code, what) = why_no_session(error);
+        reject(code, what)
     })?;
     // MQTT 3.1.1 has no way to tell a client another keep-alive: it keeps its own, 0 for none.
     if attached.present {
@@ -223,6 +210,31 @@ fn admit(
         packet_max_bytes: packet_max,
         alias_limit: hello.topic_alias_maximum.min(settings.topic_alias_maximum),
     })
+}
+
+/// Gives a client that sent no id one, which is told; or says what is wrong with the one it sent.
+fn name_client(hub: &Hub, hello: &mut Hello) -> Result<Option<String>, &'static str> {
+    if hello.client_id.len() > hub.settings.client_id_bytes {
+        return Err("client id too long: shorten it (client_id_bytes)");
+    }
+    if !hello.client_id.is_empty() {
+        return Ok(None);
+    }
+    if !hello.v5 && !hello.clean_start {
+        return Err("an empty client id needs a clean session: set one of the two"); // MQTT-3.1.3-8
+    }
+    hello.client_id = hub.assign_client_id();
+    Ok(Some(hello.client_id.clone()))
+}
+
+fn why_no_session(error: AttachError) -> (u8, &'static str) {
+    match error {
+        AttachError::ForeignClientId => {
+            (0x85, "client id belongs to somebody else: give every client an id of its own")
+        }
+        AttachError::Full => (0x97, "too many sessions: end some, or raise sessions_max"),
+        AttachError::OwnFull => (0x97, "too many sessions of this user: end some (sessions_per_identity)"),
+    }
 }
 
 /// Whether a client that is asked again gets what it got. Connections were ended for a change of rights before this one was
