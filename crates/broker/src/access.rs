@@ -26,6 +26,24 @@ pub trait Access: Send + Sync + 'static {
         false
     }
 
+    /// Sessions that whoever was given `grant` may have, if not as many as [`crate::Settings::sessions_per_identity`] says.
+    fn sessions_max(&self, grant: &Grant) -> Option<usize> {
+        let _ = grant;
+        None
+    }
+
+    /// Grows when [`Access::authenticate`] may have begun to say something else, before connections are ended for it: a client
+    /// that is just coming in is asked again.
+    fn version(&self) -> u64 {
+        0
+    }
+
+    /// Whether an identity may still leave retained messages at a topic. Those of one that may not are not handed out.
+    fn may_retain(&self, identity: &str, topic: &str) -> bool {
+        let _ = (identity, topic);
+        true
+    }
+
     /// Milliseconds since the epoch; stamped on each message when it is read from the socket.
     fn now_ms(&self) -> u64;
 
@@ -84,7 +102,7 @@ pub enum Attempt<'a> {
 }
 
 /// What an authenticated client may do, for as long as its connection lives.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Grant {
     /// Who it is; comes with every publish and owns the client id.
     pub identity: Arc<str>,
@@ -107,7 +125,8 @@ pub enum Route {
     Relay,
 }
 
-/// Why a CONNECT is refused (MQTT 5 table 3-1, MQTT 3.1.1 table 3.1).
+/// Why a CONNECT is refused (MQTT 5 table 3-1, MQTT 3.1.1 table 3.1). All but bad credentials and busy say that the client
+/// has proved who it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
     /// Unknown user or wrong password: 0x86, v3.1.1 0x04.
@@ -131,6 +150,10 @@ impl Refusal {
             Refusal::ClientIdNotValid => 0x85,
             Refusal::Busy => 0x89,
         }
+    }
+
+    pub(crate) fn is_of_somebody_known(self) -> bool {
+        !matches!(self, Refusal::BadCredentials | Refusal::Busy)
     }
 
     pub(crate) fn as_str(self) -> &'static str {

@@ -205,6 +205,7 @@ impl Broker {
         }
         let (receipt, mut receipts) = mpsc::channel(1);
         let mut round = Round::new(&self.hub, false);
+        round.ours = true;
         let taken = self.hub.spread(&Arc::new(parcel), qos.min(1), None, Some(&receipt), &mut round);
         drop(receipt);
         let (kept, on_disk) = oneshot::channel();

@@ -49,6 +49,14 @@ impl End {
     }
 }
 
+/// Of a client with a certificate.
+struct Certified {
+    /// When it came in, milliseconds since the epoch.
+    since_ms: u64,
+    /// [`crate::tls::Tls::version`] that it was verified with last.
+    version: u64,
+}
+
 /// A connection whose client was let in.
 struct Connection {
     hub: Arc<Hub>,
@@ -58,6 +66,8 @@ struct Connection {
     grant: Grant,
     socket: Socket,
     v5: bool,
+    is_3_1: bool,
+    certified: Option<Box<Certified>>,
     /// Silence after which the client counts as gone; none for keep-alive 0.
     silence_max: Option<Duration>,
     /// Publishes of its class of credentials.
@@ -81,7 +91,7 @@ struct Connection {
     urgent: Waiting,
     normal: Waiting,
     aliases: Vec<Option<Topic>>,
-    /// Packets may have come along with CONNECT.
+    /// What the socket keeps may hold whole packets: those that came along with CONNECT, or behind much work.
     fresh: bool,
     /// Something may wait in the session's queue.
     gather: bool,
@@ -103,10 +113,11 @@ pub(crate) async fn run(hub: Arc<Hub>, outlets: Arc<Outlets>, link: Arc<Link>, a
 
 /// From accept to CONNACK; `None` if the client was not let in.
 async fn begin(hub: Arc<Hub>, outlets: Arc<Outlets>, link: Arc<Link>, arrival: Arrival) -> Option<Box<Connection>> {
-    let Arrival { stream, peer, transport, connect_by, half_open } = arrival;
+    let Arrival { stream, peer, transport, connect_by, half_open, is_surplus } = arrival;
+    let tls_version = hub.door.tls_version();
     let stream = door::open(&hub, stream, transport, peer, connect_by).await?;
     let mut socket = Socket::new(stream, peer);
-    let entering = handshake::enter(&hub, &outlets, &link, &mut socket, connect_by);
+    let entering = handshake::enter(&hub, &outlets, &link, &mut socket, (connect_by, is_surplus));
     let Ok(entered) = AssertUnwindSafe(entering).catch_unwind().await else {
         panicked(&hub, "handshake");
         return None;
@@ -115,7 +126,11 @@ async fn begin(hub: Arc<Hub>, outlets: Arc<Outlets>, link: Arc<Link>, arrival: A
         goodbye(&hub, &mut socket).await;
         return None;
     };
-    Some(Box::new(Connection::new(hub, outlets, link, socket, admitted, half_open.admitted())))
+    socket.stream.admitted(&hub.settings);
+    let certified = (!socket.certificates().is_empty())
+        .then(|| Box::new(Certified { since_ms: hub.access.now_ms(), version: tls_version }));
+    let connection = Connection::new(hub, outlets, link, socket, admitted, half_open.admitted());
+    Some(Box::new(Connection { certified, ..connection }))
 }
 
 fn panicked(hub: &Hub, client: &str) {
@@ -143,6 +158,8 @@ impl Connection {
             grant: admitted.grant,
             socket,
             v5: admitted.v5,
+            is_3_1: admitted.is_3_1,
+            certified: None,
             silence_max: admitted.silence_max,
             class_publishes,
             heard_at: now,
@@ -175,7 +192,8 @@ impl Connection {
     /// Does all there is to do and registers for what is not there yet.
     fn turn(&mut self, cx: &mut Context<'_>) -> Result<(), End> {
         self.link.register(cx.waker());
-        if std::mem::take(&mut self.fresh) {
+        self.look_at_certificate()?;
+        if self.may_read() && std::mem::take(&mut self.fresh) {
             let kept = self.socket.take_kept();
             self.receive(kept)?;
         }
@@ -191,10 +209,10 @@ impl Connection {
                 let what = "server shutting down";
                 return Err(End { cause: DownCause::ShuttingDown, code: 0x8B, what });
             }
-            if !self.may_read() || self.hub.keeper.wait_if_behind(self.session.number, cx.waker()) {
+            if !self.may_read() || self.must_wait(cx) {
                 break;
             }
-            if reads_left == 0 {
+            if reads_left == 0 || self.fresh {
                 cx.waker().wake_by_ref();
                 break;
             }
@@ -209,6 +227,24 @@ impl Connection {
             }
         }
         self.watch(cx)
+    }
+
+    /// Ends the connection of a client whose certificate was revoked since it came in.
+    fn look_at_certificate(&mut self) -> Result<(), End> {
+        let (Some(certified), Some(tls)) = (&mut self.certified, &self.hub.door.tls) else { return Ok(()) };
+        let version = tls.version();
+        if certified.version == version {
+            return Ok(());
+        }
+        certified.version = version;
+        if tls.still_trusts(self.socket.certificates(), certified.since_ms) {
+            return Ok(());
+        }
+        Err(End {
+            cause: DownCause::Revoked,
+            code: 0x87,
+            what: "certificate revoked or its authority not trusted any more",
+        })
     }
 
     fn take_orders(&mut self) -> Result<(), End> {
@@ -289,9 +325,15 @@ impl Connection {
             && self.limits.paused_until().is_none()
             && self.urgent.is_empty()
             && self.socket.pending_bytes() < GATHER_BYTES
-            && (self.v5
-                || self.unanswered < self.hub.settings.unanswered_max_v3
-                    && self.normal.bytes() < self.hub.settings.held_bytes_max_v3)
+            && self.unsettled < self.hub.settings.unsettled_max
+            && (self.v5 || self.unanswered < self.hub.settings.unanswered_max_v3)
+            && self.normal.bytes() < self.hub.settings.held_bytes_max
+    }
+
+    /// Whether to wait for the disk first. What goes to the consumer alone needs no such write and does not wait for
+    /// others'.
+    fn must_wait(&self, cx: &Context<'_>) -> bool {
+        self.unsettled > 0 && self.hub.keeper.wait_if_behind(self.session.number, cx.waker())
     }
 
     /// Ends the connection when one of its deadlines has passed; else sets the timer to the next.
@@ -312,7 +354,7 @@ impl Connection {
                 return Ok(());
             }
             let now = Instant::now();
-            if !self.may_read() || self.hub.keeper.is_behind() {
+            if !self.may_read() || (self.unsettled > 0 && self.hub.keeper.is_behind()) {
                 self.heard_at = now; // we do not listen: the silence is ours
                 self.mid_packet_since = self.mid_packet_since.map(|_| now);
             }

@@ -49,11 +49,15 @@ impl Door {
         say(self.tls.as_ref().ok_or(TlsError::NoTls)?.reload())
     }
 
-    /// Reads the certificates again if a file has changed.
-    pub(crate) fn look_at_certificates(&self) {
-        if let Some(outcome) = self.tls.as_ref().and_then(Tls::reload_if_changed) {
-            drop(say(outcome)); // said; the certificates of before stay
-        }
+    /// Reads the certificates again if a file has changed; true if others are in force now.
+    pub(crate) fn look_at_certificates(&self) -> bool {
+        let outcome = self.tls.as_ref().and_then(Tls::reload_if_changed);
+        outcome.is_some_and(|outcome| say(outcome).is_ok()) // said; else the certificates of before stay
+    }
+
+    /// See [`Tls::version`].
+    pub(crate) fn tls_version(&self) -> u64 {
+        self.tls.as_ref().map_or(0, Tls::version)
     }
 }
 
@@ -82,13 +86,15 @@ impl Broker {
         self.addresses.iter().find(|(transport, _)| *transport == wanted).map(|(_, address)| *address)
     }
 
-    /// Reads certificates, keys, authorities and revocation lists again. Open connections stay; nothing is resumed
-    /// from before.
+    /// Reads certificates, keys, authorities and revocation lists again. Nothing is resumed from before. Open connections
+    /// stay, but for those whose certificate is revoked or of an authority that is not trusted any more.
     ///
     /// # Errors
     /// See [`TlsError`]; what was in use stays in use.
     pub fn reload_tls(&self) -> Result<(), TlsError> {
-        self.hub.door.reload_tls()
+        self.hub.door.reload_tls()?;
+        self.hub.registry.wake_all();
+        Ok(())
     }
 }
 
@@ -108,6 +114,8 @@ pub(crate) struct Arrival {
     /// When its CONNECT must be there.
     pub(crate) connect_by: Instant,
     pub(crate) half_open: HalfOpen,
+    /// There are enough already: it is told so and closed.
+    pub(crate) is_surplus: bool,
 }
 
 /// Brings the stream of bytes about; `None` if the client failed to in time.

@@ -49,6 +49,7 @@ pub(crate) struct Gates {
     pub(crate) ended: Gate,
     pub(crate) accept: Gate,
     pub(crate) retained: Gate,
+    pub(crate) total: Gate,
     pub(crate) log: Gate,
 }
 
@@ -73,6 +74,11 @@ impl Hub {
 
     pub(crate) fn may_subscribe(&self, grant: &Grant, wanted: &TopicFilter) -> bool {
         grant.subscribe.iter().any(|filter| filter.covers(wanted) && self.reaches(filter, wanted.as_str()))
+    }
+
+    /// Whether a message of this topic may still be handed to a client that was subscribed to it.
+    pub(crate) fn may_receive(&self, grant: &Grant, topic: &str) -> bool {
+        grant.subscribe.iter().any(|filter| filter.matches(topic) && self.reaches(filter, topic))
     }
 
     fn reaches(&self, granted: &TopicFilter, topic: &str) -> bool {
@@ -123,8 +129,7 @@ pub(crate) fn build(settings: Settings, parts: Parts) -> Result<Hub, StartError>
     keeper.note(leftovers);
     let follower = log.map(|log| Arc::new(Follower::new(log, &*access)));
     let clock = clock(&settings, &*access);
-    let registry =
-        Registry::new(settings.sessions_max, keeper.clone(), follower.clone(), sessions, next_session, clock);
+    let registry = Registry::new(&settings, keeper.clone(), follower.clone(), sessions, next_session, clock);
     let gate = Gate::new;
     Ok(Hub {
         door,
@@ -136,7 +141,7 @@ pub(crate) fn build(settings: Settings, parts: Parts) -> Result<Hub, StartError>
         access,
         meters: Meters::new(),
         refusals: Refusals::default(),
-        gates: Gates { ended: gate(), accept: gate(), retained: gate(), log: gate() },
+        gates: Gates { ended: gate(), accept: gate(), retained: gate(), total: gate(), log: gate() },
         open: CancellationToken::new(),
         accepting: CancellationToken::new(),
         draining: CancellationToken::new(),

@@ -52,6 +52,10 @@
 //! - Wills are published on abnormal end only. When this process itself ends, the wills of persistent sessions wait
 //!   until after the restart, and at least `restart_grace_s`, for their clients to come back; the others are not
 //!   published.
+//! - An identity that has as many sessions as it may loses the oldest that is away, rather than being kept out. While all
+//!   queues together are full, messages between clients are dropped and counted; the process's own and the log's are not.
+//! - What waits for a session that its credential may not receive any more, and retained messages of whoever may not leave
+//!   them any more, are not handed out.
 //! - Messages that find a session's queue full are dropped and counted: the newest first. A connected client whose
 //!   queue is full of what it must not lose is cut off, so that it comes back and is served again.
 //! - After a restart every message that may have been sent before is sent with DUP.
@@ -84,6 +88,7 @@ mod relay;
 mod retained;
 mod session;
 mod settings;
+mod stock;
 mod stream;
 mod subscriptions;
 mod sys;

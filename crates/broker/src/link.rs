@@ -87,7 +87,11 @@ impl Link {
     /// Tells the connection to end.
     pub(crate) fn order(&self, order: Order) {
         lock(&self.out).order.get_or_insert(order);
-        // Woken in any case: a connection that cannot send leaves the flag up and would miss it.
+        self.wake();
+    }
+
+    /// Wakes the connection's task in any case: one that cannot send leaves the flag up and would miss a nudge.
+    pub(crate) fn wake(&self) {
         self.dirty.store(true, Ordering::Release);
         self.waker.wake();
     }

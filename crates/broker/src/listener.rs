@@ -87,11 +87,18 @@ pub(crate) async fn run(hub: Arc<Hub>, outlets: Arc<Outlets>, ports: Ports) {
 /// Off this task, since a disk may take a while.
 fn look_at_files(hub: &Arc<Hub>, tasks: &mut JoinSet<()>) {
     let hub = hub.clone();
-    tasks.spawn_blocking(move || hub.door.look_at_certificates());
+    tasks.spawn_blocking(move || {
+        if hub.door.look_at_certificates() {
+            hub.registry.wake_all();
+        }
+    });
 }
 
 /// How often expired sessions and delayed wills are looked for, and gauges are set.
 const SWEEP: Duration = Duration::from_millis(250);
+
+/// Connections beyond `max_connections` whose CONNECT is read to tell the client why it is turned away.
+const SURPLUS_HEARD: usize = 64;
 
 type Socket = (TcpStream, SocketAddr, Transport);
 
@@ -99,13 +106,16 @@ fn admit(hub: &Arc<Hub>, outlets: &Arc<Outlets>, socket: Socket, tasks: &mut Joi
     let (stream, peer, transport) = socket;
     let now = Instant::now();
     hub.meters.accepted.add(1);
-    if hub.registry.connections() >= hub.settings.max_connections {
+    let surplus = (hub.registry.connections() + 1).saturating_sub(hub.settings.max_connections);
+    if surplus > 0 {
         hub.meters.turned_away.add(1);
         if let Some(muted) = hub.gates.accept.pass() {
             let max = hub.settings.max_connections;
-            warn!(max, muted, "too many connections; a new one was closed (max_connections)");
+            warn!(max, muted, "too many connections; a new one was turned away (max_connections)");
         }
-        return;
+        if surplus > SURPLUS_HEARD || transport != Transport::Plain {
+            return;
+        }
     }
     let half_open = match hub.door.limits.arrive(peer.ip(), now) {
         Ok(half_open) => half_open,
@@ -119,7 +129,7 @@ fn admit(hub: &Arc<Hub>, outlets: &Arc<Outlets>, socket: Socket, tasks: &mut Joi
     let presence = Presence::new(hub.clone(), link.clone());
     let (hub, outlets) = (hub.clone(), outlets.clone());
     let connect_by = now + Duration::from_millis(hub.settings.connect_deadline_ms);
-    let arrival = Arrival { stream, peer, transport, connect_by, half_open };
+    let arrival = Arrival { stream, peer, transport, connect_by, half_open, is_surplus: surplus > 0 };
     tasks.spawn(async move {
         let _presence = presence;
         connection::run(hub, outlets, link, arrival).await;
@@ -175,6 +185,7 @@ fn sweep(hub: &Arc<Hub>, outlets: &Arc<Outlets>, tasks: &mut JoinSet<()>) {
     waiting("normal", outlets.normal.max_capacity() - outlets.normal.capacity());
     waiting("sessions", outlets.sessions.max_capacity() - outlets.sessions.capacity());
     metrics::gauge!("fenghuo_broker_sessions").set(hub.registry.sessions() as f64);
+    metrics::gauge!("fenghuo_broker_queued_bytes").set(hub.registry.stock.bytes() as f64);
     hub.expire_retained();
     metrics::gauge!("fenghuo_broker_connections_half_open").set(hub.door.limits.half_open() as f64);
     for due in hub.registry.due(Instant::now()) {

@@ -93,6 +93,8 @@ meters! {
     delivered => "fenghuo_broker_deliveries_total";
     /// Messages that a full queue or a small Maximum Packet Size kept from a subscriber.
     undelivered => "fenghuo_broker_deliveries_dropped_total";
+    /// Of these, messages that came while all queues together were full.
+    over_total => "fenghuo_broker_deliveries_over_total_total";
     /// Messages that had expired before a subscriber could take them.
     delivery_expired => "fenghuo_broker_deliveries_expired_total";
     /// Messages that the log did not keep until a subscriber came for them.
@@ -103,6 +105,8 @@ meters! {
     bytes_received => "fenghuo_broker_bytes_total", "direction" => "received";
     /// Bytes sent.
     bytes_sent => "fenghuo_broker_bytes_total", "direction" => "sent";
+    /// Sessions that were away and had to make room for a new one of the same identity.
+    evicted => "fenghuo_broker_sessions_evicted_total";
     /// Sessions that expired while away.
     expired => "fenghuo_broker_sessions_expired_total";
     /// TLS handshakes finished.

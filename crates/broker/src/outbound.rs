@@ -38,10 +38,18 @@ pub(crate) struct Outbound {
     pub(crate) receipt: Option<mpsc::Sender<()>>,
 }
 
+/// What a message's place in a queue takes, bytes.
+const PLACE_BYTES: usize = 128;
+
 impl Outbound {
     /// What it takes from a queue's byte limit.
     pub(crate) fn bytes(&self) -> usize {
         let forward = self.parcel.forward.as_ref().map_or(0, Forward::bytes);
         self.parcel.topic.len() + self.parcel.payload.len() + forward
+    }
+
+    /// What it takes of what may wait for all sessions together.
+    pub(crate) fn weight(&self) -> usize {
+        PLACE_BYTES + self.bytes()
     }
 }

@@ -4,36 +4,39 @@
 //! follower's callers. Nothing is locked across an await, and [`crate::Access`] is called with nothing locked.
 
 mod subscribing;
+mod table;
 mod timeline;
 
-use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap};
-use std::ops::Bound;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 
 use tokio::time::Instant;
 
-pub(crate) use self::subscribing::Subscribed;
+pub(crate) use self::subscribing::{Subscribed, SubscriptionLimits};
+use self::table::Table;
+pub(crate) use self::timeline::Due;
 use crate::follower::Follower;
 use crate::keeper::Keeper;
 use crate::layout::RestoredSession;
 use crate::link::{Link, Order};
 use crate::lock;
 use crate::session::{Card, Clock, Remains, Session, State};
+use crate::settings::Settings;
+use crate::stock::Stock;
 use crate::subscriptions::Subscriptions;
 use crate::wire::hello::Will;
 
 /// Sessions and connections of one listener.
 pub(crate) struct Registry {
-    /// By client id, so that they can be told page by page.
-    sessions: Mutex<BTreeMap<Arc<str>, Arc<Session>>>,
+    sessions: Mutex<Table>,
     subscriptions: RwLock<Subscriptions>,
     timeline: Mutex<BTreeMap<(Instant, u64), Arc<Session>>>,
     links: Mutex<HashMap<u64, Arc<Link>>>,
     numbers: AtomicU64,
     sessions_max: usize,
     keeper: Arc<Keeper>,
+    pub(crate) stock: Arc<Stock>,
     follower: Option<Arc<Follower>>,
 }
 
@@ -41,6 +44,8 @@ pub(crate) struct Registry {
 pub(crate) struct Arrival {
     pub(crate) client_id: Arc<str>,
     pub(crate) identity: Arc<str>,
+    /// Sessions that the identity may have.
+    pub(crate) own_max: usize,
     pub(crate) v5: bool,
     pub(crate) clean_start: bool,
     pub(crate) expiry_s: u32,
@@ -61,6 +66,8 @@ pub(crate) struct Attached {
     pub(crate) old_will: Option<Box<Will>>,
     /// Of the session that this arrival ended.
     pub(crate) remains: Option<Remains>,
+    /// Another session of the identity, which had too many.
+    pub(crate) evicted: Option<Due>,
     /// The session is kept, or an older one is not kept any more: CONNACK may leave when that is on the disk.
     pub(crate) must_wait: bool,
 }
@@ -72,6 +79,8 @@ pub(crate) enum AttachError {
     ForeignClientId,
     /// `sessions_max` sessions exist.
     Full,
+    /// The identity has as many as it may, all of them in use.
+    OwnFull,
 }
 
 /// What becomes of the will when a connection ends.
@@ -96,7 +105,7 @@ pub(crate) struct Detached {
 impl Registry {
     /// Begins with what was kept before a restart.
     pub(crate) fn new(
-        sessions_max: usize,
+        settings: &Settings,
         keeper: Arc<Keeper>,
         follower: Option<Arc<Follower>>,
         kept: Vec<RestoredSession>,
@@ -109,12 +118,13 @@ impl Registry {
             timeline: Mutex::default(),
             links: Mutex::default(),
             numbers: AtomicU64::new(next_number),
-            sessions_max,
+            sessions_max: settings.sessions_max,
+            stock: Arc::new(Stock::new(settings.outbound_total_bytes)),
             keeper,
             follower,
         };
         for one in kept {
-            let session = Arc::new(Session::restored(one, registry.keeper.clone(), clock));
+            let session = Arc::new(Session::restored(one, registry.keeper.clone(), registry.stock.clone(), clock));
             let mut state = lock(&session.state);
             registry.follow_from_now(&session, &mut state);
             for held in &state.subscriptions {
@@ -122,7 +132,7 @@ impl Registry {
             }
             registry.schedule(&session, &state);
             drop(state);
-            lock(&registry.sessions).insert(session.client_id.clone(), session);
+            lock(&registry.sessions).insert(session);
         }
         registry
     }
@@ -136,25 +146,9 @@ impl Registry {
     /// end; it does not touch the session any more.
     pub(crate) fn attach(&self, arrival: Arrival) -> Result<Attached, AttachError> {
         let mut sessions = lock(&self.sessions);
-        let count = sessions.len();
-        let mut slot = match sessions.entry(arrival.client_id.clone()) {
-            Entry::Vacant(_) if count >= self.sessions_max => return Err(AttachError::Full),
-            Entry::Vacant(slot) => {
-                let session = self.fresh(arrival);
-                let must_wait = lock(&session.state).durable;
-                slot.insert(session.clone());
-                return Ok(Attached {
-                    session,
-                    present: false,
-                    took_over: false,
-                    old_will: None,
-                    remains: None,
-                    must_wait,
-                });
-            }
-            Entry::Occupied(slot) => slot,
+        let Some(old) = sessions.get(&arrival.client_id).cloned() else {
+            return self.attach_new(&mut sessions, arrival);
         };
-        let old = slot.get().clone();
         if old.identity != arrival.identity {
             return Err(AttachError::ForeignClientId);
         }
@@ -173,22 +167,59 @@ impl Registry {
             settle(&old, &mut state, arrival);
             self.follow(&old, &mut state);
             drop(state);
-            return Ok(Attached { session: old, present: true, took_over, old_will, remains: None, must_wait: false });
+            return Ok(Attached {
+                session: old,
+                present: true,
+                took_over,
+                old_will,
+                remains: None,
+                evicted: None,
+                must_wait: false,
+            });
         }
         let was_kept = state.durable;
         let remains = state.end(&old);
         drop(state);
         let session = self.fresh(arrival);
         let must_wait = was_kept || lock(&session.state).durable;
-        slot.insert(session.clone());
+        sessions.insert(session.clone());
         drop(sessions);
         self.forget(&remains);
-        Ok(Attached { session, present: false, took_over, old_will, remains: Some(remains), must_wait })
+        let remains = Some(remains);
+        Ok(Attached { session, present: false, took_over, old_will, remains, evicted: None, must_wait })
+    }
+
+    /// A session under a client id that has none. An identity that has too many loses the oldest one that is away: a client
+    /// that forgets its id at every start must not lock itself out.
+    fn attach_new(&self, sessions: &mut Table, arrival: Arrival) -> Result<Attached, AttachError> {
+        let mut evicted = None;
+        if sessions.of(&arrival.identity).len() >= arrival.own_max {
+            let oldest = sessions.oldest_away(&arrival.identity).ok_or(AttachError::OwnFull)?;
+            evicted = Some(self.evict(sessions, oldest));
+        } else if sessions.len() >= self.sessions_max {
+            return Err(AttachError::Full);
+        }
+        let session = self.fresh(arrival);
+        let must_wait = lock(&session.state).durable;
+        sessions.insert(session.clone());
+        Ok(Attached { session, present: false, took_over: false, old_will: None, remains: None, evicted, must_wait })
+    }
+
+    fn evict(&self, sessions: &mut Table, session: Arc<Session>) -> Due {
+        let mut state = lock(&session.state);
+        self.unschedule(&session, &state);
+        let will = state.will.take();
+        let remains = state.end(&session);
+        drop(state);
+        sessions.remove(&session);
+        self.forget(&remains);
+        Due { session, will, expired: false, remains: Some(remains) }
     }
 
     fn fresh(&self, arrival: Arrival) -> Arc<Session> {
         let (client_id, identity) = (arrival.client_id.clone(), arrival.identity.clone());
-        let session = Arc::new(Session::new(self.number(), client_id, identity, self.keeper.clone()));
+        let shared = (self.keeper.clone(), self.stock.clone());
+        let session = Arc::new(Session::new(self.number(), client_id, identity, shared));
         let mut state = lock(&session.state);
         state.durable = arrival.expiry_s > 0 && self.keeper.is_durable();
         settle(&session, &mut state, arrival);
@@ -219,7 +250,7 @@ impl Registry {
             let will = state.will.take().filter(|_| fate == WillFate::Publish);
             let remains = state.end(session);
             drop(state);
-            sessions.remove(&session.client_id);
+            sessions.remove(session);
             drop(sessions);
             self.forget(&remains);
             return Some(Detached { will, remains: Some(remains) });
@@ -255,14 +286,12 @@ impl Registry {
 
     /// Sessions after this client id, in order, at most `limit`.
     pub(crate) fn page(&self, after: Option<&str>, limit: usize) -> Vec<Arc<Session>> {
-        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
-        lock(&self.sessions).range::<str, _>((from, Bound::Unbounded)).take(limit).map(|(_, one)| one.clone()).collect()
+        lock(&self.sessions).after(after).take(limit).cloned().collect()
     }
 
     /// Orders an identity's connections to end. Returns how many.
     pub(crate) fn kick(&self, identity: &str) -> usize {
-        let own: Vec<_> =
-            lock(&self.sessions).values().filter(|session| &*session.identity == identity).cloned().collect();
+        let own: Vec<_> = lock(&self.sessions).of(identity).to_vec();
         let links = own.iter().filter_map(|session| lock(&session.state).link.clone());
         links.inspect(|link| link.order(Order::Revoked)).count()
     }
@@ -290,6 +319,12 @@ impl Registry {
 
     pub(crate) fn remove_link(&self, number: u64) {
         lock(&self.links).remove(&number);
+    }
+
+    /// Has every connection look at what has changed for it.
+    pub(crate) fn wake_all(&self) {
+        let links: Vec<Arc<Link>> = lock(&self.links).values().cloned().collect();
+        links.iter().for_each(|link| link.wake());
     }
 
     /// Tells every connection to finish what it has and end.

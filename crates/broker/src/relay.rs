@@ -11,7 +11,7 @@ use crate::keeper::Changes;
 use crate::layout;
 use crate::lock;
 use crate::outbound::{Outbound, Parcel};
-use crate::retained::RetainedFull;
+use crate::retained::{Kept, RetainedFull};
 use crate::session::{Offer, QueueLimits, Remains, Session};
 use crate::subscriptions::Matches;
 
@@ -27,8 +27,12 @@ pub(crate) struct Round {
     pub(crate) noted: bool,
     /// Messages that wait for it, by session and sequence number.
     pub(crate) held: Vec<(Arc<Session>, u64)>,
+    /// The process's own, which the limit of all queues together does not hold back.
+    pub(crate) ours: bool,
     /// Messages that a session did not take.
     pub(crate) shed: usize,
+    /// Of these, for that limit.
+    pub(crate) over_total: usize,
     matches: Matches,
 }
 
@@ -38,11 +42,17 @@ impl Round {
         Round {
             exact,
             exempt: false,
-            limits: QueueLimits { messages: settings.outbound_queue_messages, bytes: settings.outbound_queue_bytes },
+            ours: false,
+            limits: QueueLimits {
+                messages: settings.outbound_queue_messages,
+                bytes: settings.outbound_queue_bytes,
+                exempt: settings.retained_messages,
+            },
             changes: Changes::new(),
             noted: false,
             held: Vec::new(),
             shed: 0,
+            over_total: 0,
             matches: Matches::default(),
         }
     }
@@ -55,7 +65,7 @@ impl Round {
     /// Calls `done` when all is on the disk; at once if nothing has to be. Not with a session locked.
     pub(crate) fn finish(self, hub: &Hub, done: impl FnOnce() + Send + 'static) {
         if !self.must_wait() {
-            hub.meters.undelivered.add(self.shed);
+            self.count(hub);
             return done();
         }
         self.commit(hub, done);
@@ -63,7 +73,7 @@ impl Round {
 
     /// Calls `done` when all that was given to the vault before is on the disk.
     pub(crate) fn commit(self, hub: &Hub, done: impl FnOnce() + Send + 'static) {
-        hub.meters.undelivered.add(self.shed);
+        self.count(hub);
         let held = self.held;
         let done = move || {
             for (session, sequence) in held {
@@ -72,6 +82,23 @@ impl Round {
             done();
         };
         hub.keeper.commit(self.changes, Box::new(done));
+    }
+}
+
+impl Round {
+    fn count(&self, hub: &Hub) {
+        hub.meters.undelivered.add(self.shed);
+        hub.meters.over_total.add(self.over_total);
+        if self.over_total > 0
+            && let Some(muted) = hub.gates.total.pass()
+        {
+            warn!(
+                messages = self.over_total,
+                muted,
+                "all queues together are full: messages between clients are dropped until sessions are read or ended \
+                 (outbound_total_bytes)"
+            );
+        }
     }
 }
 
@@ -163,6 +190,11 @@ impl Hub {
             round.noted |= self.keeper.is_durable();
         }
         Ok(())
+    }
+
+    /// Whether whoever published a retained message may still do so.
+    pub(crate) fn may_hand_out(&self, kept: &Kept) -> bool {
+        kept.parcel.topic.starts_with('$') || self.access.may_retain(&kept.identity, &kept.parcel.topic)
     }
 
     /// Forgets retained messages that have expired.

@@ -26,6 +26,7 @@ pub(crate) use self::pen::Pen;
 use crate::keeper::Keeper;
 use crate::link::Link;
 use crate::outbound::Outbound;
+use crate::stock::Stock;
 use crate::subscriptions::{Readiness, Subscriber, Subscription};
 use crate::topic::SharedFilter;
 use crate::wire::hello::Will;
@@ -37,6 +38,7 @@ pub(crate) struct Session {
     pub(crate) client_id: Arc<str>,
     pub(crate) identity: Arc<str>,
     pub(crate) keeper: Arc<Keeper>,
+    stock: Arc<Stock>,
     pub(crate) state: Mutex<State>,
     readiness: AtomicU8,
 }
@@ -93,9 +95,14 @@ pub(crate) struct Card {
 }
 
 impl Session {
-    pub(crate) fn new(number: u64, client_id: Arc<str>, identity: Arc<str>, keeper: Arc<Keeper>) -> Session {
+    pub(crate) fn new(
+        number: u64,
+        client_id: Arc<str>,
+        identity: Arc<str>,
+        (keeper, stock): (Arc<Keeper>, Arc<Stock>),
+    ) -> Session {
         let readiness = AtomicU8::new(Readiness::Away as u8);
-        Session { number, client_id, identity, keeper, state: Mutex::default(), readiness }
+        Session { number, client_id, identity, keeper, stock, state: Mutex::default(), readiness }
     }
 
     /// To be called when the connection or the queue has changed, with the state locked.
@@ -128,6 +135,10 @@ impl State {
         self.link.as_ref().is_some_and(|mine| Arc::ptr_eq(mine, link))
     }
 
+    pub(crate) fn filter_bytes(&self) -> usize {
+        self.subscriptions.iter().map(|held| held.filter.weight()).sum()
+    }
+
     /// Gives the session to a new connection; what is in flight will be sent again.
     pub(crate) fn resume(&mut self, link: Arc<Link>) {
         self.link = Some(link);
@@ -144,6 +155,7 @@ impl State {
         self.ended = true;
         self.link = None;
         let shared = self.outgoing.clear();
+        session.take_stock(&mut self.outgoing);
         self.following = None;
         self.card = None;
         session.set_readiness(self);

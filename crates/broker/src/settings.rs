@@ -13,7 +13,8 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// Connections the kernel keeps while we accept others. Default 4,096.
     pub listen_backlog: u32,
-    /// Open sockets, logged in or not. One more is closed at once. A process needs about 900 files beside.
+    /// Open sockets, logged in or not. One more is refused as busy (0x89) or, where that would cost more than its CONNECT,
+    /// closed at once. A process needs about 960 files beside.
     pub max_connections: usize,
     /// From accept to a complete CONNECT, milliseconds. Default 5,000.
     pub connect_deadline_ms: u64,
@@ -29,9 +30,9 @@ pub struct Settings {
     /// Unanswered QoS 1 and 2 publishes after which a v3.1.1 client, which cannot be told a limit, is not read from.
     /// Default 1,024.
     pub unanswered_max_v3: usize,
-    /// Topic and payload bytes of such publishes that wait for room in the normal lane, after which the client is not
-    /// read from. Default 1,048,576.
-    pub held_bytes_max_v3: usize,
+    /// Topic and payload bytes of one client's publishes that wait for room in the normal lane, after which it is not read
+    /// from. Default 1,048,576.
+    pub held_bytes_max: usize,
     /// QoS 2 publishes of one session that were taken in and not released by PUBREL. A client with more is
     /// disconnected (0x93). Default 1,024.
     pub qos_2_open_max: usize,
@@ -49,8 +50,15 @@ pub struct Settings {
     pub outbound_queue_messages: usize,
     /// Topic and payload bytes waiting for one session. Default 1,048,576.
     pub outbound_queue_bytes: usize,
+    /// Bytes of messages waiting for all sessions together, 128 for each place counted in. Beyond it messages between clients
+    /// are dropped; the process's own and those of the log are not. Default 1,073,741,824.
+    pub outbound_total_bytes: usize,
     /// Topic filters per session. Default 64.
     pub subscriptions_per_session: usize,
+    /// Bytes of a session's topic filters; each level of those with wildcards counts for 512. Default 524,288.
+    pub subscription_bytes_per_session: usize,
+    /// Topic filters in one SUBSCRIBE or UNSUBSCRIBE. A client with more is disconnected (0x97). Default 1,024.
+    pub filters_per_packet: usize,
     /// Levels of a topic name or filter, at most 256. Default 256.
     pub topic_levels: usize,
     /// Bytes of a topic name or filter. Default 65,535.
@@ -61,7 +69,9 @@ pub struct Settings {
     pub session_expiry_max_s: u32,
     /// Sessions, with and without a connection. One more is refused as busy. Default 100,000.
     pub sessions_max: usize,
-    /// Retained messages in all. One more is refused (0x97). Default 100,000.
+    /// Sessions of one identity. One more ends the oldest that is away; if none is, it is refused (0x97). Default 20,000.
+    pub sessions_per_identity: usize,
+    /// Retained messages in all. One more is refused (0x97). No more of them wait for one session. Default 100,000.
     pub retained_messages: usize,
     /// Topic, payload and property bytes of all retained messages. Default 67,108,864.
     pub retained_bytes: usize,
@@ -74,8 +84,11 @@ pub struct Settings {
     pub vault_flush_ms: u64,
     /// Bytes of changes to sessions that are written without waiting for more. Default 1,048,576.
     pub vault_batch_bytes: usize,
-    /// Bytes of changes to sessions waiting for the disk; above it connections are not read. Default 33,554,432.
+    /// Bytes of changes to sessions waiting for the disk; above it connections that wait for them are not read from.
+    /// Default 33,554,432.
     pub vault_backlog_bytes: usize,
+    /// Writes to the disk that the answers to one client wait for; with more, it is not read from. Default 64.
+    pub unsettled_max: usize,
     /// Longest pause between two tries to write to a disk that fails, milliseconds. Default 1,000.
     pub vault_retry_max_ms: u64,
     /// How long a client that was connected when this process ended has to come back before its will is published,
@@ -120,7 +133,7 @@ pub struct Settings {
     pub tls_reload_s: u64,
     /// TLS handshakes at work at a time; others wait in turn. Default 256.
     pub tls_handshakes_max: usize,
-    /// How long a handshake keeps its turn from a client that takes its time, milliseconds. Default 500.
+    /// How long a handshake keeps its turn from a client that takes its time, milliseconds. Default 50.
     pub tls_handshake_turn_ms: u64,
     /// Size of a WebSocket opening request, bytes. Default 8,192.
     pub websocket_request_bytes: usize,
@@ -190,7 +203,7 @@ impl Default for Settings {
             packet_deadline_ms: 30_000,
             receive_maximum: 64,
             unanswered_max_v3: 1_024,
-            held_bytes_max_v3: 1024 * 1024,
+            held_bytes_max: 1024 * 1024,
             qos_2_open_max: 1_024,
             topic_alias_maximum: 16,
             max_keep_alive_s: 3_600,
@@ -198,12 +211,16 @@ impl Default for Settings {
             linger_ms: 500,
             outbound_queue_messages: 1_000,
             outbound_queue_bytes: 1024 * 1024,
+            outbound_total_bytes: 1024 * 1024 * 1024,
             subscriptions_per_session: 64,
+            subscription_bytes_per_session: 512 * 1024,
+            filters_per_packet: 1_024,
             topic_levels: 256,
             topic_bytes: 65_535,
             client_id_bytes: 256,
             session_expiry_max_s: 86_400,
             sessions_max: 100_000,
+            sessions_per_identity: 20_000,
             retained_messages: 100_000,
             retained_bytes: 64 * 1024 * 1024,
             retained_messages_per_identity: 10_000,
@@ -211,6 +228,7 @@ impl Default for Settings {
             vault_flush_ms: 100,
             vault_batch_bytes: 1024 * 1024,
             vault_backlog_bytes: 32 * 1024 * 1024,
+            unsettled_max: 64,
             vault_retry_max_ms: 1_000,
             restart_grace_s: 60,
             log_page_entries: 128,
@@ -232,7 +250,7 @@ impl Default for Settings {
             client_revocations: Vec::new(),
             tls_reload_s: 10,
             tls_handshakes_max: 256,
-            tls_handshake_turn_ms: 500,
+            tls_handshake_turn_ms: 50,
             websocket_request_bytes: 8 * 1024,
             packets_per_s: 10_000,
             bytes_per_s: 4 * 1024 * 1024,
@@ -281,7 +299,7 @@ impl Settings {
             ("packet_deadline_ms", self.packet_deadline_ms),
             ("receive_maximum", u64::from(self.receive_maximum)),
             ("unanswered_max_v3", self.unanswered_max_v3 as u64),
-            ("held_bytes_max_v3", self.held_bytes_max_v3 as u64),
+            ("held_bytes_max", self.held_bytes_max as u64),
             ("qos_2_open_max", self.qos_2_open_max as u64),
             ("log_page_entries", self.log_page_entries as u64),
             ("max_keep_alive_s", u64::from(self.max_keep_alive_s)),
@@ -289,10 +307,15 @@ impl Settings {
             ("outbound_queue_messages", self.outbound_queue_messages as u64),
             ("outbound_queue_bytes", self.outbound_queue_bytes as u64),
             ("subscriptions_per_session", self.subscriptions_per_session as u64),
+            ("subscription_bytes_per_session", self.subscription_bytes_per_session as u64),
+            ("filters_per_packet", self.filters_per_packet as u64),
+            ("unsettled_max", self.unsettled_max as u64),
             ("topic_levels", self.topic_levels as u64),
             ("topic_bytes", self.topic_bytes as u64),
             ("client_id_bytes", self.client_id_bytes as u64),
             ("sessions_max", self.sessions_max as u64),
+            ("sessions_per_identity", self.sessions_per_identity as u64),
+            ("outbound_total_bytes", self.outbound_total_bytes as u64),
             ("vault_batch_bytes", self.vault_batch_bytes as u64),
             ("vault_backlog_bytes", self.vault_backlog_bytes as u64),
             ("vault_retry_max_ms", self.vault_retry_max_ms),

@@ -4,10 +4,12 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use rustls::pki_types::CertificateDer;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
+use crate::settings::Settings;
 use crate::websocket::WebSocket;
 
 /// How clients reach a port.
@@ -40,17 +42,28 @@ pub(crate) enum Stream {
 impl Stream {
     /// The client's certificate (DER), which the handshake has verified.
     pub(crate) fn certificate(&self) -> Option<&[u8]> {
+        self.certificates().first().map(|certificate| certificate.as_ref())
+    }
+
+    /// The client was let in.
+    pub(crate) fn admitted(&mut self, settings: &Settings) {
+        if let Stream::WebSocket(websocket) = self {
+            websocket.admitted(settings);
+        }
+    }
+
+    /// The same and those between it and its authority, as the client sent them.
+    pub(crate) fn certificates(&self) -> &[CertificateDer<'static>] {
         match self {
-            Stream::Plain(_) => None,
-            Stream::Tls(tls) => leaf(tls),
-            Stream::WebSocket(websocket) => websocket.certificate(),
+            Stream::Plain(_) => &[],
+            Stream::Tls(tls) => chain(tls),
+            Stream::WebSocket(websocket) => websocket.certificates(),
         }
     }
 }
 
-pub(crate) fn leaf(tls: &TlsStream<TcpStream>) -> Option<&[u8]> {
-    let chain = tls.get_ref().1.peer_certificates()?;
-    chain.first().map(|certificate| certificate.as_ref())
+pub(crate) fn chain(tls: &TlsStream<TcpStream>) -> &[CertificateDer<'static>] {
+    tls.get_ref().1.peer_certificates().unwrap_or_default()
 }
 
 impl AsyncRead for Stream {

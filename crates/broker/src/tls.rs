@@ -5,13 +5,16 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
 
 use rustls::crypto::ring;
 use rustls::pki_types::pem::{self, PemObject};
-use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, UnixTime};
+use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{NoServerSessionStorage, VerifierBuilderError, WebPkiClientVerifier};
-use rustls::{RootCertStore, ServerConfig};
+use rustls::{CertificateError, RootCertStore, ServerConfig};
 
 use crate::lock;
 use crate::settings::{ClientCertificates, Settings};
@@ -63,8 +66,18 @@ pub enum TlsError {
 /// The certificates in use.
 pub(crate) struct Tls {
     files: Files,
-    config: RwLock<Arc<ServerConfig>>,
+    current: RwLock<Current>,
+    /// How often they were read again.
+    version: AtomicU64,
     seen: Mutex<Vec<Option<Stamp>>>,
+}
+
+/// What handshakes go by.
+#[derive(Clone)]
+struct Current {
+    config: Arc<ServerConfig>,
+    /// Of client certificates, if they are asked for.
+    verifier: Option<Arc<dyn ClientCertVerifier>>,
 }
 
 struct Files {
@@ -98,22 +111,44 @@ impl Tls {
             revocations: settings.client_revocations.clone(),
         };
         let seen = Mutex::new(files.stamps());
-        let config = RwLock::new(Arc::new(files.read()?));
-        Ok(Some(Tls { files, config, seen }))
+        let current = RwLock::new(files.read()?);
+        Ok(Some(Tls { files, current, version: AtomicU64::new(0), seen }))
     }
 
     /// What a handshake that begins now goes by.
     pub(crate) fn config(&self) -> Arc<ServerConfig> {
-        self.config.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.current().config
+    }
+
+    fn current(&self) -> Current {
+        self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Grows when certificates were read again. To be asked before the handshake.
+    pub(crate) fn version(&self) -> u64 {
+        self.version.load(Ordering::Acquire)
+    }
+
+    /// Whether the certificate of a client that came in at `since_ms` (milliseconds since the epoch) would still be trusted:
+    /// not revoked since, and its authority still among ours. That it has expired meanwhile does not matter.
+    pub(crate) fn still_trusts(&self, chain: &[CertificateDer<'_>], since_ms: u64) -> bool {
+        let (Some(verifier), [leaf, between @ ..]) = (self.current().verifier, chain) else { return true };
+        let since = UnixTime::since_unix_epoch(Duration::from_millis(since_ms));
+        match verifier.verify_client_cert(leaf, between, since) {
+            Ok(_) => true,
+            Err(rustls::Error::InvalidCertificate(why)) => is_about_time(&why),
+            Err(_) => false,
+        }
     }
 
     /// Reads the files again. Handshakes from now on go by them, and nothing is resumed from before: a certificate
     /// that is no longer trusted is looked at anew.
     pub(crate) fn reload(&self) -> Result<(), TlsError> {
         let stamps = self.files.stamps();
-        let config = self.files.read();
+        let fresh = self.files.read();
         *lock(&self.seen) = stamps;
-        *self.config.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(config?);
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = fresh?;
+        self.version.fetch_add(1, Ordering::Release);
         Ok(())
     }
 
@@ -130,7 +165,7 @@ impl Files {
         all.map(|path| fs::metadata(path).ok().map(Stamp::from)).collect()
     }
 
-    fn read(&self) -> Result<ServerConfig, TlsError> {
+    fn read(&self) -> Result<Current, TlsError> {
         let chain: Vec<CertificateDer<'static>> = all(&self.certificate, "certificate")?;
         let key = fs::read(&self.key).map_err(|source| TlsError::Read { path: self.key.clone(), source })?;
         let key = PrivateKeyDer::from_pem_slice(&key).map_err(|error| unusable(&self.key, "private key", &error))?;
@@ -142,23 +177,23 @@ impl Files {
         let builder = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
             .map_err(pair)?;
-        let builder = match (self.client_certificates, &self.client_ca) {
-            (ClientCertificates::None, _) | (_, None) => builder.with_no_client_auth(),
-            (wanted, Some(path)) => builder.with_client_cert_verifier(self.verifier(wanted, path)?),
+        let verifier = match (self.client_certificates, &self.client_ca) {
+            (ClientCertificates::None, _) | (_, None) => None,
+            (wanted, Some(path)) => Some(self.verifier(wanted, path)?),
+        };
+        let builder = match verifier.clone() {
+            None => builder.with_no_client_auth(),
+            Some(verifier) => builder.with_client_cert_verifier(verifier),
         };
         let mut config = builder.with_single_cert(chain, key).map_err(pair)?;
         // Tickets hold what resumption needs, so that nothing is kept here for clients that are away.
         config.ticketer = ring::Ticketer::new().map_err(pair)?;
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 1;
-        Ok(config)
+        Ok(Current { config: Arc::new(config), verifier })
     }
 
-    fn verifier(
-        &self,
-        wanted: ClientCertificates,
-        path: &Path,
-    ) -> Result<Arc<dyn rustls::server::danger::ClientCertVerifier>, TlsError> {
+    fn verifier(&self, wanted: ClientCertificates, path: &Path) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
         let mut roots = RootCertStore::empty();
         for authority in all(path, "certificate")? {
             roots.add(authority).map_err(|error| unusable(path, "certificate of an authority", &error))?;
@@ -178,6 +213,11 @@ impl Files {
         };
         builder.build().map_err(clients)
     }
+}
+
+fn is_about_time(why: &CertificateError) -> bool {
+    use CertificateError::{Expired, ExpiredContext, NotValidYet, NotValidYetContext};
+    matches!(why, Expired | ExpiredContext { .. } | NotValidYet | NotValidYetContext { .. })
 }
 
 impl From<fs::Metadata> for Stamp {

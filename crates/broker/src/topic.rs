@@ -221,6 +221,18 @@ impl SharedFilter {
     }
 }
 
+/// What a level of a filter with wildcards takes in the tables, bytes.
+const LEVEL_BYTES: usize = 512;
+
+impl SharedFilter {
+    /// What it takes of a session's limit, bytes.
+    pub(crate) fn weight(&self) -> usize {
+        let text = self.group.as_ref().map_or(0, |group| group.len()) + self.filter.as_str().len();
+        let levels = if self.filter.is_literal() { 0 } else { self.filter.as_str().split('/').count() };
+        text + levels * LEVEL_BYTES
+    }
+}
+
 impl fmt::Display for SharedFilter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.group {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use futures::{Sink, Stream};
+use rustls::pki_types::CertificateDer;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
@@ -19,7 +20,7 @@ use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 use crate::settings::Settings;
-use crate::stream::leaf;
+use crate::stream::chain;
 
 /// What lies under the frames.
 pub(crate) enum Carrier {
@@ -64,7 +65,7 @@ pub(crate) async fn open(carrier: Carrier, settings: &Settings) -> io::Result<We
     let mut inner = tokio_tungstenite::accept_hdr_async_with_config(stream, choose, Some(config))
         .await
         .map_err(|error| io::Error::other(error.to_string()))?;
-    let allowance = limit + BARREN_BYTES;
+    let allowance = settings.connect_limit_bytes + BARREN_BYTES;
     inner.get_mut().left = allowance;
     Ok(WebSocket { inner, rest: Bytes::new(), failed: false, allowance, refilled_at: Instant::now() })
 }
@@ -84,10 +85,16 @@ fn choose(request: &Request, mut response: Response) -> Result<Response, ErrorRe
 }
 
 impl WebSocket {
-    pub(crate) fn certificate(&self) -> Option<&[u8]> {
+    /// The client was let in: its packets may be as long as any.
+    pub(crate) fn admitted(&mut self, settings: &Settings) {
+        self.allowance = settings.packet_limit_bytes.max(settings.connect_limit_bytes) + BARREN_BYTES;
+        self.inner.get_mut().left = self.allowance;
+    }
+
+    pub(crate) fn certificates(&self) -> &[CertificateDer<'static>] {
         match &self.inner.get_ref().carrier {
-            Carrier::Plain(_) => None,
-            Carrier::Tls(tls) => leaf(tls),
+            Carrier::Plain(_) => &[],
+            Carrier::Tls(tls) => chain(tls),
         }
     }
 

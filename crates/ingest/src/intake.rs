@@ -22,6 +22,8 @@ use crate::vendor::{Decoded, Payload, VENDORS, Vendor};
 #[derive(Debug, Default)]
 pub struct Draft {
     pub commit: Commit,
+    /// How far the clock that stamped the messages is behind the commit's, ms.
+    pub behind_ms: u64,
     pub quarantined: Vec<Quarantined>,
     /// Written with the commit, see [`Mark`].
     pub marks: Vec<Mark>,
@@ -167,8 +169,8 @@ impl Intake {
             let at_ms = draft.commit.at_ms;
             self.quarantine.flawed(sender, message, device, flaw, at_ms, &mut draft.quarantined);
         }
-        // a clock that was put back must not make a message younger than its commit
-        let at_ms = message.received_ms.min(draft.commit.at_ms);
+        // a clock that was put back must make a message neither younger than its commit nor much older
+        let at_ms = message.received_ms.saturating_add(draft.behind_ms).min(draft.commit.at_ms);
         let skew_ms = self.decoded.ts_ms.map(|ts_ms| skew(ts_ms, at_ms));
         self.tally.clocks_absurd += u64::from(skew_ms.is_some_and(|skew| skew.unsigned_abs() > DAY_MS));
         self.admit_values(device, at_ms, skew_ms, draft);

@@ -128,6 +128,7 @@ pub fn start(parts: Parts) -> Result<Ingest, IngestError> {
         progress: progress.clone(),
         epoch: restored.epoch,
         at_ms: restored.at_ms,
+        behind: None,
         checkpoint_due_ms: 0,
         pending: Pending::default(),
     };
@@ -162,6 +163,8 @@ struct Stage {
     /// The last commit and its time.
     epoch: Epoch,
     at_ms: u64,
+    /// Since when the machine's clock is behind the journal's time, and that time then.
+    behind: Option<(Instant, u64)>,
     checkpoint_due_ms: u64,
     pending: Pending,
 }
@@ -206,13 +209,42 @@ impl Stage {
         Ok(())
     }
 
+    /// The journal's time, which never goes back. Where the machine's clock was put back it goes on at half the speed until
+    /// that has caught up: what is to happen after a while must happen.
+    fn time_ms(&mut self, now_ms: u64) -> u64 {
+        let was_behind = self.behind.is_some();
+        if now_ms < self.at_ms {
+            let (since, at_ms) = *self.behind.get_or_insert((Instant::now(), self.at_ms));
+            if !was_behind {
+                let behind_ms = at_ms - now_ms;
+                tracing::warn!(
+                    behind_ms,
+                    "the machine's clock was put back: the journal's time goes on slowly until it has caught up"
+                );
+            }
+            let passed_ms = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX);
+            let time_ms = self.at_ms.max(at_ms.saturating_add(passed_ms / 2));
+            if now_ms < time_ms {
+                metrics::gauge!("fenghuo_ingest_clock_behind_seconds").set((time_ms - now_ms) as f64 / 1_000.0);
+                return time_ms;
+            }
+        }
+        if was_behind {
+            self.behind = None;
+            metrics::gauge!("fenghuo_ingest_clock_behind_seconds").set(0.0);
+        }
+        now_ms.max(self.at_ms)
+    }
+
     /// Makes the next commit of what was gathered: roster changes, alarms, the house's own entries, sessions, the rest.
     fn draft(&mut self, gathered: &mut Gathered, tick: bool) -> Draft {
         let epoch = self.epoch + 1;
-        let at_ms = self.clock.now_ms().max(self.at_ms);
+        let now_ms = self.clock.now_ms();
+        let at_ms = self.time_ms(now_ms);
         let commit =
             Commit { epoch, at_ms, entries: Vec::new(), readings: Vec::with_capacity(gathered.readings_hint()) };
-        let mut draft = Draft { commit, quarantined: Vec::new(), marks: Vec::new() };
+        let behind_ms = at_ms.saturating_sub(now_ms);
+        let mut draft = Draft { commit, behind_ms, quarantined: Vec::new(), marks: Vec::new() };
         let mut others = Vec::new();
         for submitted in gathered.submitted.drain(..) {
             match submitted.submission {

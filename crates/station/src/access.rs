@@ -1,6 +1,7 @@
 //! Who may come in at the MQTT listener, and what they may publish and subscribe to there.
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use broker::{Grant, Login, Refusal, Refused, Route};
 use model::Clock;
@@ -18,8 +19,8 @@ pub struct Gate {
     anonymous: Option<Box<str>>,
     clock: Arc<dyn Clock>,
     kick: OnceLock<Kick>,
-    /// Revoked since [`Gate::sweep`] was last called.
-    revoked: Mutex<Vec<Arc<str>>>,
+    /// How often credentials were exchanged.
+    version: AtomicU64,
     pub refusals: Refusals,
 }
 
@@ -47,7 +48,7 @@ impl Gate {
             anonymous: anonymous.map(Into::into),
             clock,
             kick: OnceLock::new(),
-            revoked: Mutex::default(),
+            version: AtomicU64::new(0),
             refusals,
         })
     }
@@ -73,23 +74,12 @@ impl Gate {
             let mut current = self.credentials.write().unwrap_or_else(PoisonError::into_inner);
             let outdated = credentials.succeed(&current);
             *current = Arc::new(credentials);
+            // before connections are looked for: one that is not there yet will see it
+            self.version.fetch_add(1, Ordering::SeqCst);
             outdated
         };
         let kicked = outdated.iter().map(|(name, why)| self.end_connections(name, why)).sum();
-        let credentials = self.credentials();
-        let gone = outdated.iter().map(|(name, _)| name).filter(|name| credentials.get(name).is_none()).cloned();
-        self.revoked.lock().unwrap_or_else(PoisonError::into_inner).extend(gone);
         Ok(Exchanged { outdated: outdated.len(), kicked })
-    }
-
-    /// Ends once more the connections of what was revoked a moment ago: one may have been let in by the credentials before
-    /// and been given its session after [`Gate::exchange`] looked for it.
-    pub fn sweep(&self) {
-        let revoked = std::mem::take(&mut *self.revoked.lock().unwrap_or_else(PoisonError::into_inner));
-        let credentials = self.credentials();
-        for name in revoked.iter().filter(|name| credentials.get(name).is_none()) {
-            self.end_connections(name, "it was revoked");
-        }
     }
 
     fn end_connections(&self, name: &str, why: &str) -> usize {
@@ -105,7 +95,8 @@ impl Gate {
         if let Some(certificate) = login.certificate {
             let proved = credentials.of_certificate(&certificate::names(certificate));
             return match (login.username, login.password) {
-                (None, None) => match proved[..] {
+                // some clients send an empty user name and mean none
+                (None | Some(""), None | Some(b"")) => match proved[..] {
                     [only] => Some((only, Proof::Certificate)),
                     _ => None,
                 },
@@ -167,8 +158,22 @@ impl broker::Access for Gate {
         if is_device_topic(topic) { Route::Consumer(ingest::lane(topic)) } else { Route::Relay }
     }
 
+    fn version(&self) -> u64 {
+        self.version.load(Ordering::SeqCst)
+    }
+
+    fn may_retain(&self, identity: &str, topic: &str) -> bool {
+        let credentials = self.credentials();
+        let permissions = credentials.get(identity).and_then(|credential| credential.permissions.as_ref());
+        permissions.is_some_and(|may| may.retain && may.publish.iter().any(|filter| filter.matches(topic)))
+    }
+
     fn reserved(&self, topic: &str) -> bool {
         is_reserved(topic)
+    }
+
+    fn sessions_max(&self, grant: &Grant) -> Option<usize> {
+        (grant.class == Kind::Device.class()).then(|| self.refusals.settings.sessions_per_device)
     }
 
     fn now_ms(&self) -> u64 {

@@ -53,6 +53,8 @@ pub struct MqttAccess {
     pub anonymous: Option<Box<str>>,
     /// credentials.csv is looked at so often, s; a change is in force at once. 0: only SIGHUP and the API load it.
     pub credentials_reload_s: u64,
+    /// Sessions that a credential of kind device may have; one more ends the oldest that is away.
+    pub sessions_per_device: usize,
     /// Newest refusals kept of each vendor.
     pub refusals_per_vendor: usize,
     /// Vendors whose refusals are kept apart; those of more are filed under `unknown`.
@@ -68,6 +70,7 @@ impl Default for MqttAccess {
         MqttAccess {
             anonymous: None,
             credentials_reload_s: 2,
+            sessions_per_device: 16,
             refusals_per_vendor: 200,
             refusal_vendors_max: 256,
             refusal_log_every_s: 60,
@@ -79,6 +82,7 @@ impl Default for MqttAccess {
 impl MqttAccess {
     fn check(&self) -> Result<(), String> {
         let positive = [
+            ("sessions_per_device", self.sessions_per_device),
             ("refusals_per_vendor", self.refusals_per_vendor),
             ("refusal_vendors_max", self.refusal_vendors_max),
             ("refusal_log_identities_max", self.refusal_log_identities_max),

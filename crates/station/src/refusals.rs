@@ -67,7 +67,7 @@ struct Kept {
 
 /// Refusals by vendor.
 pub struct Refusals {
-    settings: MqttAccess,
+    pub settings: MqttAccess,
     random: RandomState,
     kept: Mutex<Kept>,
 }

@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use std::io::IsTerminal as _;
 use tracing_subscriber::EnvFilter;
 
 use crate::config::{LogFormat, Station};
@@ -23,7 +24,10 @@ pub fn start(settings: &Station) -> Result<()> {
         let off = format!("{crate_name}=off").parse().expect("a directive");
         if said { filter } else { filter.add_directive(off) }
     });
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal()); // a file is read by other programs
     match settings.log_format {
         LogFormat::Text => builder.init(),
         LogFormat::Json => builder.json().init(),

@@ -50,7 +50,6 @@ impl Watch {
                 _ = self.hangup.recv() => true,
                 () = pause(self.every) => false,
             };
-            self.gate.sweep();
             let now = version(&self.folder);
             if asked || now != self.seen {
                 self.seen = self.still(now).await;

@@ -14,8 +14,8 @@ use super::{publish_will, report_down};
 use crate::access::{Attempt, Grant, Login, Refused, Route};
 use crate::hub::Hub;
 use crate::inbound::{DownCause, Outlets, SessionEvent};
-use crate::link::Link;
-use crate::registry::{Arrival, AttachError, Attached, WillFate};
+use crate::link::{Link, Order};
+use crate::registry::{Arrival, AttachError, Attached, Due, WillFate};
 use crate::session::{Card, Session};
 use crate::wire::encode::{self, Welcome};
 use crate::wire::frame;
@@ -26,6 +26,8 @@ pub(super) struct Admitted {
     pub(super) session: Arc<Session>,
     pub(super) grant: Grant,
     pub(super) v5: bool,
+    /// MQTT 3.1, which knows DUP on more packets.
+    pub(super) is_3_1: bool,
     /// The client takes reason strings.
     pub(super) explains: bool,
     pub(super) packet_max_bytes: usize,
@@ -38,7 +40,9 @@ pub(super) struct Admitted {
 #[derive(Default)]
 struct Claim {
     client_id: Option<String>,
-    username: Option<String>,
+    /// The user name or, once that is proved, the identity.
+    who: Option<String>,
+    proved: bool,
     packet_max_bytes: Option<u32>,
 }
 
@@ -48,16 +52,20 @@ pub(super) async fn enter(
     outlets: &Outlets,
     link: &Arc<Link>,
     socket: &mut Socket,
-    connect_by: Instant,
+    (connect_by, is_surplus): (Instant, bool),
 ) -> Option<Admitted> {
     let packet = timeout_at(connect_by, read_connect(hub, link, socket)).await;
     let packet = packet.unwrap_or(Err(Rejection::Silent("no CONNECT in time")));
     let mut claim = Claim::default();
     let entry = packet.and_then(|body| hello::parse(&body)).and_then(|hello| {
         claim.client_id = Some(hello.client_id.clone());
-        claim.username = hello.username.clone();
+        claim.who = hello.username.clone();
         claim.packet_max_bytes = Some(hello.packet_max_bytes);
-        admit(hub, hello, link, socket)
+        if is_surplus {
+            let what = "too many connections: try again later, with a growing pause (max_connections)";
+            return Err(Rejection::Connack { v5: hello.v5, code: 0x89, what });
+        }
+        admit(hub, hello, link, socket, &mut claim)
     });
     match entry {
         Ok(entry) => welcome(hub, outlets, link, socket, entry).await,
@@ -122,21 +130,17 @@ struct Entry {
     alias_limit: u16,
 }
 
-fn admit(hub: &Hub, mut hello: Hello, link: &Arc<Link>, socket: &Socket) -> Result<Entry, Rejection> {
+fn admit(
+    hub: &Hub,
+    mut hello: Hello,
+    link: &Arc<Link>,
+    socket: &Socket,
+    claim: &mut Claim,
+) -> Result<Entry, Rejection> {
     let settings = &hub.settings;
     let v5 = hello.v5;
     let reject = |code, what| Rejection::Connack { v5, code, what };
-    let mut assigned_client_id = None;
-    if hello.client_id.is_empty() {
-        if !v5 && !hello.clean_start {
-            return Err(reject(0x85, "an empty client id needs a clean session: set one of the two")); // MQTT-3.1.3-8
-        }
-        hello.client_id = hub.assign_client_id();
-        assigned_client_id = Some(hello.client_id.clone());
-    }
-    if hello.client_id.len() > settings.client_id_bytes {
-        return Err(reject(0x85, "client id too long: shorten it (client_id_bytes)"));
-    }
+    let assigned_client_id = name_client(hub, &mut hello).map_err(|what| reject(0x85, what))?;
     let login = Login {
         client_id: &hello.client_id,
         username: hello.username.as_deref(),
@@ -144,7 +148,12 @@ fn admit(hub: &Hub, mut hello: Hello, link: &Arc<Link>, socket: &Socket) -> Resu
         certificate: socket.certificate(),
         peer: socket.peer,
     };
-    let grant = hub.access.authenticate(&login).map_err(|refusal| reject(refusal.code(), refusal.as_str()))?;
+    let version = hub.access.version();
+    let grant = hub.access.authenticate(&login).map_err(|refusal| {
+        claim.proved = claim.who.is_some() && refusal.is_of_somebody_known();
+        reject(refusal.code(), refusal.as_str())
+    })?;
+    (claim.who, claim.proved) = (Some(grant.identity.to_string()), true);
     if let Some(will) = &mut hello.will {
         check_will(hub, &grant, will).map_err(|(code, what)| reject(code, what))?;
     }
@@ -155,8 +164,10 @@ fn admit(hub: &Hub, mut hello: Hello, link: &Arc<Link>, socket: &Socket) -> Resu
     let at_ms = hub.access.now_ms();
     let expiry_s = hello.session_expiry_s.min(settings.session_expiry_max_s);
     let packet_max = usize::try_from(hello.packet_max_bytes).unwrap_or(usize::MAX);
+    let own_max = hub.access.sessions_max(&grant).unwrap_or(settings.sessions_per_identity);
     let arrival = Arrival {
-        client_id: Arc::from(hello.client_id),
+        own_max,
+        client_id: Arc::from(&*hello.client_id),
         identity: grant.identity.clone(),
         v5,
         clean_start: hello.clean_start,
@@ -167,15 +178,18 @@ fn admit(hub: &Hub, mut hello: Hello, link: &Arc<Link>, socket: &Socket) -> Resu
         link: link.clone(),
         card: Card { class: grant.class, peer: socket.peer, since_ms: at_ms },
     };
-    let attached = hub.registry.attach(arrival).map_err(|error| match error {
-        AttachError::ForeignClientId => {
-            reject(0x85, "client id belongs to somebody else: give every client an id of its own")
-        }
-        AttachError::Full => reject(0x97, "too many sessions: end some, or raise sessions_max"),
+    let attached = hub.registry.attach(arrival).map_err(|error| {
+        let (code, what) = why_no_session(error);
+        reject(code, what)
     })?;
     // MQTT 3.1.1 has no way to tell a client another keep-alive: it keeps its own, 0 for none.
     if attached.present {
-        hub.registry.prune(&attached.session, &grant.subscribe);
+        let may_subscribe = |filter: &_| hub.may_subscribe(&grant, filter);
+        let dropped = hub.registry.prune(&attached.session, may_subscribe, |topic| hub.may_receive(&grant, topic));
+        hub.meters.undelivered.add(dropped);
+    }
+    if hub.access.version() != version && !still_granted(hub, &login, &grant) {
+        link.order(Order::Revoked);
     }
     let keep_alive_is_news = v5 && (hello.keep_alive_s == 0 || hello.keep_alive_s > settings.max_keep_alive_s);
     Ok(Entry {
@@ -196,6 +210,37 @@ fn admit(hub: &Hub, mut hello: Hello, link: &Arc<Link>, socket: &Socket) -> Resu
         packet_max_bytes: packet_max,
         alias_limit: hello.topic_alias_maximum.min(settings.topic_alias_maximum),
     })
+}
+
+/// Gives a client that sent no id one, which is told; or says what is wrong with the one it sent.
+fn name_client(hub: &Hub, hello: &mut Hello) -> Result<Option<String>, &'static str> {
+    if hello.client_id.len() > hub.settings.client_id_bytes {
+        return Err("client id too long: shorten it (client_id_bytes)");
+    }
+    if !hello.client_id.is_empty() {
+        return Ok(None);
+    }
+    if !hello.v5 && !hello.clean_start {
+        return Err("an empty client id needs a clean session: set one of the two"); // MQTT-3.1.3-8
+    }
+    hello.client_id = hub.assign_client_id();
+    Ok(Some(hello.client_id.clone()))
+}
+
+fn why_no_session(error: AttachError) -> (u8, &'static str) {
+    match error {
+        AttachError::ForeignClientId => {
+            (0x85, "client id belongs to somebody else: give every client an id of its own")
+        }
+        AttachError::Full => (0x97, "too many sessions: end some, or raise sessions_max"),
+        AttachError::OwnFull => (0x97, "too many sessions of this user: end some (sessions_per_identity)"),
+    }
+}
+
+/// Whether a client that is asked again gets what it got. Connections were ended for a change of rights before this one was
+/// to be found among them.
+fn still_granted(hub: &Hub, login: &Login<'_>, grant: &Grant) -> bool {
+    hub.access.authenticate(login).is_ok_and(|now| now == *grant)
 }
 
 /// Whether the client may leave this will, with the reason code if not.
@@ -221,8 +266,15 @@ async fn welcome(
     socket: &mut Socket,
     entry: Entry,
 ) -> Option<Admitted> {
-    let Attached { session, present, took_over, old_will, remains, must_wait } = entry.attached;
+    let Attached { session, present, took_over, old_will, remains, evicted, must_wait } = entry.attached;
     hub.pass_on(remains);
+    if let Some(Due { session, will, remains, .. }) = evicted {
+        hub.meters.evicted.add(1);
+        hub.pass_on(remains);
+        if let Some(will) = will {
+            publish_will(hub, outlets, &session, *will).await;
+        }
+    }
     if let Some(will) = old_will {
         publish_will(hub, outlets, &session, *will).await;
     }
@@ -268,6 +320,7 @@ async fn welcome(
         session,
         grant: entry.grant,
         v5: entry.v5,
+        is_3_1: !entry.knows_session_present,
         explains: entry.explains,
         packet_max_bytes: entry.packet_max_bytes,
         alias_limit: entry.alias_limit,
@@ -305,8 +358,8 @@ fn turn_away(hub: &Hub, socket: &mut Socket, rejection: Rejection, claim: &Claim
     debug!(%peer, client = claim.client_id.as_deref(), what, "connection refused"); // [`Access::refused`] tells
     hub.refusals.count(Attempt::Connect, code);
     hub.access.refused(&Refused {
-        who: claim.username.as_deref(),
-        proved: false,
+        who: claim.who.as_deref(),
+        proved: claim.proved,
         client_id: claim.client_id.as_deref(),
         peer: Some(peer),
         what: Attempt::Connect,

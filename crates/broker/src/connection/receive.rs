@@ -6,6 +6,7 @@ use tokio::time::Instant;
 use tracing::warn;
 
 use super::relaying::Relayed;
+use super::subscribing::Changing;
 use super::{CONSUMER_GONE, Connection, End, advice};
 use crate::access::{Attempt, Lane, Route};
 use crate::inbound::{AckHandle, DownCause, Inbound, Message, PacketIds};
@@ -25,6 +26,7 @@ struct Sorted {
     normal: Batch,
     relayed: Vec<Relayed>,
     settling: Settling,
+    changing: Changing,
 }
 
 #[derive(Default)]
@@ -60,16 +62,20 @@ impl Connection {
         let normal = self.deliver(Lane::Normal, sorted.normal);
         self.relay(sorted.relayed);
         self.settle(sorted.settling);
+        self.keep_changes(sorted.changing);
         outcome.and(urgent).and(normal)
     }
 
     fn packets(&mut self, mut bytes: Bytes, sorted: &mut Sorted) -> Result<(), End> {
         let received_ms = self.hub.access.now_ms();
         let limit_bytes = self.hub.settings.packet_limit_bytes;
-        let (mut at, mut count, mut publishes) = (0, 0, 0);
-        while let Some(frame) = frame::peek(&bytes[at..], limit_bytes)? {
+        let (mut at, mut count, mut publishes, mut retained) = (0, 0, 0, 0);
+        while retained < RETAINED_AT_A_TIME
+            && let Some(frame) = frame::peek(&bytes[at..], limit_bytes)?
+        {
             let body = at + frame.header..at + frame.total;
-            let packet = control::decode(frame.first, &bytes, body, self.v5)?;
+            let first = if self.is_3_1 { control::without_dup(frame.first) } else { frame.first };
+            let packet = control::decode(first, &bytes, body, self.v5)?;
             at += frame.total;
             count += 1;
             match packet {
@@ -82,7 +88,7 @@ impl Connection {
                         // what came before is for the subscriptions of before
                         self.relay(std::mem::take(&mut sorted.relayed));
                     }
-                    self.control(other, &mut sorted.settling)?;
+                    retained += self.control(other, sorted)?;
                 }
             }
         }
@@ -92,7 +98,8 @@ impl Connection {
             self.heard_at = Instant::now();
             self.mid_packet_since = None;
             bytes.advance(at);
-            self.ration(count, at);
+            self.ration(count + retained / RETAINED_PER_PACKET, at);
+            self.fresh = retained >= RETAINED_AT_A_TIME;
         }
         if !bytes.is_empty() {
             self.socket.keep(bytes);
@@ -114,8 +121,10 @@ impl Connection {
         }
     }
 
-    fn control(&mut self, packet: Packet, settling: &mut Settling) -> Result<(), End> {
+    /// Retained messages that the packet asked for.
+    fn control(&mut self, packet: Packet, sorted: &mut Sorted) -> Result<usize, End> {
         let out = &mut self.socket.out;
+        let settling = &mut sorted.settling;
         match packet {
             Packet::Publish(_) => {} // goes to `publish`
             Packet::Pingreq => out.extend_from_slice(&encode::PINGRESP),
@@ -153,18 +162,31 @@ impl Connection {
                 }
             },
             Packet::Subscribe { packet_id, filters, identifier } => {
-                well_formed(filters.iter().map(|(filter, _)| filter))?;
-                self.subscribe(packet_id, &filters, identifier);
+                self.well_formed(filters.iter().map(|(filter, _)| filter))?;
+                return Ok(self.subscribe(packet_id, &filters, identifier, &mut sorted.changing));
             }
             Packet::Unsubscribe { packet_id, filters } => {
-                well_formed(filters.iter())?;
-                self.unsubscribe(packet_id, &filters);
+                self.well_formed(filters.iter())?;
+                self.unsubscribe(packet_id, &filters, &mut sorted.changing);
             }
             Packet::Disconnect { reason, session_expiry_s } => {
                 return Err(self.disconnect(reason, session_expiry_s));
             }
         }
-        Ok(())
+        Ok(0)
+    }
+
+    /// A filter against the grammar breaks the protocol; one that is only not permitted gets its code in the SUBACK
+    /// (MQTT-4.7.1-1, MQTT-4.7.3-1, MQTT-4.8.2-1).
+    fn well_formed<'a>(&self, mut filters: impl ExactSizeIterator<Item = &'a String>) -> Result<(), End> {
+        let end = |code, what| Err(End { cause: DownCause::ProtocolError, code, what });
+        if filters.len() > self.hub.settings.filters_per_packet {
+            return end(0x97, "too many filters in one packet (filters_per_packet)");
+        }
+        match filters.any(|filter| SharedFilter::parse(filter).is_err()) {
+            true => end(0x81, "topic filter against the grammar"),
+            false => Ok(()),
+        }
     }
 
     /// Goes on with QoS 2 exchanges when what they need is on the disk.
@@ -362,6 +384,10 @@ impl Connection {
 
 /// Packet identifier not found.
 const NOT_FOUND: u8 = 0x92;
+/// Retained messages that subscriptions of one read may ask for before others get their turn.
+const RETAINED_AT_A_TIME: usize = 10_000;
+/// So many of them cost as much as a packet.
+const RETAINED_PER_PACKET: usize = 16;
 
 /// What of a batch is held while the normal lane is full.
 fn without_qos_0(mut batch: Inbound) -> Option<Inbound> {
@@ -371,13 +397,4 @@ fn without_qos_0(mut batch: Inbound) -> Option<Inbound> {
     batch.messages.retain(|message| message.qos > 0);
     batch.ack.retain_answerable();
     (!batch.messages.is_empty()).then_some(batch)
-}
-
-/// A filter against the grammar breaks the protocol; one that is only not permitted gets its code in the SUBACK
-/// (MQTT-4.7.1-1, MQTT-4.7.3-1, MQTT-4.8.2-1).
-fn well_formed<'a>(mut filters: impl Iterator<Item = &'a String>) -> Result<(), End> {
-    match filters.any(|filter| SharedFilter::parse(filter).is_err()) {
-        true => Err(End { cause: DownCause::ProtocolError, code: 0x81, what: "topic filter against the grammar" }),
-        false => Ok(()),
-    }
 }

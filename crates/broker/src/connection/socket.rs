@@ -10,6 +10,7 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
+use rustls::pki_types::CertificateDer;
 use tokio::io::{AsyncReadExt, AsyncWrite};
 use tokio::time::Instant;
 
@@ -107,6 +108,11 @@ impl Socket {
     /// The client's certificate (DER), which the handshake has verified.
     pub(super) fn certificate(&self) -> Option<&[u8]> {
         self.stream.certificate()
+    }
+
+    /// See [`Stream::certificates`].
+    pub(super) fn certificates(&self) -> &[CertificateDer<'static>] {
+        self.stream.certificates()
     }
 
     /// Sends what there is. Ready when all is sent.

@@ -27,6 +27,7 @@ impl Port {
             false => TcpSocket::new_v6()?,
         };
         socket.set_reuseaddr(true)?; // a restart does not wait for old sockets to be forgotten
+        socket.set_keepalive(true)?; // inherited; peers that vanish may have no keep-alive of their own
         socket.bind(listen)?;
         Ok(Port { listener: socket.listen(settings.listen_backlog)?, transport })
     }

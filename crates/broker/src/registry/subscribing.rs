@@ -14,18 +14,26 @@ use crate::topic::{SharedFilter, TopicFilter};
 pub(crate) enum Subscribed {
     /// Whether the session has not had this subscription before.
     Yes { is_new: bool },
-    /// It has as many as it may.
+    /// It has as many as it may, or as long ones.
     Full,
 }
 
+/// How much a session may subscribe to.
+#[derive(Clone, Copy)]
+pub(crate) struct SubscriptionLimits {
+    pub(crate) filters: usize,
+    /// By [`SharedFilter::weight`].
+    pub(crate) bytes: usize,
+}
+
 impl Registry {
-    /// Adds a subscription unless the session has `limit` others.
+    /// Adds a subscription unless the session has as many as it may. To be kept with [`Session::note`].
     pub(crate) fn subscribe(
         &self,
         session: &Arc<Session>,
         filter: &SharedFilter,
         wants: Subscription,
-        limit: usize,
+        limits: SubscriptionLimits,
     ) -> Subscribed {
         let mut state = lock(&session.state);
         if state.ended {
@@ -35,17 +43,17 @@ impl Registry {
         let known = state.subscriptions.iter().position(|known| known.filter == *filter);
         match known {
             Some(index) => state.subscriptions[index] = held,
-            None if state.subscriptions.len() >= limit => return Subscribed::Full,
+            None if state.subscriptions.len() >= limits.filters => return Subscribed::Full,
+            None if state.filter_bytes() + filter.weight() > limits.bytes => return Subscribed::Full,
             None => state.subscriptions.push(held),
         }
-        session.note(&state);
         self.index(session, filter, wants);
         self.follow_from_now(session, &mut state);
         self.follow(session, &mut state);
         Subscribed::Yes { is_new: known.is_none() }
     }
 
-    /// Removes a subscription; false if there was none.
+    /// Removes a subscription; false if there was none. To be kept with [`Session::note`].
     pub(crate) fn unsubscribe(&self, session: &Session, filter: &str) -> bool {
         let Ok(filter) = SharedFilter::parse(filter) else { return false };
         let mut state = lock(&session.state);
@@ -59,7 +67,6 @@ impl Registry {
                 self.keeper.note([layout::drop_cursor(session.number)]);
             }
         }
-        session.note(&state);
         true
     }
 
@@ -117,17 +124,29 @@ impl Registry {
         self.subscriptions().another(shared, leaving)
     }
 
-    /// Takes subscriptions away that the credential does not permit any more.
-    pub(crate) fn prune(&self, session: &Session, permitted: &[TopicFilter]) {
-        let forbidden: Vec<String> = {
+    /// Takes away subscriptions that the credential does not permit any more, and what they have brought. How many messages
+    /// that was.
+    pub(crate) fn prune(
+        &self,
+        session: &Session,
+        may_subscribe: impl Fn(&TopicFilter) -> bool,
+        may_receive: impl Fn(&str) -> bool,
+    ) -> usize {
+        let (filters, mut topics) = {
             let state = lock(&session.state);
-            let held = state.subscriptions.iter().map(|held| &held.filter);
-            let covered = |one: &&SharedFilter| !permitted.iter().any(|filter| filter.covers(&one.filter));
-            held.filter(covered).map(SharedFilter::to_string).collect()
+            let filters: Vec<SharedFilter> = state.subscriptions.iter().map(|held| held.filter.clone()).collect();
+            (filters, state.outgoing.topics())
         };
-        for filter in forbidden {
-            self.unsubscribe(session, &filter);
+        // asked with nothing locked
+        let forbidden: Vec<&SharedFilter> = filters.iter().filter(|held| !may_subscribe(&held.filter)).collect();
+        for filter in &forbidden {
+            self.unsubscribe(session, &filter.to_string());
         }
+        if !forbidden.is_empty() {
+            session.note(&lock(&session.state));
+        }
+        topics.retain(|topic| !may_receive(topic));
+        if topics.is_empty() { 0 } else { session.drop_waiting(&topics) }
     }
 
     fn subscriptions(&self) -> RwLockReadGuard<'_, Subscriptions> {

@@ -35,7 +35,7 @@ impl Registry {
             if expired {
                 let ended = state.end(&session);
                 drop(state);
-                sessions.remove(&session.client_id);
+                sessions.remove(&session);
                 drop(sessions);
                 self.forget(&ended);
                 remains = Some(ended);

@@ -70,6 +70,10 @@ impl Session {
             out.resend -= 1;
         }
         let flight = out.in_flight.remove(index).expect("the position was just found");
+        if let Stage::Sent(message) = &flight.stage {
+            out.weight -= message.weight();
+        }
+        self.take_stock(out);
         self.forget(&state, flight.sequence);
         drop(state);
         if let (true, Stage::Sent(Outbound { receipt: Some(receipt), .. })) = (accepted, flight.stage) {
@@ -97,12 +101,16 @@ impl Session {
                 }
             }
         }
+        let sequence = flight.sequence;
+        let next = if state.durable { Stage::Releasing } else { Stage::Released };
+        if let Stage::Sent(message) = std::mem::replace(&mut flight.stage, next) {
+            state.outgoing.weight -= message.weight();
+        }
+        self.take_stock(&mut state.outgoing);
         if !state.durable {
-            flight.stage = Stage::Released;
             return Ok(Receipt::Release(0));
         }
-        flight.stage = Stage::Releasing;
-        self.keeper.note([layout::keep_released(self.number, flight.sequence)]);
+        self.keeper.note([layout::keep_released(self.number, sequence)]);
         Ok(Receipt::Later)
     }
 

@@ -9,6 +9,7 @@ use super::incoming::Received;
 use super::{Following, Held, Session, State};
 use crate::keeper::Keeper;
 use crate::layout::{self, RestoredSession, SessionRecord, SubscriptionRecord};
+use crate::stock::Stock;
 use crate::vault::Change;
 
 pub(crate) use crate::layout::{drop_received as mark_gone, keep_received as mark};
@@ -31,10 +32,10 @@ impl Session {
     }
 
     /// A session as it was before a restart, without a connection. One that had a connection then has lost it now.
-    pub(crate) fn restored(kept: RestoredSession, keeper: Arc<Keeper>, clock: Clock) -> Session {
+    pub(crate) fn restored(kept: RestoredSession, keeper: Arc<Keeper>, stock: Arc<Stock>, clock: Clock) -> Session {
         let SessionRecord { client_id, identity, expiry_s, expires_at_ms, will, will_at_ms, subscriptions } =
             kept.record;
-        let session = Session::new(kept.number, client_id, identity, keeper);
+        let session = Session::new(kept.number, client_id, identity, (keeper, stock));
         let was_connected = expires_at_ms.is_none() && will_at_ms.is_none();
         let expires_at_ms = expires_at_ms.or_else(|| clock.after_s(expiry_s));
         let will_at_ms = match &will {
@@ -57,6 +58,7 @@ impl Session {
             ..State::default()
         };
         state.outgoing.restore(kept.queue);
+        session.take_stock(&mut state.outgoing);
         if was_connected {
             session.note(&state);
         }

@@ -3,7 +3,7 @@
 //! Messages with QoS 1 and 2 are numbered in the order in which they came; the packet identifier follows from the
 //! number, so that it is the same after a restart.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
 use smallvec::SmallVec;
@@ -29,6 +29,9 @@ pub(crate) struct Outgoing {
     counted_bytes: usize,
     /// What the limit of messages is.
     limit: usize,
+    /// Of all messages that wait or are in flight, and what the [`crate::stock::Stock`] knows of it, bytes.
+    pub(super) weight: usize,
+    told: usize,
     /// Sent or to be sent again, in the order of first sending (MQTT-4.6.0-1).
     pub(super) in_flight: VecDeque<Flight>,
     /// How many at the end of `in_flight` are still to be sent again on this connection.
@@ -79,6 +82,8 @@ pub(crate) enum Offer {
 pub(crate) struct QueueLimits {
     pub(crate) messages: usize,
     pub(crate) bytes: usize,
+    /// Messages that the other two do not count.
+    pub(crate) exempt: usize,
 }
 
 /// What [`Session::gather`] did.
@@ -110,7 +115,14 @@ impl Session {
         if bytes > out.packet_max_bytes {
             return Offer::Shed;
         }
+        if !round.ours && self.stock.is_full() {
+            round.over_total += 1;
+            return Offer::Shed;
+        }
         out.limit = round.limits.messages;
+        if round.exempt && out.queue.len() - out.counted >= round.limits.exempt {
+            return Offer::Shed;
+        }
         if !round.exempt && out.is_full(message.bytes(), round.limits) {
             match &state.link {
                 Some(link) if message.qos > 0 => link.order(Order::SlowReader),
@@ -120,6 +132,7 @@ impl Session {
         }
         let held = state.durable && message.qos > 0 && self.keep(&message, out.next_sequence, round);
         out.push(message, held, round.exempt);
+        self.take_stock(out);
         self.set_readiness(state);
         match &state.link {
             Some(link) => {
@@ -127,6 +140,26 @@ impl Session {
                 Offer::Online
             }
             None => Offer::Queued,
+        }
+    }
+
+    /// Forgets what waits from these topics; how many messages that was.
+    pub(crate) fn drop_waiting(&self, topics: &HashSet<Arc<str>>) -> usize {
+        let mut state = lock(&self.state);
+        let gone = state.outgoing.remove(|message| topics.contains(&message.parcel.topic));
+        for sequence in gone.iter().flatten() {
+            self.forget(&state, *sequence);
+        }
+        self.take_stock(&mut state.outgoing);
+        self.set_readiness(&state);
+        gone.len()
+    }
+
+    /// Has the stock know what waits. With the state locked.
+    pub(super) fn take_stock(&self, out: &mut Outgoing) {
+        if out.told != out.weight {
+            self.stock.change(out.told, out.weight);
+            out.told = out.weight;
         }
     }
 
@@ -208,14 +241,16 @@ impl Session {
                 (false, true) => done.expired += 1,
                 (false, false) => done.too_large += 1,
             }
+            if message.qos > 0 && written {
+                state.outgoing.in_flight.push_back(Flight { sequence, stage: Stage::Sent(message) });
+                continue;
+            }
+            state.outgoing.weight -= message.weight();
             if message.qos > 0 {
-                if written {
-                    state.outgoing.in_flight.push_back(Flight { sequence, stage: Stage::Sent(message) });
-                } else {
-                    self.forget(state, sequence);
-                }
+                self.forget(state, sequence);
             }
         }
+        self.take_stock(&mut state.outgoing);
         state.outgoing.give_memory_back();
         done.wants_more = state.outgoing.queue.len() <= LOW_WATER
             && state.following.as_mut().is_some_and(|following| following.call());
@@ -242,6 +277,7 @@ impl Outgoing {
                     let message = Outbound { parcel, qos, retain, identifiers, shared, receipt: None };
                     self.counted += 1;
                     self.counted_bytes += message.bytes();
+                    self.weight += message.weight();
                     self.queue.push_back(Entry { message, sequence, held: false, exempt: false, again: true });
                 }
             }
@@ -258,6 +294,7 @@ impl Outgoing {
     /// was not sent, and what was sent with QoS 1.
     pub(super) fn clear(&mut self) -> Vec<Outbound> {
         let gone = std::mem::take(self);
+        self.told = gone.told;
         let sent = gone.in_flight.into_iter().filter_map(|flight| match flight.stage {
             Stage::Sent(message) if message.qos == 1 => Some(message),
             _ => None,
@@ -271,6 +308,31 @@ impl Outgoing {
     pub(super) fn kept(&self) -> impl Iterator<Item = u64> + '_ {
         let waiting = self.queue.iter().filter(|entry| entry.message.qos > 0).map(|entry| entry.sequence);
         self.in_flight.iter().map(|flight| flight.sequence).chain(waiting)
+    }
+
+    /// Topics of what waits.
+    pub(crate) fn topics(&self) -> HashSet<Arc<str>> {
+        self.queue.iter().map(|entry| entry.message.parcel.topic.clone()).collect()
+    }
+
+    /// Removes messages that wait; their sequence numbers, where the vault may hold them.
+    fn remove(&mut self, gone: impl Fn(&Outbound) -> bool) -> Vec<Option<u64>> {
+        let mut removed = Vec::new();
+        let (mut counted, mut counted_bytes, mut weight) = (0, 0, 0);
+        self.queue.retain(|Entry { message, sequence, exempt, .. }| {
+            if !gone(message) {
+                return true;
+            }
+            counted += usize::from(!exempt);
+            counted_bytes += if *exempt { 0 } else { message.bytes() };
+            weight += message.weight();
+            removed.push((message.qos > 0).then_some(*sequence));
+            false
+        });
+        self.counted -= counted;
+        self.counted_bytes -= counted_bytes;
+        self.weight -= weight;
+        removed
     }
 
     /// Nothing is kept any more, so that nothing waits for the disk.
@@ -300,6 +362,7 @@ impl Outgoing {
             self.counted += 1;
             self.counted_bytes += message.bytes();
         }
+        self.weight += message.weight();
         let sequence = self.next_sequence;
         self.next_sequence += u64::from(message.qos > 0);
         self.queue.push_back(Entry { message, sequence, held, exempt, again: false });
@@ -347,6 +410,7 @@ impl Outgoing {
                         done.sent += 1;
                     } else {
                         done.too_large += 1;
+                        self.weight -= message.weight();
                         dropped.push(flight.sequence);
                         self.in_flight.remove(index);
                     }

@@ -94,6 +94,12 @@ impl Options {
     }
 }
 
+/// The first byte of PUBREL, SUBSCRIBE and UNSUBSCRIBE without the DUP flag, which MQTT 3.1 sets when they are sent again
+/// (MQTT 3.1 section 2.1); that of any other packet as it is.
+pub(crate) fn without_dup(first: u8) -> u8 {
+    if matches!(first >> 4, 6 | 8 | 10) { first & !0b1000 } else { first }
+}
+
 /// Decodes the packet whose fixed header began with `first` and whose body lies at `range` in
 /// `buffer`.
 pub(crate) fn decode(first: u8, buffer: &Bytes, range: Range<usize>, v5: bool) -> Result<Packet, Fault> {

@@ -51,6 +51,10 @@ impl Authority {
         authority
     }
 
+    pub fn root_pem(&self) -> String {
+        self.root_pem.clone()
+    }
+
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }

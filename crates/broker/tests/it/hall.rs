@@ -1,7 +1,7 @@
 //! A listener that keeps sessions: a vault in memory that holds only what was written, a clock to be set, a log.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use broker::{
@@ -19,6 +19,8 @@ pub struct Hall {
     gatehouse: Gatehouse,
     pub now_ms: AtomicU64,
     pub refused: Mutex<Vec<(u8, String)>>,
+    /// Who was refused, and whether that was proved.
+    pub accused: Mutex<Vec<(Option<String>, bool)>>,
 }
 
 impl Access for Hall {
@@ -36,6 +38,7 @@ impl Access for Hall {
 
     fn refused(&self, refused: &Refused<'_>) {
         self.refused.lock().unwrap().push((refused.code, refused.detail.to_owned()));
+        self.accused.lock().unwrap().push((refused.who.map(str::to_owned), refused.proved));
     }
 }
 
@@ -46,6 +49,10 @@ type Values = BTreeMap<Box<[u8]>, Box<[u8]>>;
 pub struct Drawer {
     values: Mutex<Values>,
     pub writes: AtomicU64,
+    /// Of keys and values, ever.
+    pub bytes: AtomicU64,
+    /// Refuses writes.
+    pub is_full: AtomicBool,
 }
 
 impl Vault for Drawer {
@@ -55,8 +62,13 @@ impl Vault for Drawer {
     }
 
     fn write(&self, changes: &[Change]) -> Result<(), VaultError> {
+        if self.is_full.load(Ordering::Relaxed) {
+            return Err(VaultError("no space left".to_owned()));
+        }
         let mut values = self.values.lock().unwrap();
         for Change { key, value } in changes {
+            let bytes = key.len() + value.as_ref().map_or(0, |value| value.len());
+            self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
             match value {
                 Some(value) => values.insert(key.clone(), value.clone()),
                 None => values.remove(key),
@@ -150,7 +162,7 @@ impl House {
         let values = Mutex::new(self.vault.values.lock().unwrap().clone());
         House {
             hall: self.hall.clone(),
-            vault: Arc::new(Drawer { values, writes: AtomicU64::new(0) }),
+            vault: Arc::new(Drawer { values, ..Drawer::default() }),
             list: self.list.clone(),
             settings: self.settings.clone(),
         }

@@ -507,6 +507,38 @@ async fn more_connections_than_allowed() {
     assert_eq!(broker.counts().turned_away, 171);
 }
 
+/// Who is one too many is told so, and its place is given back at once.
+#[tokio::test]
+async fn a_connection_too_many_is_told_why() {
+    let broker = start_accepting(Settings { max_connections: 1, ..settings() }).await;
+    let first = Raw::login(&broker, &Connect::v5("1", "dev").bytes()).await;
+    for (v5, code) in [(true, 0x89), (false, 3)] {
+        let mut raw = Raw::open(&broker).await;
+        raw.send(&Connect { v5, ..Connect::v3("2", "dev") }.bytes()).await;
+        assert_eq!(raw.packet().await.body[1], code);
+        raw.closed().await;
+    }
+    drop(first);
+    until("there is room", || broker.connections() == 0).await;
+    Raw::login(&broker, &Connect::v5("2", "dev").bytes()).await.ping().await;
+}
+
+/// A client without a keep-alive that loses its power is noticed by the system's own probes.
+#[tokio::test]
+#[cfg(target_os = "linux")]
+async fn peers_without_keep_alive_are_probed_by_the_system() {
+    let broker = start_accepting(settings()).await;
+    let raw = Raw::login(&broker, &Connect { keep_alive_s: 0, ..Connect::v3("c", "dev") }.bytes()).await;
+    let end = |addr: SocketAddr| format!("0100007F:{:04X}", addr.port());
+    let (ours, theirs) = (end(broker.local_addr()), end(raw.stream.local_addr().unwrap()));
+    until("its timer is that of keep-alive", || {
+        let sockets = std::fs::read_to_string("/proc/net/tcp").unwrap();
+        let mut rows = sockets.lines().map(|row| row.split_whitespace().collect::<Vec<_>>());
+        rows.any(|row| row[1] == ours && row[2] == theirs && row[5].starts_with("02:"))
+    })
+    .await;
+}
+
 /// Peers that vanish without a word are noticed by their keep-alive.
 #[tokio::test]
 async fn peers_that_are_only_half_there() {

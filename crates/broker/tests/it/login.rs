@@ -1,3 +1,4 @@
+use crate::hall::House;
 use crate::support::{
     Connect, Gatehouse, Raw, is_puback, packet, publish, settings, start, start_accepting, subscribe, within,
 };
@@ -159,4 +160,47 @@ async fn a_client_of_mqtt_3_1_comes_in_and_is_told_nothing_of_its_session() {
         raw.ping().await;
     }
     assert_eq!(broker.sessions(), 1, "it is the same session");
+}
+
+/// MQTT 3.1 sets DUP on PUBREL, SUBSCRIBE and UNSUBSCRIBE that are sent again; later versions forbid it.
+#[tokio::test]
+async fn dup_stands_where_mqtt_3_1_puts_it() {
+    let broker = start_accepting(settings()).await;
+    let mut raw = Raw::open(&broker).await;
+    raw.send(&packet(0x10, b"\x00\x06MQIsdp\x03\xC2\x00\x3C\x00\x03old\x00\x03dev\x00\x06pw-dev")).await;
+    assert_eq!(raw.packet().await.first, 0x20);
+    for (sent, answer) in [
+        (packet(0x34, b"\x00\x08up/dev/x\x00\x07x"), 0x50),
+        (packet(0x6A, &[0, 7]), 0x70),
+        (packet(0x8A, b"\x00\x08\x00\x0Adown/dev/x\x01"), 0x90),
+        (packet(0xAA, b"\x00\x09\x00\x0Adown/dev/x"), 0xB0),
+    ] {
+        raw.send(&sent).await;
+        assert_eq!(raw.packet().await.first, answer);
+    }
+    let mut newer = Raw::login(&broker, &Connect::v3("new", "dev").bytes()).await;
+    newer.send(&packet(0x6A, &[0, 7])).await;
+    newer.closed().await;
+}
+
+/// Whoever has proved who they are is told apart from who only says so, also when they are not let in.
+#[tokio::test]
+async fn a_refused_connect_says_whether_its_name_was_proved() {
+    let house = House { settings: Settings { sessions_max: 1, ..settings() }, ..House::new() };
+    let (broker, _inlets) = house.start().await;
+    let _first = Raw::login(&broker, &Connect::v5("1", "a").bytes()).await;
+    let will = Some(("up/other/x", "x", Vec::new()));
+    let wrong = Some("wrong".to_owned());
+    for connect in [
+        Connect::v5("2", "a"),
+        Connect { will, ..Connect::v5("1", "a") },
+        Connect { password: wrong, ..Connect::v5("1", "a") },
+    ] {
+        let mut raw = Raw::open(&broker).await;
+        raw.send(&connect.bytes()).await;
+        assert!(raw.packet().await.body[1] > 0x80);
+        raw.closed().await;
+    }
+    let who = || Some("a".to_owned());
+    assert_eq!(*house.hall.accused.lock().unwrap(), [(who(), true), (who(), true), (who(), false)]);
 }

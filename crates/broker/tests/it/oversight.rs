@@ -1,6 +1,6 @@
 //! What the process sees of its clients and does about them; subscriptions shared and taken away.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use broker::{Access, Grant, Login, Outcome, Parts, Refusal, Route, TopicFilter};
@@ -8,7 +8,8 @@ use bytes::Bytes;
 
 use crate::hall::House;
 use crate::support::{
-    Connect, Gatehouse, PATIENCE, Raw, puback, publish, settings, start_accepting, subscribe, until, within,
+    Connect, Gatehouse, PATIENCE, Raw, accept_everything, puback, publish, settings, start_accepting, subscribe, until,
+    within,
 };
 
 #[tokio::test]
@@ -129,4 +130,94 @@ async fn a_session_that_is_resumed_keeps_what_its_credential_still_permits() {
     assert_eq!(broker.publish("relay/open/x", Bytes::new(), 0, None, PATIENCE).await, Outcome::Sent);
     assert_eq!(raw.packet().await.publish(true).0, "relay/open/x");
     assert_eq!(access.seen.lock().unwrap().len(), 2);
+}
+
+/// [`Gatehouse`] in which rights change at the worst moment.
+#[derive(Default)]
+struct Shifting {
+    gatehouse: Gatehouse,
+    changes: AtomicU64,
+    changes_at_login: AtomicBool,
+}
+
+impl Access for Shifting {
+    fn authenticate(&self, login: &Login<'_>) -> Result<Grant, Refusal> {
+        let mut grant = self.gatehouse.authenticate(login)?;
+        let granted: &[&str] = if self.changes.load(Ordering::Relaxed) > 0 { &["+/open/#"] } else { &["#", "own/#"] };
+        grant.subscribe = granted.iter().map(|filter| TopicFilter::parse(filter).unwrap()).collect();
+        if self.changes_at_login.load(Ordering::Relaxed) {
+            self.changes.fetch_add(1, Ordering::Relaxed); // by the time the client is in, its rights are others
+        }
+        Ok(grant)
+    }
+
+    fn version(&self) -> u64 {
+        self.changes.load(Ordering::Relaxed)
+    }
+
+    fn route(&self, topic: &str) -> Route {
+        self.gatehouse.route(topic)
+    }
+
+    fn reserved(&self, topic: &str) -> bool {
+        self.gatehouse.reserved(topic)
+    }
+
+    fn may_retain(&self, identity: &str, topic: &str) -> bool {
+        !(self.changes.load(Ordering::Relaxed) > 0 && identity == "all" && topic == "relay/open/kept")
+    }
+
+    fn now_ms(&self) -> u64 {
+        self.gatehouse.now_ms()
+    }
+}
+
+#[tokio::test]
+async fn rights_that_change_while_a_client_comes_in_count_at_once() {
+    let access = Arc::new(Shifting::default());
+    let (broker, inlets) = broker::start(settings(), Parts::new(access.clone())).await.unwrap();
+    tokio::spawn(accept_everything(inlets));
+    access.changes_at_login.store(true, Ordering::Relaxed);
+    let mut raw = Raw::login(&broker, &Connect::v5("c", "all").bytes()).await;
+    raw.disconnected(0x87).await;
+    access.changes_at_login.store(false, Ordering::Relaxed);
+    Raw::login(&broker, &Connect::v5("c", "all").bytes()).await.ping().await;
+}
+
+/// What came while a right was there is not handed out when it is gone: neither from a queue nor as a retained message.
+#[tokio::test]
+async fn rights_that_are_taken_away_take_along_what_they_gave() {
+    let access = Arc::new(Shifting::default());
+    let (broker, inlets) = broker::start(settings(), Parts::new(access.clone())).await.unwrap();
+    tokio::spawn(accept_everything(inlets));
+    let connect = Connect::lasting("s", "all", 600);
+    let mut raw = Raw::login(&broker, &connect.bytes()).await;
+    raw.send(&subscribe(true, 1, &[("relay/open/x", 1), ("relay/#", 1), ("own/open/x", 1)])).await;
+    assert_eq!(raw.packet().await.body[3..], [1, 1, 1]);
+    drop(raw);
+    until("it is away", || broker.connections() == 0).await;
+    let mut publisher = Raw::login(&broker, &Connect::v5("p", "all").bytes()).await;
+    broker.publish("own/open/x", Bytes::new(), 1, None, PATIENCE).await;
+    for (topic, retain) in [("relay/secret", 0), ("relay/open/x", 0), ("relay/open/kept", 1)] {
+        let mut bytes = publish(true, topic, 1, b"x");
+        bytes[0] |= retain;
+        publisher.send(&bytes).await;
+        assert_eq!(publisher.packet().await.first, 0x40);
+    }
+    access.changes.store(1, Ordering::Relaxed);
+    let mut raw = Raw::login(&broker, &connect.bytes()).await;
+    let mut topics = Vec::new();
+    raw.send(&[0xC0, 0]).await;
+    while let packet = raw.packet().await
+        && packet.first != 0xD0
+    {
+        topics.push(packet.publish(true).0);
+    }
+    raw.ping().await;
+    assert_eq!(topics, ["relay/open/x", "relay/open/kept"]);
+    assert_eq!(broker.clients(Some("p"), 1)[0].subscriptions, ["relay/open/x"]);
+    let mut late = Raw::login(&broker, &Connect::v5("late", "all").bytes()).await;
+    late.send(&subscribe(true, 1, &[("relay/open/kept", 1)])).await;
+    assert_eq!(late.packet().await.first, 0x90);
+    late.ping().await; // whoever published it may not any more
 }

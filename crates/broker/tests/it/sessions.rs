@@ -5,9 +5,10 @@ use std::time::Duration;
 use broker::{DownCause, Outcome, SessionEvent, Settings};
 use bytes::Bytes;
 
+use crate::hall::House;
 use crate::support::{
-    Connect, PATIENCE, Raw, next_down, next_up, packet, puback, settings, start, start_accepting, subscribe, until,
-    within,
+    Connect, PATIENCE, Raw, accept_everything, next_down, next_up, packet, puback, publish, settings, start,
+    start_accepting, subscribe, until, within,
 };
 
 #[tokio::test]
@@ -153,4 +154,72 @@ async fn the_number_of_sessions_is_bounded() {
         assert_eq!(raw.packet().await.body[1], code);
     }
     within(Raw::login(&broker, &Connect::v5("2", "a").bytes())).await; // its own is no new one
+}
+
+/// A client with another id at every start loses its oldest sessions; it is not locked out and takes nobody's place.
+#[tokio::test]
+async fn one_identity_has_a_bounded_number_of_sessions() {
+    let broker = start_accepting(Settings { sessions_per_identity: 3, ..settings() }).await;
+    let mut first = Connect::lasting("1", "dev", 600);
+    first.will = Some(("relay/dev", "gone", vec![0x18, 0, 0, 1, 0]));
+    let mut watcher = Raw::login(&broker, &Connect::v5("watcher", "all").bytes()).await;
+    watcher.send(&subscribe(true, 1, &[("relay/#", 0)])).await;
+    assert_eq!(watcher.packet().await.first, 0x90);
+    drop(Raw::login(&broker, &Connect { user: "all", password: Some("pw-all".into()), ..first }.bytes()).await);
+    until("it is away", || broker.connections() == 1).await;
+    let _two = Raw::login(&broker, &Connect::lasting("2", "all", 600).bytes()).await;
+    let _three = Raw::login(&broker, &Connect::lasting("3", "all", 600).bytes()).await;
+    assert_eq!(watcher.packet().await.publish(true).2, "gone", "its session has ended, and so its will is due");
+    let ids: Vec<String> = broker.clients(None, 9).iter().map(|client| client.client_id.to_string()).collect();
+    assert_eq!(ids, ["2", "3", "watcher"]);
+    for (v5, code) in [(true, 0x97), (false, 3)] {
+        let mut raw = Raw::open(&broker).await;
+        raw.send(&Connect { v5, ..Connect::v3("4", "all") }.bytes()).await;
+        assert_eq!(raw.packet().await.body[1], code, "all of them are in use");
+    }
+    Raw::login(&broker, &Connect::v5("3", "all").bytes()).await; // its own is no new one
+    Raw::login(&broker, &Connect::v5("other", "dev").bytes()).await;
+    assert_eq!(broker.counts().evicted, 1);
+}
+
+/// What waits for all sessions together is bounded; what the process itself has to say is not held back by it.
+#[tokio::test]
+async fn what_waits_for_all_sessions_is_bounded() {
+    let house = House { settings: Settings { outbound_total_bytes: 20_000, ..settings() }, ..House::new() };
+    let (broker, inlets) = house.start().await;
+    tokio::spawn(accept_everything(inlets));
+    for id in ["1", "2", "3", "4"] {
+        let mut raw = Raw::login(&broker, &Connect::lasting(id, "all", 600).bytes()).await;
+        raw.send(&subscribe(true, 1, &[("#", 1)])).await;
+        assert_eq!(raw.packet().await.first, 0x90);
+    }
+    until("they are away", || broker.connections() == 0).await;
+    let waiting = || broker.clients(None, 9).iter().map(|client| client.waiting).sum::<usize>();
+    let mut publisher = Raw::login(&broker, &Connect::v5("p", "all").bytes()).await;
+    for id in 1..=20 {
+        publisher.send(&publish(true, "relay/x", id, &[b'x'; 1_000])).await;
+        assert_eq!(publisher.packet().await.first, 0x40);
+    }
+    let held = waiting();
+    assert_eq!(held, 18, "of 80");
+    assert_eq!(broker.counts().over_total, 62);
+    assert_eq!(broker.publish("down/x", Bytes::from("for all"), 1, None, PATIENCE).await, Outcome::Queued);
+    assert_eq!(waiting(), held + 4);
+    // What a restart brings back counts too, and what was taken or has ended does not.
+    let house = house.crashed();
+    let (broker, _inlets) = house.start().await;
+    let mut publisher = Raw::login(&broker, &Connect::v5("p", "all").bytes()).await;
+    publisher.send(&publish(true, "relay/x", 1, b"x")).await;
+    publisher.packet().await;
+    assert_eq!(broker.counts().over_total, 4);
+    let mut one = Raw::login(&broker, &Connect::lasting("1", "all", 600).bytes()).await;
+    for _ in 0..broker.clients(None, 1)[0].waiting + broker.clients(None, 1)[0].in_flight {
+        let (_, id, _) = one.packet().await.publish(true);
+        one.send(&puback(id)).await;
+    }
+    one.ping().await;
+    Raw::login(&broker, &Connect::v5("2", "all").bytes()).await; // a clean start
+    publisher.send(&publish(true, "relay/x", 2, b"x")).await;
+    publisher.packet().await;
+    assert_eq!(broker.counts().over_total, 4, "there is room again");
 }

@@ -14,6 +14,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
 use crate::certificates::{Authority, connect, open};
+use crate::hall::House;
 use crate::support::{Connect, Gatehouse, Raw, accept_everything, is_puback, publish, start_accepting, until, within};
 
 #[tokio::test]
@@ -118,6 +119,42 @@ async fn a_revoked_certificate_is_refused_from_the_reload_on_and_nothing_is_resu
     let mut raw = open(&good, &broker).await;
     raw.enter(&Connect::v5("c", "dev").bytes()).await;
     assert_eq!(raw.stream.get_ref().1.handshake_kind(), Some(HandshakeKind::Full));
+}
+
+/// The same for connections that are open: theirs ends, others stay.
+#[tokio::test]
+async fn a_revoked_certificate_ends_open_connections() {
+    let authority = Authority::new();
+    authority.revoke("revoked.pem", &[]);
+    let settings = Settings {
+        client_ca: Some(authority.path("ca.pem")),
+        client_certificates: ClientCertificates::Optional,
+        client_revocations: vec![authority.path("revoked.pem")],
+        tls_reload_s: 1,
+        ..authority.settings()
+    };
+    let house = House { settings, ..House::new() };
+    house.hall.now_ms.store(1_800_000_000_000, std::sync::atomic::Ordering::Relaxed);
+    let (broker, inlets) = house.start().await;
+    tokio::spawn(accept_everything(inlets));
+    let login = async |serial: Option<u64>, id| {
+        let own = serial.map(|serial| authority.issue(id, serial));
+        let config = Arc::new(authority.client(&[&TLS13], own.as_ref()));
+        let mut raw = open(&config, &broker).await;
+        raw.enter(&Connect::v5(id, "dev").bytes()).await;
+        raw
+    };
+    let (mut bad, mut good) = (login(Some(66), "bad").await, login(Some(67), "good").await);
+    let mut without = login(None, "without").await;
+    authority.revoke("revoked.pem", &[66]);
+    bad.disconnected(0x87).await;
+    good.ping().await;
+    without.ping().await;
+    until("it is gone", || broker.connections() == 2).await;
+    // an authority that is none any more
+    authority.write("ca.pem", &Authority::new().root_pem());
+    good.disconnected(0x87).await;
+    without.ping().await;
 }
 
 fn served(raw: &Raw<tokio_rustls::client::TlsStream<TcpStream>>) -> CertificateDer<'static> {

@@ -212,3 +212,25 @@ async fn a_close_frame_is_answered() {
         "we say goodbye in WebSocket's own terms"
     );
 }
+
+/// Before it has logged in a client may send a CONNECT and little beside it, whatever its frames promise.
+#[tokio::test]
+async fn a_long_frame_has_to_wait_for_the_login() {
+    let limits = Settings { connect_limit_bytes: 1_024, packet_limit_bytes: 200_000, ..with_websocket() };
+    let broker = start_accepting(limits).await;
+    let mut early = open(&broker).await;
+    let mut sent = 0;
+    // a frame of 199,000 bytes, whose mask is that of zeros
+    let head = [&[0x82, 0xFF][..], &199_000u64.to_be_bytes(), &[0; 4]].concat();
+    early.get_mut().write_all(&head).await.unwrap();
+    while sent < 199_000 && early.get_mut().write_all(&[0x10; 1_000]).await.is_ok() {
+        sent += 1_000;
+        tokio::task::yield_now().await;
+    }
+    until("it was cut off", || broker.counts().no_connect == 1).await;
+    let goodbye = within(early.next()).await.unwrap().unwrap();
+    assert!(matches!(&goodbye, Message::Close(Some(frame)) if frame.code == CloseCode::Policy), "{goodbye:?}");
+    let mut socket = login(&broker).await;
+    socket.send(Message::binary(publish(false, "up/dev/x", 1, &[b'x'; 150_000]))).await.unwrap();
+    assert_eq!(bytes(&mut socket, 4).await, [0x40, 2, 0, 1]);
+}

@@ -224,3 +224,30 @@ fn an_evaluator_that_is_gone_ends_the_stage() {
     let (_, result, _) = bench.close();
     assert!(matches!(result, Err(IngestError::DownstreamGone)), "{result:?}");
 }
+
+/// What is to happen after a while happens also when the machine's clock is put back, and what came stays fresh.
+#[test]
+fn time_goes_on_while_the_clock_is_behind() {
+    const HOUR_MS: u64 = 3_600_000;
+    let bench = Bench::with_city(Settings { tick_ms: 1, ..quiet() });
+    bench.now_ms.fetch_sub(HOUR_MS, std::sync::atomic::Ordering::Relaxed);
+    let begun = std::time::Instant::now();
+    let time_ms = || {
+        let step = bench.steps.recv_timeout(DEADLINE).unwrap();
+        step.commit.at_ms
+    };
+    while time_ms() < NOW_MS + 20 {
+        assert!(begun.elapsed() < DEADLINE, "the journal's time stands still");
+    }
+    assert!(begun.elapsed() >= std::time::Duration::from_millis(40), "at half the speed");
+    let stamped = broker::Message { received_ms: NOW_MS - HOUR_MS, ..telemetry(0) };
+    bench.ask(vec![stamped]);
+    let commits = bench.store.commits();
+    let commit = commits.iter().rev().find(|commit| !commit.readings.is_empty()).unwrap();
+    assert!(commit.readings[0].at_ms + 1_000 >= commit.at_ms, "{} in {}", commit.readings[0].at_ms, commit.at_ms);
+    // the clock has come back: its time counts again
+    bench.now_ms.store(NOW_MS + HOUR_MS, std::sync::atomic::Ordering::Relaxed);
+    while time_ms() != NOW_MS + HOUR_MS {
+        assert!(begun.elapsed() < DEADLINE);
+    }
+}

@@ -1,6 +1,10 @@
 //! Floods of what costs little to send.
 
+use std::sync::atomic::Ordering;
+
 use super::*;
+use crate::hall::House;
+use crate::support::accept_everything;
 
 /// Packets of two bytes cost us a packet each. Reading slows down; what was sent is all taken in, alarms too.
 #[tokio::test]
@@ -104,4 +108,97 @@ async fn floods_of_unique_topics() {
     };
     while_served(&broker, attack).await;
     assert_eq!(broker.counts().publishes_normal + broker.counts().shed, 5_000);
+}
+
+/// One packet, many times the same filter: what it costs to keep must not grow with their number times what is kept.
+#[tokio::test]
+async fn a_subscribe_that_repeats_itself_is_kept_once() {
+    let house = House::new();
+    let (broker, inlets) = house.start().await;
+    tokio::spawn(accept_everything(inlets));
+    let attack = async {
+        let mut raw = Raw::login(&broker, &Connect::lasting("attacker", "dev", 600).bytes()).await;
+        let long = format!("down/dev/{}", "x".repeat(400));
+        let names: Vec<String> = (10..60).map(|n| format!("{long}{n}")).collect();
+        let filters: Vec<(&str, u8)> = names.iter().map(|name| (&**name, 1)).collect();
+        raw.send(&subscribe(true, 1, &filters)).await;
+        assert!(raw.packet().await.body[3..].iter().all(|code| *code == 1));
+        let before = house.vault.bytes.load(Ordering::Relaxed);
+        let same: Vec<(&str, u8)> = (0..900u16).map(|n| ("down/dev/a", (n % 3) as u8)).collect();
+        raw.send(&subscribe(true, 2, &same)).await;
+        assert_eq!(raw.packet().await.body.len(), 3 + 900);
+        let many: Vec<u8> =
+            (3..1_000u16).flat_map(|id| subscribe(true, id, &[("down/dev/a", (id % 3) as u8)])).collect();
+        raw.send(&many).await;
+        for id in 3..1_000u16 {
+            assert_eq!(raw.packet().await.body[..2], id.to_be_bytes());
+        }
+        house.vault.bytes.load(Ordering::Relaxed) - before
+    };
+    let written = while_served(&broker, attack).await;
+    assert!(written < 4 * 1024 * 1024, "{written} bytes were written for 24,000 that came");
+}
+
+/// Nobody needs thousands of filters in one packet.
+#[tokio::test]
+async fn a_subscribe_without_end_ends_the_connection() {
+    let broker = start_accepting(settings()).await;
+    let attack = async {
+        for first in [0x82, 0xA2] {
+            let mut raw = attacker(&broker, true).await;
+            let one: &[u8] = if first == 0x82 { b"\x00\x01a\x00" } else { b"\x00\x01a" };
+            raw.send(&packet(first, &[b"\x00\x01\x00", &one.repeat(1_025)[..]].concat())).await;
+            raw.disconnected(0x97).await;
+        }
+    };
+    while_served(&broker, attack).await;
+}
+
+/// Every SUBSCRIBE brings the retained messages again: what waits for one session is bounded all the same.
+#[tokio::test]
+async fn retained_messages_asked_for_again_and_again() {
+    const RETAINED: usize = 200;
+    let broker = start_accepting(Settings { retained_messages: RETAINED + 100, ..settings() }).await;
+    let mut publisher = Raw::login(&broker, &Connect::v5("publisher", "all").bytes()).await;
+    for n in 0..RETAINED {
+        let mut bytes = publish(true, &format!("relay/{n}"), 0, &[b'x'; 100]);
+        bytes[0] |= 1;
+        publisher.send(&bytes).await;
+    }
+    publisher.ping().await;
+    let attack = async {
+        let mut raw = Raw::login(&broker, &Connect::v5("attacker", "all").bytes()).await;
+        let all: Vec<u8> = (1..=500u16).flat_map(|id| subscribe(true, id, &[("relay/#", 1)])).collect();
+        raw.send(&all).await;
+        let mut most = 0;
+        let mut seen = 0;
+        while seen < 500 {
+            most = most.max(broker.clients(None, 9).iter().map(|client| client.waiting).max().unwrap_or(0));
+            seen += usize::from(raw.packet().await.first == 0x90);
+        }
+        most
+    };
+    let most = while_served(&broker, attack).await;
+    assert!(most <= RETAINED + 100, "{most} messages waited for one session");
+}
+
+/// A disk that does not keep up with what clients send each other holds up those clients, and no device.
+#[tokio::test]
+async fn a_flood_between_clients_that_the_disk_does_not_take() {
+    let mut house = House::new();
+    house.settings.vault_backlog_bytes = 10_000;
+    let (broker, inlets) = house.start().await;
+    tokio::spawn(accept_everything(inlets));
+    let mut away = Raw::login(&broker, &Connect::lasting("away", "all", 600).bytes()).await;
+    away.send(&subscribe(true, 1, &[("relay/#", 1)])).await;
+    assert_eq!(away.packet().await.first, 0x90);
+    let mut attacker = Raw::login(&broker, &Connect::v3("attacker", "all").bytes()).await;
+    house.vault.is_full.store(true, Ordering::Relaxed);
+    let flood: Vec<u8> = (1..=100).flat_map(|id| publish(false, "relay/x", id, &[b'x'; 500])).collect();
+    attacker.send(&flood).await;
+    while_served(&broker, async {}).await;
+    house.vault.is_full.store(false, Ordering::Relaxed);
+    for id in 1..=100 {
+        assert!(is_puback(&attacker.packet().await, id));
+    }
 }
