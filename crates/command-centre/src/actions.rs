@@ -2,7 +2,7 @@
 //! as what the desk made of it.
 
 use async_trait::async_trait;
-use model::{Command, CommandOutcome, DeviceId};
+use model::{Command, CommandOutcome, DeviceId, Epoch, Sighting};
 use serde::Serialize;
 
 /// Carries acts to the journal.
@@ -20,6 +20,12 @@ pub trait Actions: Send + Sync + 'static {
     /// # Errors
     /// [`ActionError`] when it could not be journalled; a device that is not connected is no error.
     async fn device_command(&self, order: DeviceOrder) -> Result<DeviceSent, ActionError>;
+
+    /// Journals a person's report of a unit; the commit that holds it. What follows comes over the feed.
+    ///
+    /// # Errors
+    /// [`ActionError`] when it could not be journalled.
+    async fn sighting(&self, sighting: Sighting) -> Result<Epoch, ActionError>;
 
     /// Reads the roster folder again and journals what changed.
     ///

@@ -10,5 +10,6 @@ pub(crate) mod mqtt;
 pub(crate) mod quarantine;
 pub(crate) mod regions;
 pub(crate) mod session;
+pub(crate) mod sightings;
 pub(crate) mod units;
 pub(crate) mod vendors;

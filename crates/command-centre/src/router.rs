@@ -11,7 +11,7 @@ use axum::routing::{MethodRouter, delete, get, post};
 use tokio::time::Instant;
 
 use crate::access::Role;
-use crate::api::{alerts, devices, feed, health, map, mqtt, quarantine, regions, session, units, vendors};
+use crate::api::{alerts, devices, feed, health, map, mqtt, quarantine, regions, session, sightings, units, vendors};
 use crate::problem::{Kind, Problem};
 use crate::settings::Settings;
 use crate::shared::Shared;
@@ -73,6 +73,7 @@ pub const ROUTES: &[Route] = &[
     route("GET", "/api/v1/regions/{code}", VIEWER, || get(regions::one)),
     route("GET", "/api/v1/units", VIEWER, || get(units::list)),
     route("GET", "/api/v1/units/{code}", VIEWER, || get(units::one)),
+    route("POST", "/api/v1/units/{code}/sightings", OPERATOR, || post(sightings::report)),
     route("GET", "/api/v1/quarantine", ADMIN, || get(quarantine::list)),
     route("GET", "/api/v1/mqtt/connections", OPERATOR, || get(mqtt::connections)),
     route("DELETE", "/api/v1/mqtt/connections/{client_id}", OPERATOR, || delete(mqtt::disconnect)),

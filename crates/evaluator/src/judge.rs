@@ -4,8 +4,11 @@ mod adopt;
 mod commands;
 mod crossing;
 mod findings;
+mod gateways;
 mod readings;
+mod sightings;
 mod standing;
+mod units;
 
 use std::sync::Arc;
 
@@ -18,7 +21,8 @@ use crate::rule::{self, Memory, RuleSettings, Scene, Told};
 use crate::rules::Rules;
 use crate::state::{Device, NEVER, State, Unit};
 use crate::timers::Timers;
-use crate::unit;
+use crate::unit::groups::Groups;
+use crate::unit::neighbours::Neighbourhood;
 
 pub(crate) use crossing::{Crossing, joined, owner};
 
@@ -105,10 +109,13 @@ pub struct Judge {
     rules: Rules,
     share: Share,
     timers: Timers,
+    unit_timers: units::UnitTimers,
     /// Conditions that make a device untrustworthy, one bit each.
     distrusting: u64,
     /// Of the roster in force.
     places: Places,
+    neighbourhood: Neighbourhood,
+    groups: Groups,
     draft: Draft,
     told: Vec<Told>,
     /// Devices of the share, one bit each; empty where it is the only worker.
@@ -122,6 +129,10 @@ struct Draft {
     findings: Vec<(u32, Finding)>,
     /// Units to be judged at the end; with repetitions.
     touched: Vec<u32>,
+    /// Units in which a fire began or ended; with repetitions.
+    fires: Vec<u32>,
+    /// Groups of devices of which one was lost or came back; with repetitions.
+    groups: Vec<u32>,
     /// Devices whose liveness may have changed, and whether they were alive before the commit; with repetitions.
     stirred: Vec<(u32, bool)>,
     deltas: Vec<Delta>,
@@ -164,8 +175,23 @@ impl Judge {
 
     fn of(state: State, rules: Rules, share: Share, timers: Timers) -> Judge {
         let distrusting = rule::bits(|condition| condition.distrusts);
-        let (places, draft) = (Places::default(), Draft::default());
-        Judge { state, rules, share, timers, distrusting, places, draft, told: Vec::new(), ours: Vec::new() }
+        let unit_timers = units::UnitTimers::restore(&state);
+        let (places, neighbourhood, groups) = (Places::default(), Neighbourhood::default(), Groups::default());
+        let (draft, told, ours) = (Draft::default(), Vec::new(), Vec::new());
+        Judge {
+            state,
+            rules,
+            share,
+            timers,
+            unit_timers,
+            distrusting,
+            places,
+            neighbourhood,
+            groups,
+            draft,
+            told,
+            ours,
+        }
     }
 
     /// The state after the last commit. A copy of it is cheap.
@@ -197,6 +223,7 @@ impl Judge {
     pub fn apply(&mut self, step: Step) -> Judged {
         let commit = Arc::clone(&step.commit);
         self.begin(&commit);
+        self.look_around(&step.roster);
         let roster = self.state.roster;
         self.adopt(&step);
         if self.state.roster != roster {
@@ -211,6 +238,7 @@ impl Judge {
         for entry in &commit.entries {
             match entry {
                 Entry::Report(report) => self.report(report, &step),
+                Entry::Sighting(sighting) => self.sighting(sighting),
                 Entry::Tick => ticked = true,
                 Entry::Command(_)
                 | Entry::Rules(_)
@@ -218,7 +246,6 @@ impl Judge {
                 | Entry::Session { .. }
                 | Entry::Receipt(_)
                 | Entry::Policy(_)
-                | Entry::Sighting(_)
                 | Entry::DeviceCommand { .. } => {}
             }
             self.draft.place += 1;
@@ -226,6 +253,7 @@ impl Judge {
         self.readings(&commit.readings);
         if ticked {
             self.tick();
+            self.tick_units();
         }
         self.finish(step, ticked)
     }
@@ -350,16 +378,19 @@ impl Judge {
     }
 
     fn finish(&mut self, step: Step, ticked: bool) -> Judged {
+        self.settle_groups();
+        let mut touched = self.take_touched(&step.roster);
+        for id in &touched {
+            self.settle_unit(UnitId(*id), &step.roster, ticked);
+        }
+        self.stand(&mut touched, &step, ticked);
+        let (mut units, mut deltas) = (Vec::new(), std::mem::take(&mut self.draft.deltas));
+        for id in &touched {
+            units.extend(self.judge_unit(UnitId(*id), &step, &mut deltas));
+        }
+        self.account(&touched, &deltas);
         let mut draft = std::mem::take(&mut self.draft);
         self.keep_ours(&mut draft.findings);
-        draft.touched.sort_unstable();
-        draft.touched.dedup();
-        self.stand(&mut draft.touched, &step, ticked);
-        let mut units = Vec::new();
-        for id in &draft.touched {
-            units.extend(self.judge_unit(UnitId(*id), &step, &mut draft.deltas));
-        }
-        self.account(&draft.touched, &draft.deltas);
         // the first note of a device is the one from before the commit
         draft.stirred.sort_by_key(|(id, _)| *id);
         draft.stirred.dedup_by_key(|(id, _)| *id);
@@ -375,18 +406,20 @@ impl Judge {
             metrics::counter!("fenghuo_evaluator_strangers_total").increment(draft.strangers);
         }
         let stirred = draft.stirred.iter().map(|(id, _)| DeviceId(*id)).collect();
-        Judged { step, findings: draft.findings, units, deltas: draft.deltas, devices, stirred }
+        Judged { step, findings: draft.findings, units, deltas, devices, stirred }
     }
 
     fn judge_unit(&mut self, id: UnitId, step: &Step, deltas: &mut Vec<Delta>) -> Option<UnitStatus> {
+        let eyes = self.eyes(id, &step.roster);
+        let weighed = self.weigh(id, &step.roster);
+        self.arm_unit(id, weighed.as_ref());
         let at_ms = self.state.at_ms;
         let unit = self.state.units.get(id.index())?;
         if !unit.current {
             return None;
         }
-        let devices = step.roster.devices_of(id);
-        let rows = devices.iter().filter_map(|device| self.state.devices.get(device.index()));
-        let judgement = unit::judge(unit, rows, self.distrusting);
+        let judgement = crate::unit::judge(self.rules.settings(), unit, eyes, weighed, at_ms);
+        let risky = judgement.risky;
         let (colour, told, risk) = (judgement.colour, judgement.fingerprint, unit.risk);
         let blind_since_ms = judgement.blind.then(|| unit.blind_since_ms.unwrap_or(at_ms));
         let same = unit.blind_since_ms == blind_since_ms && unit.risk_told == risk;
@@ -398,6 +431,7 @@ impl Judge {
         let status = UnitStatus { unit: id, colour, since_ms, blind_since_ms, risk, reasons };
         let unit = self.state.units.get_mut(id.index()).expect("it was there a moment ago");
         let from = unit.counted();
+        unit.risky = risky;
         (unit.told, unit.colour, unit.since_ms) = (told, Some(colour), since_ms);
         (unit.blind_since_ms, unit.risk_told) = (blind_since_ms, risk);
         let to = unit.counted();

@@ -10,12 +10,16 @@
 
 pub mod alarm_message;
 pub mod coincidence;
+pub mod coverage;
 pub mod device_event;
 pub mod electrical;
+pub mod evidence;
 pub mod gas;
+pub mod gateway;
 pub mod heat_fixed;
 pub mod heat_rise;
 pub mod lost_contact;
+pub mod sighting;
 pub mod smoke;
 pub mod water_pressure;
 
@@ -159,6 +163,8 @@ pub struct UnitView<'a> {
     pub held: &'a [Held],
     /// Devices whose fire condition ended, and when.
     pub ended: &'a [(u32, u64)],
+    /// People who see fire or smoke, each once.
+    pub people: &'a [u32],
 }
 
 /// What a rule says of a condition.
@@ -257,7 +263,7 @@ const fn mask(quantities: &[Quantity]) -> u32 {
 
 /// Makes of the table: the settings of all rules, a device's memory of all rules, and their calls in the table's order.
 macro_rules! rules {
-    ($($name:ident: $rule:ty,)*) => {
+    (tables { $($table:ident: $of:ty,)* } $($name:ident: $rule:ty,)*) => {
         /// Every rule.
         pub static RULES: &[RuleInfo] = &[$(RuleInfo {
             name: stringify!($name),
@@ -266,7 +272,7 @@ macro_rules! rules {
             words: <$rule>::words,
         },)*];
 
-        /// Settings of all rules, one table each.
+        /// Settings of all rules, one table each, and of what follows from them.
         #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
         #[serde(deny_unknown_fields, default)]
         pub struct RuleSettings {
@@ -276,6 +282,7 @@ macro_rules! rules {
             /// Tests that the text carries.
             #[serde(skip_serializing)]
             pub test: Vec<crate::scenario::Test>,
+            $(pub $table: $of,)*
         }
 
         impl RuleSettings {
@@ -283,6 +290,7 @@ macro_rules! rules {
             pub(crate) fn check(&self) -> Result<(), String> {
                 $(<$rule>::check(&self.$name).map_err(|why| format!("[{}] {why}", stringify!($name)))?;)*
                 self.risk.check().map_err(|why| format!("[risk] {why}"))?;
+                $(self.$table.check().map_err(|why| format!("[{}] {why}", stringify!($table)))?;)*
                 Ok(())
             }
         }
@@ -444,6 +452,37 @@ pub(crate) fn lost_bit() -> u64 {
     *BIT
 }
 
+/// Place of a rule's first condition.
+fn base_of(name: &str) -> u8 {
+    let before = RULES.iter().take_while(|rule| rule.name != name);
+    before.map(|rule| rule.conditions.len() as u8).sum()
+}
+
+/// Places of the conditions of whole units.
+pub(crate) struct OfUnits {
+    pub sighting: u8,
+    pub coverage: u8,
+    pub gateway: u8,
+    pub evidence: u8,
+}
+
+/// Places of the conditions of whole units: those of a rule's first.
+pub(crate) fn of_units() -> &'static OfUnits {
+    static PLACES: std::sync::LazyLock<OfUnits> = std::sync::LazyLock::new(|| OfUnits {
+        sighting: base_of("sighting"),
+        coverage: base_of("coverage"),
+        gateway: base_of("gateway"),
+        evidence: base_of("evidence"),
+    });
+    &PLACES
+}
+
+/// Whether a condition is a person's report.
+pub(crate) fn is_sighting(condition: u8) -> bool {
+    let base = of_units().sighting;
+    (base..base + sighting::Sighting::CONDITIONS.len() as u8).contains(&condition)
+}
+
 /// Names the layout of [`Memory`] and of condition numbers. A rule whose memory changes its shape gets a new number here.
 pub(crate) fn layout() -> String {
     let mut layout = String::from("2");
@@ -454,6 +493,10 @@ pub(crate) fn layout() -> String {
 }
 
 rules! {
+    tables {
+        colour: crate::unit::colour::Settings,
+        neighbours: crate::unit::neighbours::Settings,
+    }
     alarm_message: alarm_message::AlarmMessage,
     smoke: smoke::Smoke,
     heat_fixed: heat_fixed::HeatFixed,
@@ -464,6 +507,10 @@ rules! {
     device_event: device_event::DeviceEvent,
     lost_contact: lost_contact::LostContact,
     coincidence: coincidence::Coincidence,
+    sighting: sighting::Sighting,
+    coverage: coverage::Coverage,
+    gateway: gateway::Gateway,
+    evidence: evidence::Evidence,
 }
 
 #[cfg(test)]

@@ -1,5 +1,8 @@
 //! What is kept between commits: plain, compact, one encoding.
 
+use std::collections::BTreeMap;
+
+use model::report::SightingKind;
 use model::roster::DeviceClass;
 use model::{Colour, Epoch, Family, RegionCode, UnitId, Verdict};
 use serde::{Deserialize, Serialize};
@@ -38,6 +41,87 @@ pub struct State {
     pub sweep: Sweep,
     /// How the standing risk of regions moves.
     pub trends: Trends,
+    /// Outages of gateways and of vendors' networks that hold.
+    pub outages: BTreeMap<GroupKey, Outage>,
+    /// Coverage gaps told in each village in the hour of the last one.
+    pub gaps_told: BTreeMap<RegionCode, GapsTold>,
+}
+
+/// Names a group of devices that are lost together.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct GroupKey {
+    pub village: RegionCode,
+    pub vendor: Box<str>,
+    /// The gateway's name within the vendor's; empty for all of the vendor's devices in the village.
+    pub gateway: Box<str>,
+}
+
+/// An outage that holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outage {
+    /// Device that its condition is told of: the gateway's own, else the lowest-numbered member.
+    pub device: u32,
+    /// Members lost when it was last told.
+    pub told: u32,
+}
+
+/// Coverage gaps told of in one village.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GapsTold {
+    /// Hours since 1970.
+    pub hour: u32,
+    pub blind: u16,
+    pub no_device: u16,
+}
+
+/// A unit that nothing watches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gap {
+    pub since_ms: u64,
+    /// It has no device at all; else it has devices, of which none can be trusted.
+    pub no_device: bool,
+}
+
+/// What is remembered of a unit only while something is there.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Traces {
+    /// Conditions that ended a short time ago, oldest first.
+    pub ended: SmallVec<[Ended; 2]>,
+    /// What people reported, oldest first.
+    pub seen: SmallVec<[Seen; 2]>,
+}
+
+impl Traces {
+    /// Ended conditions kept.
+    pub const ENDED_MAX: usize = 16;
+    /// Reports kept.
+    pub const SEEN_MAX: usize = 8;
+}
+
+/// A condition that ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Ended {
+    pub condition: u8,
+    pub device: u32,
+    pub colour: Colour,
+    pub since_ms: u64,
+    pub at_ms: u64,
+    pub note: Note,
+    /// A test, or a silencing, shortly before it began.
+    pub after: (bool, bool),
+}
+
+/// A person's report.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Seen {
+    /// Tag of its id.
+    pub id: u64,
+    /// Tag of the person.
+    pub by: u32,
+    pub kind: SightingKind,
+    pub at_ms: u64,
+    /// A person judged or closed it: counts no longer.
+    pub judged: bool,
 }
 
 /// What is known of a device without looking at its values.
@@ -73,6 +157,8 @@ pub struct Device {
     pub holding: u64,
     /// When its timer fires; [`NEVER`] for not at all.
     pub armed_ms: u64,
+    /// How often a fire that it saw was found false (saturating); halved by one that was real.
+    pub falses: u8,
     pub memory: Memory,
 }
 
@@ -95,6 +181,9 @@ pub struct Held {
     /// Belongs to the incident that is open: it began, or was told of again, since that opened.
     pub in_incident: bool,
     pub since_ms: u64,
+    /// Not told yet: at the first tick at or after this time it is, ms since 1970; [`NEVER`] while an outage explains it, 0
+    /// for told. Lost contact alone can be so.
+    pub untold_ms: u64,
     pub note: Note,
     /// Seconds since the device's own test event, where that was a short time before.
     pub after_test_s: Option<u32>,
@@ -154,6 +243,13 @@ pub struct Unit {
     pub incidents: Option<Box<[Option<Incident>; 3]>>,
     /// Devices whose fire condition ended, and when, newest last.
     pub fire_ended: SmallVec<[(u32, u64); 1]>,
+    /// When its timer fires; [`NEVER`] for not at all.
+    pub armed_ms: u64,
+    /// Nothing watches it.
+    pub gap: Option<Gap>,
+    /// Its standing risk asks for yellow.
+    pub risky: bool,
+    pub traces: Option<Box<Traces>>,
 }
 
 impl Unit {

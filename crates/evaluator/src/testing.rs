@@ -110,11 +110,14 @@ impl Bench {
     }
 }
 
+/// That nothing is heard of something.
+const LOSSES: [&str; 4] = ["lost_contact", "blind", "gateway_lost", "network_lost"];
+
 /// Plays a scenario in a unit of three devices `a`, `b`, `c` and checks what is found.
 ///
 /// A line of `table`: seconds, a word (with a device before it, else `a`), and after `=>` the findings expected in that
 /// commit, none where it is missing. Between lines the clock ticks every ten seconds. `setting`, lines of `key = value`:
-/// `only` (one condition is looked at), `quiet` (lost contact is not looked at; true), `sparse` (no ticks between lines),
+/// `only` (one condition is looked at), `quiet` (lost contact and what follows from it are not looked at; true), `sparse` (no ticks between lines),
 /// `promise_s` (60); all else is rules.
 pub fn scenario(setting: &str, table: &str) -> Vec<Evaluated> {
     let (mut only, mut quiet, mut sparse, mut promise_s, mut rules) = (None, true, false, 60, String::new());
@@ -131,8 +134,8 @@ pub fn scenario(setting: &str, table: &str) -> Vec<Evaluated> {
     let mut bench = Bench::new(&rules, town(1, &devices));
     let looked_at = |finding: &&Finding| match &only {
         Some(name) => finding.rule == name.as_str(),
-        None if quiet => finding.rule != "lost_contact",
-        None => finding.device.is_none_or(|device| device == DeviceId(0)),
+        None if quiet => !LOSSES.contains(&&*finding.rule),
+        None => finding.rule != "blind" && finding.device.is_none_or(|device| device == DeviceId(0)),
     };
     let mut outs = Vec::new();
     let mut before_s = None;

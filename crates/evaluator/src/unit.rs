@@ -1,14 +1,10 @@
-//! A unit's colour and why.
-//!
-//! | what holds | colour |
-//! |---|---|
-//! | a fire verified as real, until it is closed | red |
-//! | fire conditions of two devices | red |
-//! | a fire condition, or a fire incident that nobody has judged | orange |
-//! | a warning (gas, electrical, water, tampering) | orange or yellow, as its rule says |
-//! | no device that is heard of and without fault | blind: above yellow and blue, below orange and red |
-//! | a device's fault | yellow |
-//! | nothing | blue |
+//! A unit's colour and why. The table of colours is in [`colour`].
+
+pub mod colour;
+pub mod evidence;
+pub mod groups;
+pub mod neighbours;
+mod why;
 
 use std::hash::{Hash, Hasher};
 
@@ -16,39 +12,25 @@ use model::finding::Words;
 use model::{Colour, DeviceId, Family, Reason, UnitStatus};
 use rustc_hash::FxHasher;
 
-use crate::rule::{self, words};
-use crate::state::{Device, Held, Incident, NO_DEVICE, Unit};
+use crate::rule::{self, RuleSettings, words};
+use crate::state::{Device, Ended, Held, Incident, NO_DEVICE, Unit};
+use evidence::Weighed;
+pub use why::{judged, why};
 
 /// The devices of a unit, counted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
-struct Eyes {
-    devices: u32,
-    trusted: u32,
-    never_heard: u32,
-    lost: u32,
-    faulty: u32,
+pub struct Eyes {
+    pub devices: u32,
+    pub trusted: u32,
+    pub never_heard: u32,
+    /// Of the never heard: those that still have time to report.
+    pub awaited: u32,
+    pub lost: u32,
+    pub faulty: u32,
 }
 
-/// One reason, without its words.
-enum Why<'a> {
-    Condition(&'a Held),
-    /// The incident keeps its colour: found real, or judged by nobody.
-    Incident(&'a Incident, Colour),
-    Blind(Eyes),
-}
-
-/// A unit's colour, and why.
-pub struct Judgement<'a> {
-    pub colour: Colour,
-    /// None of its devices can be trusted.
-    pub blind: bool,
-    /// Equal for equal colours and reasons.
-    pub fingerprint: u64,
-    whys: Vec<Why<'a>>,
-}
-
-/// Judges a unit with its current devices.
-pub fn judge<'a, 'b>(unit: &'a Unit, devices: impl Iterator<Item = &'b Device>, distrusting: u64) -> Judgement<'a> {
+/// Counts a unit's devices.
+pub fn eyes<'b>(devices: impl Iterator<Item = &'b Device>, distrusting: u64) -> Eyes {
     let mut eyes = Eyes::default();
     for device in devices.filter(|device| device.facts.current) {
         eyes.devices += 1;
@@ -59,29 +41,113 @@ pub fn judge<'a, 'b>(unit: &'a Unit, devices: impl Iterator<Item = &'b Device>, 
             (false, true, true) => eyes.faulty += 1,
             (false, true, false) => eyes.trusted += 1,
         }
+        eyes.awaited += u32::from(!lost && !device.heard());
     }
-    let mut whys: Vec<Why<'a>> = unit.held.iter().filter(|held| !held.muted).map(Why::Condition).collect();
-    if let Some(incident) = unit.incident(Family::Fire)
-        && let Some(colour) = kept(incident)
-    {
-        let shown = unit
-            .held
-            .iter()
-            .any(|held| !held.muted && held.colour >= colour && rule::condition(held.condition).family == Family::Fire);
-        if !shown || incident.real {
-            whys.push(Why::Incident(incident, colour));
-        }
+    eyes
+}
+
+/// One reason, without its words.
+enum Why<'a> {
+    Condition(&'a Held),
+    /// It ended a short time ago.
+    Lingering(&'a Ended),
+    /// The incident keeps its colour: found real, or judged by nobody.
+    Incident(&'a Incident, Colour),
+    Blind(Eyes),
+    /// A warning that has held for too long.
+    Overdue(&'a Held, Colour),
+    /// Standing risk index, and what it is measured by.
+    Risk(u8, u8),
+    /// All that speaks for a fire; since when, and the colour that it asks for.
+    Evidence(Weighed, u64, Colour),
+}
+
+/// A unit's colour, and why.
+pub struct Judgement<'a> {
+    pub colour: Colour,
+    /// None of its devices can be trusted.
+    pub blind: bool,
+    /// Its standing risk asks for yellow.
+    pub risky: bool,
+    /// Equal for equal colours and reasons.
+    pub fingerprint: u64,
+    whys: Vec<Why<'a>>,
+}
+
+/// Judges a unit with its devices counted and its evidence weighed.
+pub fn judge<'a>(
+    settings: &RuleSettings,
+    unit: &'a Unit,
+    eyes: Eyes,
+    weighed: Option<Weighed>,
+    now_ms: u64,
+) -> Judgement<'a> {
+    let own = rule::of_units();
+    // a gap shows as blind, and evidence with what it is made of
+    let shown = |held: &&Held| {
+        !held.muted && held.condition != own.evidence && !(own.coverage..own.coverage + 2).contains(&held.condition)
+    };
+    let mut whys: Vec<Why<'a>> = unit.held.iter().filter(shown).map(Why::Condition).collect();
+    if let Some(traces) = &unit.traces {
+        let lingers = |ended: &&Ended| now_ms < ended.at_ms + settings.colour.hold_ms(family(ended.condition));
+        whys.extend(traces.ended.iter().filter(lingers).map(Why::Lingering));
+    }
+    whys.extend(incident_kept(unit));
+    whys.extend(overdue(settings, unit, now_ms));
+    let risky = settings.colour.is_risky(unit.risk, unit.risky);
+    if risky {
+        whys.push(Why::Risk(unit.risk.unwrap_or_default(), settings.colour.standing_risk));
     }
     if eyes.trusted == 0 {
         whys.push(Why::Blind(eyes));
     }
     whys.sort_by_key(Why::rank);
+    let summed = evidence_shown(unit, weighed, &whys);
+    whys.truncate(UnitStatus::REASONS_MAX - usize::from(summed.is_some()));
+    whys.extend(summed);
+    whys.sort_by_key(Why::rank);
     let colour = whys.first().map_or(Colour::Blue, Why::colour);
-    whys.truncate(UnitStatus::REASONS_MAX);
     let mut hasher = FxHasher::default();
     colour.hash(&mut hasher);
     whys.iter().for_each(|why| why.hash(&mut hasher));
-    Judgement { colour, blind: eyes.trusted == 0, fingerprint: hasher.finish(), whys }
+    Judgement { colour, blind: eyes.trusted == 0, risky, fingerprint: hasher.finish(), whys }
+}
+
+fn family(condition: u8) -> Family {
+    rule::condition(condition).family
+}
+
+/// What an open fire asks for beside its conditions.
+fn incident_kept(unit: &Unit) -> Option<Why<'_>> {
+    let incident = unit.incident(Family::Fire)?;
+    let colour = kept(incident)?;
+    let own = rule::of_units().evidence;
+    let fires = unit.held.iter().filter(|held| !held.muted && family(held.condition) == Family::Fire);
+    let shown = fires.filter(|held| held.condition != own).any(|held| held.colour >= colour);
+    (!shown || incident.real).then_some(Why::Incident(incident, colour))
+}
+
+/// The warning that has held longest, if that is too long. A person may have closed it: it is there all the same.
+fn overdue<'a>(settings: &RuleSettings, unit: &'a Unit, now_ms: u64) -> Option<Why<'a>> {
+    let limit_ms = u64::from(settings.colour.overdue_s) * 1000;
+    let warnings = unit.held.iter().filter(|held| family(held.condition) == Family::Warning);
+    let oldest = warnings.min_by_key(|held| held.since_ms).filter(|_| limit_ms > 0)?;
+    (now_ms >= oldest.since_ms + limit_ms).then_some(Why::Overdue(oldest, settings.colour.overdue_colour))
+}
+
+/// Evidence is shown with a fire, and asks for red where its own condition holds.
+fn evidence_shown<'a>(unit: &Unit, weighed: Option<Weighed>, whys: &[Why<'_>]) -> Option<Why<'a>> {
+    let weighed = weighed?;
+    let own = rule::of_units().evidence;
+    if let Some(held) = unit.held.iter().find(|held| held.condition == own && !held.muted) {
+        return Some(Why::Evidence(weighed, held.since_ms, Colour::Red));
+    }
+    let fires = whys.iter().filter_map(|why| match why {
+        Why::Condition(held) if family(held.condition) == Family::Fire => Some(held.since_ms),
+        Why::Incident(incident, _) => Some(incident.opened_ms),
+        _ => None,
+    });
+    Some(Why::Evidence(weighed, fires.min()?, Colour::Blue))
 }
 
 /// The colour that an incident keeps whatever its conditions do.
@@ -100,7 +166,9 @@ impl Why<'_> {
     fn colour(&self) -> Colour {
         match self {
             Why::Condition(held) => held.colour,
-            Why::Incident(_, colour) => *colour,
+            Why::Lingering(ended) => ended.colour,
+            Why::Incident(_, colour) | Why::Overdue(_, colour) | Why::Evidence(.., colour) => *colour,
+            Why::Risk(..) => Colour::Yellow,
             Why::Blind(_) => Colour::Blind,
         }
     }
@@ -117,7 +185,11 @@ impl Why<'_> {
         match self {
             Why::Incident(incident, _) => (urgency, 0, incident.opened_ms, 0, 0),
             Why::Condition(held) => (urgency, 1, held.since_ms, held.condition, held.device),
-            Why::Blind(_) => (urgency, 2, 0, 0, 0),
+            Why::Lingering(ended) => (urgency, 2, ended.since_ms, ended.condition, ended.device),
+            Why::Blind(_) => (urgency, 3, 0, 0, 0),
+            Why::Overdue(..) => (urgency, 4, 0, 0, 0),
+            Why::Risk(..) => (urgency, 5, 0, 0, 0),
+            Why::Evidence(..) => (urgency, 6, 0, 0, 0),
         }
     }
 
@@ -132,25 +204,39 @@ impl Why<'_> {
                 (1_u8, incident.opened_ms, incident.real, *colour).hash(hasher);
             }
             Why::Blind(eyes) => (2_u8, eyes).hash(hasher),
+            Why::Lingering(ended) => (3_u8, ended.condition, ended.device, ended.at_ms).hash(hasher),
+            Why::Overdue(held, colour) => (4_u8, held.condition, held.device, held.since_ms, *colour).hash(hasher),
+            Why::Risk(index, _) => (5_u8, index).hash(hasher),
+            Why::Evidence(weighed, since_ms, colour) => {
+                (6_u8, weighed.step(), weighed.pieces.len(), since_ms, *colour).hash(hasher);
+            }
         }
     }
 
     fn reason(&self, unit_since_ms: u64) -> Reason {
+        let of_unit = |rule: &'static str, family, since_ms, evidence, would_change| Reason {
+            rule: rule.into(),
+            device: None,
+            family,
+            colour: self.colour(),
+            since_ms,
+            evidence,
+            would_change,
+        };
         match self {
             Why::Condition(held) => {
-                let condition = rule::condition(held.condition);
                 let (evidence, would_change) = rule::words_of(held.condition, &held.note);
-                Reason {
-                    rule: condition.name.into(),
-                    device: (held.device != NO_DEVICE).then_some(DeviceId(held.device)),
-                    family: condition.family,
-                    colour: held.colour,
-                    since_ms: held.since_ms,
-                    evidence: annotated(evidence, (held.after_test_s, held.after_mute_s)),
-                    would_change,
-                }
+                let evidence = annotated(evidence, (held.after_test_s, held.after_mute_s));
+                of_condition(held.condition, held.device, held.colour, held.since_ms, (evidence, would_change))
             }
-            Why::Incident(incident, colour) => {
+            Why::Lingering(ended) => {
+                let Words { zh, en } = rule::words_of(ended.condition, &ended.note).0;
+                let evidence =
+                    words(format!("{zh}（刚恢复，观察中）"), format!("{en} (over, and watched for a while)"));
+                let would_change = words("保持正常一段时间", "staying normal for a while");
+                of_condition(ended.condition, ended.device, ended.colour, ended.since_ms, (evidence, would_change))
+            }
+            Why::Incident(incident, _) => {
                 let (rule, evidence, would_change) = if incident.real {
                     (
                         "verified_fire",
@@ -164,11 +250,50 @@ impl Why<'_> {
                         words("现场核实并关闭该警情", "verifying it on the spot, and closing the alert"),
                     )
                 };
-                let (rule, family, since_ms) = (rule.into(), Family::Fire, incident.opened_ms);
-                Reason { rule, device: None, family, colour: *colour, since_ms, evidence, would_change }
+                of_unit(rule, Family::Fire, incident.opened_ms, evidence, would_change)
+            }
+            Why::Overdue(held, _) => {
+                let name = rule::condition(held.condition).name;
+                let evidence = words(
+                    format!("预警或隐患（{name}）逾期未消除"),
+                    format!("a warning ({name}) is there for longer than it may"),
+                );
+                let would_change = words("消除该隐患", "its cause being removed");
+                of_unit("overdue_hazard", Family::Warning, held.since_ms, evidence, would_change)
+            }
+            Why::Risk(index, least) => {
+                let evidence = words(
+                    format!("固有风险指数 {index}（满分 100，{least} 及以上为高）"),
+                    format!("standing risk index {index} of 100, high from {least} on"),
+                );
+                let would_change = words("消除隐患、补齐设备", "hazards removed, and missing devices installed");
+                of_unit("standing_risk", Family::Warning, unit_since_ms, evidence, would_change)
+            }
+            Why::Evidence(weighed, since_ms, _) => {
+                let would_change = words("新的证据，或现场核实", "other evidence, or verifying it on the spot");
+                of_unit("evidence", Family::Fire, *since_ms, weighed.words(), would_change)
             }
             Why::Blind(eyes) => eyes.reason(unit_since_ms),
         }
+    }
+}
+
+fn of_condition(
+    place: u8,
+    device: u32,
+    colour: Colour,
+    since_ms: u64,
+    (evidence, would_change): (Words, Words),
+) -> Reason {
+    let condition = rule::condition(place);
+    Reason {
+        rule: condition.name.into(),
+        device: (device != NO_DEVICE).then_some(DeviceId(device)),
+        family: condition.family,
+        colour,
+        since_ms,
+        evidence,
+        would_change,
     }
 }
 
@@ -219,3 +344,6 @@ pub fn annotated(evidence: Words, after: (Option<u32>, Option<u32>)) -> Words {
     }
     Words { zh, en }
 }
+
+#[cfg(test)]
+mod tests;

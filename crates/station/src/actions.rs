@@ -9,7 +9,7 @@ use broker::{Broker, Outcome};
 use bytes::Bytes;
 use command_centre::{ActionError, Actions, Caller, DeviceOrder, DeviceSent, RosterReloaded};
 use ingest::{IngestHandle, Submission, SubmitError};
-use model::{Command, CommandOutcome, RosterChange};
+use model::{Command, CommandOutcome, Epoch, RosterChange, Sighting};
 
 use crate::access::Gate;
 use crate::credentials::{Credentials, Role};
@@ -67,6 +67,10 @@ impl Actions for Acts {
             }
         };
         Ok(DeviceSent { sent, reason: reason.map(str::to_owned) })
+    }
+
+    async fn sighting(&self, sighting: Sighting) -> Result<Epoch, ActionError> {
+        self.ingest.submit(Submission::Sighting(sighting)).await.map_err(unavailable)
     }
 
     async fn reload_roster(&self, by: &str) -> Result<RosterReloaded, ActionError> {

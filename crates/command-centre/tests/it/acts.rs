@@ -133,3 +133,31 @@ async fn a_roster_is_loaded_or_its_faults_are_told() {
     assert_eq!(problem["faults"][0], "units.csv:3: owner nobody is not in people.csv");
     station.stop().await;
 }
+
+#[tokio::test]
+async fn people_report_what_they_see() {
+    let station = Station::start().await;
+    let path = "/api/v1/units/U0000/sightings";
+    let body = json!({ "id": "photo-1", "kind": "fire", "note": "三楼冒火" });
+    assert_eq!(station.post(LOCAL, path, &body).await.ok(), json!({ "epoch": 1 }));
+    let call = json!({ "id": "call-7", "kind": "smoke", "person": "13800000000" });
+    station.post(OPERATOR, path, &call).await.ok();
+    let seen = station.desk.sightings.lock().unwrap().clone();
+    let told: Vec<_> = seen.iter().map(|one| (&*one.id, &*one.by, one.kind.word(), &*one.note)).collect();
+    assert_eq!(told, [("P2/photo-1", "P2", "fire", "三楼冒火"), ("P3/call-7", "13800000000", "smoke", "")]);
+    // outside of the caller's scope it does not exist; a viewer reports nothing
+    let outside = format!("/api/v1/units/U{:04}/sightings", crate::city::UNITS - 1);
+    station.post(LOCAL, &outside, &body).await.problem(404);
+    station.post(VIEWER, path, &body).await.problem(403);
+    for (bad, field) in [
+        (json!({ "id": "", "kind": "fire" }), "id"),
+        (json!({ "id": "x", "kind": "fire", "person": "" }), "person"),
+        (json!({ "id": "x", "kind": "fire", "note": "长".repeat(1001) }), "note"),
+    ] {
+        assert_eq!(station.post(OPERATOR, path, &bad).await.problem(422)["field"], field, "{bad}");
+    }
+    let problem = station.post(OPERATOR, path, &json!({ "id": "x", "kind": "flood" })).await.problem(422);
+    assert!(problem["detail"].as_str().unwrap().contains("all_clear"), "{problem}");
+    assert_eq!(station.desk.sightings.lock().unwrap().len(), 2);
+    station.stop().await;
+}

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use command_centre::{ActionError, Actions, DeviceOrder, DeviceSent, RosterReloaded, View};
+use model::Sighting;
 use model::alert::{Evidence, HistoryItem, Mark, Refused, Rung};
 use model::finding::{DeviceChange, Words};
 use model::ledger::UnitColour;
@@ -27,6 +28,7 @@ pub struct Desk {
     /// Acts never return.
     pub hangs: AtomicBool,
     pub orders: Mutex<Vec<DeviceOrder>>,
+    pub sightings: Mutex<Vec<Sighting>>,
     pub commands: Mutex<Vec<Command>>,
     pub submitted: AtomicUsize,
 }
@@ -74,6 +76,7 @@ impl Desk {
             books: Mutex::default(),
             hangs: AtomicBool::new(false),
             orders: Mutex::default(),
+            sightings: Mutex::default(),
             commands: Mutex::default(),
             submitted: AtomicUsize::new(0),
         }
@@ -290,6 +293,12 @@ impl Actions for Desk {
         let is_first = order.device == DeviceId(0);
         self.orders.lock().unwrap().push(order);
         Ok(DeviceSent { sent: is_first, reason: (!is_first).then(|| "the device is not connected".to_owned()) })
+    }
+
+    async fn sighting(&self, sighting: Sighting) -> Result<Epoch, ActionError> {
+        let mut sightings = self.sightings.lock().unwrap();
+        sightings.push(sighting);
+        Ok(sightings.len() as Epoch)
     }
 
     async fn reload_roster(&self, by: &str) -> Result<RosterReloaded, ActionError> {

@@ -68,6 +68,7 @@ async fn every_operation_answers() {
         let body = match template.rsplit('/').next().unwrap() {
             "verify" => json!({ "verdict": "real" }),
             "command" => json!({ "command": "mute", "args": { "for_s": 60 } }),
+            "sightings" => json!({ "id": "s1", "kind": "smoke" }),
             "devices" => json!({ "device": "new" }),
             "session" => json!({ "token": ADMIN }),
             _ => json!({}),

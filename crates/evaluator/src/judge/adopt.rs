@@ -55,6 +55,7 @@ impl Judge {
         for (slot, id) in roster.devices().iter().zip(0..) {
             self.take_device(DeviceId(id), slot, roster);
         }
+        self.regroup();
     }
 
     fn take_unit(&mut self, id: UnitId, slot: &roster::Slot<roster::Unit>) {
@@ -73,6 +74,10 @@ impl Judge {
                 held: Vec::new(),
                 incidents: None,
                 fire_ended: Default::default(),
+                armed_ms: NEVER,
+                gap: None,
+                risky: false,
+                traces: None,
             });
             self.draft.touched.push(id.0);
             return;
@@ -113,7 +118,13 @@ impl Judge {
         };
         let Some(device) = self.state.devices.get(id.index()) else {
             let facts = facts(self.state.at_ms);
-            self.state.devices.push(Device { facts, holding: 0, armed_ms: NEVER, memory: Memory::default() });
+            self.state.devices.push(Device {
+                facts,
+                holding: 0,
+                armed_ms: NEVER,
+                falses: 0,
+                memory: Memory::default(),
+            });
             self.draft.touched.push(row.unit.0);
             self.promise(id);
             return;
@@ -139,6 +150,7 @@ impl Judge {
             device.facts = facts(at_ms);
             device.memory = Memory::default();
             device.armed_ms = NEVER;
+            device.falses = 0;
         } else {
             device.facts.class = row.class;
             device.facts.report_every_s = row.report_every_s;
@@ -160,6 +172,10 @@ impl Judge {
         for condition in (0..64_u8).filter(|place| holding >> place & 1 == 1) {
             let told = Told { condition, holds: None, note: Note::default(), alarm: None, again: false };
             self.found(id, told);
+        }
+        let unit = self.state.devices.get(id.index()).map(|device| device.facts.unit);
+        if let Some(traces) = unit.and_then(|unit| self.state.units.get_mut(unit.index())?.traces.as_mut()) {
+            traces.ended.retain(|ended| ended.device != id.0);
         }
         let of_device = |finding: &&mut (u32, model::Finding)| finding.1.device == Some(id);
         for (_, finding) in self.draft.findings[before..].iter_mut().filter(of_device) {

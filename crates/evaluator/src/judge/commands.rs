@@ -2,15 +2,18 @@
 //! desk answers the operator.
 
 use model::{Action, Command, Epoch, Family, Verdict};
+use smallvec::SmallVec;
 
 use super::Judge;
 use crate::rule;
-use crate::state::{Incident, Unit};
+use crate::state::{Device, Incident, NO_DEVICE, State, Unit};
+use crate::table::Table;
 
 impl Judge {
     pub(super) fn command(&mut self, command: &Command) {
         let id = command.alert;
-        let Some(unit) = self.state.units.get_mut(id.unit.index()) else { return };
+        let State { units, devices, at_ms, .. } = &mut self.state;
+        let Some(unit) = units.get_mut(id.unit.index()) else { return };
         let Some(incident) = unit.incident_mut(id.family).filter(|incident| names(incident, id.family, id.epoch))
         else {
             return;
@@ -31,7 +34,8 @@ impl Judge {
                 incident.real = verdict == Verdict::Real;
                 incident.unjudged = false;
                 if id.family == Family::Fire {
-                    unit.standing.verdict(verdict, was_real, self.state.at_ms);
+                    unit.standing.verdict(verdict, was_real, *at_ms);
+                    count_falses(unit, devices, verdict);
                 }
                 if id.family == Family::Fire && verdict != Verdict::Real {
                     mute(unit, id.family);
@@ -48,9 +52,35 @@ impl Judge {
                 for held in unit.held.iter_mut().filter(|held| rule::condition(held.condition).family == id.family) {
                     held.in_incident = false;
                 }
+                // what people said is settled with it
+                unit.held.retain(|held| {
+                    let is_of_family = rule::condition(held.condition).family == id.family;
+                    !(is_of_family && held.device == NO_DEVICE && rule::is_sighting(held.condition))
+                });
             }
         }
         self.draft.touched.push(id.unit.0);
+        if id.family == Family::Fire {
+            self.draft.fires.push(id.unit.0);
+        }
+    }
+}
+
+/// Devices whose alarms are often found false speak less for a fire, see [`rule::evidence`].
+fn count_falses(unit: &Unit, devices: &mut Table<Device>, verdict: Verdict) {
+    let held = unit.held.iter().filter(|held| !held.muted && held.device != NO_DEVICE);
+    let fires = held.filter(|held| rule::condition(held.condition).family == Family::Fire).map(|held| held.device);
+    let ended = unit.fire_ended.iter().map(|(device, _)| *device);
+    let mut of: SmallVec<[u32; 8]> = fires.chain(ended).collect();
+    of.sort_unstable();
+    of.dedup();
+    for device in of {
+        let Some(device) = devices.get_mut(device as usize) else { continue };
+        match verdict {
+            Verdict::False => device.falses = device.falses.saturating_add(1),
+            Verdict::Real => device.falses /= 2,
+            Verdict::Test => {}
+        }
     }
 }
 
@@ -65,8 +95,16 @@ fn names(incident: &Incident, family: Family, epoch: Epoch) -> bool {
 
 /// What holds now counts no longer, until it ends and begins again.
 fn mute(unit: &mut Unit, family: Family) {
-    for held in unit.held.iter_mut().filter(|held| rule::condition(held.condition).family == family) {
+    let of_family = |condition: u8| rule::condition(condition).family == family;
+    for held in unit.held.iter_mut().filter(|held| of_family(held.condition) && held.untold_ms == 0) {
         held.muted = true;
+    }
+    if let Some(traces) = &mut unit.traces {
+        traces.ended.retain(|ended| !of_family(ended.condition));
+        let base = rule::of_units().sighting;
+        for seen in traces.seen.iter_mut().filter(|seen| of_family(base + rule::sighting::of(seen.kind).0)) {
+            seen.judged = true;
+        }
     }
 }
 

@@ -3,6 +3,8 @@
 //! Every worker has rows for all units and devices, so that numbers mean the same everywhere; those of others are empty.
 //! The rows of all owners together are the state that one worker alone would have.
 
+use std::collections::BTreeMap;
+
 use model::{DeviceId, Finding, Step, UnitId};
 
 use super::{Judge, RestoreError, Share};
@@ -74,6 +76,7 @@ impl Judge {
     /// Takes in what came from other workers; after their [`Judge::depart`] and before [`Judge::apply`].
     pub(crate) fn arrive(&mut self, crossings: Vec<Crossing>) {
         for Crossing { id, unit, devices, .. } in crossings {
+            self.unit_timers.take_over(id, &unit);
             *self.state.units.get_mut(id.index()).expect("all workers have the same units") = unit;
             for (id, device) in devices {
                 self.timers.take_over(id, &device);
@@ -129,6 +132,8 @@ pub(super) fn keep_share(state: &mut State, share: Share) {
             *state.devices.get_mut(id).expect("within the table") = empty;
         }
     }
+    state.outages.retain(|key, _| share.has(key.village));
+    state.gaps_told.retain(|village, _| share.has(*village));
     for id in 0..state.units.len() {
         let unit = state.units.get(id).expect("within the table");
         if !share.has(unit.grid) {
@@ -156,10 +161,42 @@ pub(crate) fn joined(states: Vec<State>) -> State {
         units.push(of.units.get(id).expect("all workers have the same units").clone());
     }
     // every field by name: a new one must be thought of here
-    let State { layout, rules, rules_epoch, epoch, at_ms, resumed_ms, roster, devices: _, units: _, sweep, trends: _ } =
-        first.clone();
+    let State {
+        layout,
+        rules,
+        rules_epoch,
+        epoch,
+        at_ms,
+        resumed_ms,
+        roster,
+        devices: _,
+        units: _,
+        sweep,
+        trends: _,
+        outages: _,
+        gaps_told: _,
+    } = first.clone();
+    let (mut outages, mut gaps_told) = (BTreeMap::new(), BTreeMap::new());
+    for state in &states {
+        outages.extend(state.outages.clone());
+        gaps_told.extend(state.gaps_told.clone());
+    }
     let trends = Trends::joined(states.into_iter().map(|state| state.trends));
-    State { layout, rules, rules_epoch, epoch, at_ms, resumed_ms, roster, devices, units, sweep, trends }
+    State {
+        layout,
+        rules,
+        rules_epoch,
+        epoch,
+        at_ms,
+        resumed_ms,
+        roster,
+        devices,
+        units,
+        sweep,
+        trends,
+        outages,
+        gaps_told,
+    }
 }
 
 /// A row for a device of another worker.
@@ -167,7 +204,7 @@ fn absent_device(device: &Device) -> Device {
     let mut facts = device.facts.clone();
     (facts.current, facts.silent) = (false, true);
     (facts.last_ms, facts.lost_said_ms, facts.test_ms, facts.muted_ms) = (0, 0, 0, 0);
-    Device { facts, holding: 0, armed_ms: NEVER, memory: Memory::default() }
+    Device { facts, holding: 0, armed_ms: NEVER, falses: 0, memory: Memory::default() }
 }
 
 /// A row for a unit of another worker.
@@ -185,5 +222,9 @@ fn absent_unit(unit: &Unit) -> Unit {
         held: Vec::new(),
         incidents: None,
         fire_ended: Default::default(),
+        armed_ms: NEVER,
+        gap: None,
+        risky: false,
+        traces: None,
     }
 }

@@ -6,7 +6,7 @@ use model::{Colour, DeviceId, Family, Finding, Report, Step, UnitId, Verdict};
 
 use super::Judge;
 use crate::rule::{self, Memory, Scene, Told, UnitView};
-use crate::state::{Held, Incident, NEVER, NO_DEVICE, State, Unit};
+use crate::state::{Ended, Held, Incident, NEVER, NO_DEVICE, State, Traces, Unit};
 use crate::unit;
 
 impl Judge {
@@ -34,14 +34,19 @@ impl Judge {
             after.1 = since(device.facts.muted_ms, windows.mute_window_s);
         }
         let unit = device.facts.unit;
-        self.told_of(unit, Some(id), told, after);
+        let mut untold_ms = 0;
+        if bit == rule::lost_bit() {
+            self.stir_group(id);
+            untold_ms = self.untold_ms(id);
+        }
+        self.told_of(unit, Some(id), told, after, untold_ms);
         if family == Family::Fire {
             self.ask_unit(unit);
         }
     }
 
     /// Asks the rules that look at several devices.
-    fn ask_unit(&mut self, id: UnitId) {
+    pub(super) fn ask_unit(&mut self, id: UnitId) {
         let Some(unit) = self.state.units.get(id.index()) else { return };
         let of_unit = unit.held.iter().filter(|held| held.device == NO_DEVICE);
         let holding = of_unit.fold(0, |bits, held| bits | 1 << held.condition);
@@ -56,15 +61,24 @@ impl Judge {
             told: &mut told,
             wake_ms: NEVER,
         };
-        let view = UnitView { held: &unit.held, ended: &unit.fire_ended };
+        let people = super::sightings::people(unit, self.state.at_ms, self.rules.settings().sighting.window_s);
+        let view = UnitView { held: &unit.held, ended: &unit.fire_ended, people: &people };
         Memory::unit(self.rules.settings(), &view, &mut scene);
         for told in told {
-            self.told_of(id, None, told, (None, None));
+            self.told_of(id, None, told, (None, None), 0);
         }
     }
 
-    /// A condition of a unit (or of a device in it) holds, goes on or ends.
-    fn told_of(&mut self, id: UnitId, device: Option<DeviceId>, told: Told, after: (Option<u32>, Option<u32>)) {
+    /// A condition of a unit (or of a device in it) holds, goes on or ends. `untold_ms`: when it is told that it began, where
+    /// not at once; see [`Held::untold_ms`].
+    pub(super) fn told_of(
+        &mut self,
+        id: UnitId,
+        device: Option<DeviceId>,
+        told: Told,
+        after: (Option<u32>, Option<u32>),
+        untold_ms: u64,
+    ) {
         let State { units, at_ms, epoch, .. } = &mut self.state;
         let Some(unit) = units.get_mut(id.index()) else { return };
         let family = rule::condition(told.condition).family;
@@ -74,6 +88,13 @@ impl Judge {
             let was = at.map(|at| unit.held.remove(at));
             if let Some(was) = &was {
                 self.draft.touched.push(id.0);
+                if family == Family::Fire {
+                    self.draft.fires.push(id.0);
+                }
+                remember(unit, was, *at_ms);
+                if was.untold_ms != 0 {
+                    return;
+                }
                 if family == Family::Fire && !was.muted && number != NO_DEVICE {
                     if unit.fire_ended.len() == Unit::ENDED_MAX {
                         unit.fire_ended.remove(0);
@@ -94,16 +115,25 @@ impl Judge {
             device: number,
             colour,
             muted: false,
-            in_incident: true,
+            in_incident: untold_ms == 0,
             since_ms: *at_ms,
+            untold_ms,
             note: told.note,
             after_test_s: after.0,
             after_mute_s: after.1,
         };
+        if untold_ms != 0 && at.is_none() {
+            unit.held.push(held);
+            self.draft.touched.push(id.0);
+            return;
+        }
         let phase = match at {
             None => Phase::Began,
             Some(at) => {
                 let was = &unit.held[at];
+                if was.untold_ms != 0 {
+                    return;
+                }
                 let louder = was.muted && colour > was.colour;
                 if was.muted && (told.again || louder) {
                     // what a person judged is over; this is another occurrence
@@ -130,9 +160,17 @@ impl Judge {
                 let was = &mut unit.held[at];
                 *was = Held { since_ms: was.since_ms, muted: was.muted, ..held };
             }
-            None => unit.held.push(held),
+            None => {
+                if let Some(traces) = &mut unit.traces {
+                    traces.ended.retain(|ended| (ended.condition, ended.device) != (told.condition, number));
+                }
+                unit.held.push(held);
+            }
         }
         self.draft.touched.push(id.0);
+        if family == Family::Fire {
+            self.draft.fires.push(id.0);
+        }
         self.draft.finding(*at_ms, id, device, told.condition, colour, phase, evidence, told.alarm);
     }
 
@@ -172,6 +210,7 @@ impl Judge {
                     muted: false,
                     in_incident: true,
                     since_ms: self.state.at_ms,
+                    untold_ms: 0,
                     note: told.note,
                     after_test_s: None,
                     after_mute_s: None,
@@ -185,6 +224,23 @@ impl Judge {
             self.draft.finding(at_ms, row.unit, device, told.condition, colour, Phase::Ended, evidence, None);
         }
     }
+}
+
+/// An ended condition lingers in the colour, and its evidence fades. What a person judged does neither; nor do conditions
+/// that were summed of others.
+fn remember(unit: &mut Unit, was: &Held, at_ms: u64) {
+    let own = rule::of_units();
+    let summed = was.device == NO_DEVICE;
+    if was.muted || summed || was.condition >= own.gateway && was.condition < own.gateway + 2 {
+        return;
+    }
+    let traces = unit.traces.get_or_insert_default();
+    if traces.ended.len() == Traces::ENDED_MAX {
+        traces.ended.remove(0);
+    }
+    let Held { condition, device, colour, since_ms, note, .. } = *was;
+    let after = (was.after_test_s.is_some(), was.after_mute_s.is_some());
+    traces.ended.push(Ended { condition, device, colour, since_ms, at_ms, note, after });
 }
 
 /// Facts for rules that look at no single device.
@@ -206,7 +262,7 @@ fn no_device(unit: UnitId) -> crate::state::Facts {
 
 /// The unit's incident of the family opens, or takes the finding in, as the desk's alert does: a finding after quiet, or
 /// a louder one that nobody found real, needs a verdict of its own.
-fn incident_hears(unit: &mut Unit, held: &Held, phase: Phase, epoch: u64, at_ms: u64) {
+pub(super) fn incident_hears(unit: &mut Unit, held: &Held, phase: Phase, epoch: u64, at_ms: u64) {
     let family = rule::condition(held.condition).family;
     let of_family = unit.held.iter().filter(|held| rule::condition(held.condition).family == family);
     let was_quiet = !of_family.clone().any(|held| held.in_incident);
@@ -248,7 +304,7 @@ fn incident_hears(unit: &mut Unit, held: &Held, phase: Phase, epoch: u64, at_ms:
 
 impl super::Draft {
     #[expect(clippy::too_many_arguments, reason = "the fields of a finding, in their order")]
-    fn finding(
+    pub(super) fn finding(
         &mut self,
         at_ms: u64,
         unit: UnitId,

@@ -1,4 +1,4 @@
-//! Coincidence: two detectors of one unit see fire. GB 50116-2013 4.1.6 asks for two independent triggers before anything
+//! Coincidence: two independent sources see fire in one unit: detectors, or people. GB 50116-2013 4.1.6 asks for two independent triggers before anything
 //! is set in motion; of detectors' single alarms 0.02 % are fires.
 
 use model::finding::Words;
@@ -8,16 +8,16 @@ use serde::{Deserialize, Serialize};
 use super::{Condition, Note, Rule, Scene, UnitView, condition, words};
 use crate::state::NO_DEVICE;
 
-/// Fire conditions of two devices that hold together, or follow each other within a window. Those that a person found
-/// false do not count.
+/// Fire conditions of two devices that hold together, or follow each other within a window; a person's report counts as a
+/// device of its own. Those that a person found false do not count.
 pub struct Coincidence;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
-    /// Devices that must see fire.
+    /// Devices and people that must see fire, count. 2.
     pub devices: u8,
-    /// A condition that ended still counts for so long, s.
+    /// A condition that ended still counts for so long, s. 300.
     pub window_s: u32,
 }
 
@@ -37,18 +37,20 @@ impl Rule for Coincidence {
     }
 
     fn unit(settings: &Settings, view: &UnitView<'_>, scene: &mut Scene<'_>) {
-        let fires = view
-            .held
-            .iter()
-            .filter(|held| held.device != NO_DEVICE && condition(held.condition).family == Family::Fire);
-        let mut devices: Vec<u32> = fires.clone().filter(|held| !held.muted).map(|held| held.device).collect();
+        let fires = view.held.iter().filter(|held| {
+            let own = held.device != NO_DEVICE || super::is_sighting(held.condition);
+            own && condition(held.condition).family == Family::Fire
+        });
+        let counted = fires.clone().filter(|held| !held.muted);
+        let mut devices: Vec<u32> =
+            counted.clone().map(|held| held.device).filter(|device| *device != NO_DEVICE).collect();
         if fires.count() == 0 {
             if scene.holds(0) {
                 scene.end(0, Note::default());
             }
             return;
         }
-        if devices.is_empty() {
+        if counted.count() == 0 {
             return;
         }
         let window_ms = u64::from(settings.window_s) * 1000;
@@ -56,9 +58,11 @@ impl Rule for Coincidence {
         devices.extend(ended.map(|(device, _)| *device));
         devices.sort_unstable();
         devices.dedup();
-        if devices.len() >= usize::from(settings.devices) {
-            let n = u32::try_from(devices.len()).unwrap_or(u32::MAX);
-            scene.again(0, Colour::Red, Note { n, ..Note::default() });
+        let sources = devices.len() + view.people.len();
+        if sources >= usize::from(settings.devices) {
+            let n = u32::try_from(sources).unwrap_or(u32::MAX);
+            let people = view.people.len() as f32;
+            scene.again(0, Colour::Red, Note { n, a: people, ..Note::default() });
         }
     }
 
@@ -69,13 +73,20 @@ impl Rule for Coincidence {
                 words("再次有两个探测器报火警", "two detectors see fire again"),
             );
         }
-        (
-            words(
-                format!("同一单位 {} 个独立探测器先后报火警", note.n),
-                format!("{} independent detectors of the unit see fire", note.n),
-            ),
-            words("各探测器均不再报火警", "no detector sees fire any longer"),
-        )
+        let over = words("各探测器均不再报火警", "no detector sees fire any longer");
+        let people = note.a as u32;
+        if people > 0 {
+            let evidence = words(
+                format!("同一单位 {} 个独立来源先后报火警，其中 {people} 人报告", note.n),
+                format!("{} independent sources see fire in the unit, {people} of them people", note.n),
+            );
+            return (evidence, over);
+        }
+        let evidence = words(
+            format!("同一单位 {} 个独立探测器先后报火警", note.n),
+            format!("{} independent detectors of the unit see fire", note.n),
+        );
+        (evidence, over)
     }
 }
 

@@ -144,8 +144,7 @@ impl Asked<'_> {
         let state = self.judge.state();
         let (unit, row) = (state.units.get(id.index()).filter(|unit| unit.current)?, self.roster.unit(id)?);
         let of_unit = self.roster.devices_of(id);
-        let rows = of_unit.iter().filter_map(|device| state.devices.get(device.index()));
-        let reasons = unit::judge(unit, rows, self.judge.distrusting()).reasons(unit.since_ms);
+        let reasons = self.judge.judged(self.roster, id, unit).reasons(unit.since_ms);
         let mut timers = Vec::new();
         let mut devices = Vec::new();
         for device_id in of_unit {
