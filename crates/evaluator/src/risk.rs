@@ -12,6 +12,7 @@
 //! What is kept of a unit is its [`History`]: fault and blind time, alarms, verdicts, 64 bytes. What is kept of a grid is a mean
 //! a day ([`trend`]). Everything else follows from conditions, devices and the roster.
 
+mod board;
 mod history;
 pub mod indicators;
 mod places;
@@ -22,6 +23,7 @@ mod trend;
 use model::{Epoch, Roster, UnitId};
 use serde::{Deserialize, Serialize};
 
+pub use board::Board;
 pub use history::History;
 pub(crate) use places::Places;
 pub use seen::{Reach, Seen, Water};

@@ -34,6 +34,11 @@ impl Judge {
         }
     }
 
+    /// Version of the weights in force.
+    pub(crate) fn risk_version(&self) -> &str {
+        &self.settings().risk.version
+    }
+
     fn sweep(&mut self, moved: &mut Vec<u32>, roster: &Roster) {
         let units = u32::try_from(self.state.units.len()).unwrap_or(u32::MAX);
         let now_ms = self.state.at_ms;
