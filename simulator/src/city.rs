@@ -9,8 +9,10 @@
 
 mod credentials;
 mod devices;
+mod gateways;
 mod people;
 mod premises;
+mod profiles;
 mod regions;
 
 pub use credentials::hash as hash_secret;
@@ -93,7 +95,9 @@ pub fn build(settings: &Settings) -> Result<Roster> {
     let land = regions::build(settings);
     let mut roster = Roster { regions: land.regions.clone(), ..Roster::default() };
     let owners = premises::build(settings, &land, &mut roster);
+    profiles::build(settings, &mut roster);
     devices::build(settings, &mut roster);
+    gateways::build(&mut roster);
     people::build(settings, &land, owners, &mut roster);
     if settings.random_secrets {
         credentials::build(settings, &mut StdRng::from_os_rng(), &mut roster);

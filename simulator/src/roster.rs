@@ -32,6 +32,16 @@ pub struct Unit {
     pub x: i32,
     /// Metres north of a local origin.
     pub y: i32,
+    /// People who live or stay there; empty: not known, as in the next three.
+    #[serde(default)]
+    pub people: Option<u32>,
+    /// Of them, those who need help to get out.
+    #[serde(default)]
+    pub vulnerable: Option<u32>,
+    #[serde(default)]
+    pub storeys: Option<u16>,
+    #[serde(default)]
+    pub area_m2: Option<u32>,
 }
 
 /// `devices.csv`.
@@ -45,6 +55,9 @@ pub struct DeviceRow {
     pub location: String,
     /// The promise: heard at least this often, seconds.
     pub report_every_s: u32,
+    /// What it speaks through; empty for nothing.
+    #[serde(default)]
+    pub gateway: String,
 }
 
 /// What a device is.

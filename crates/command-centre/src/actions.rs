@@ -2,7 +2,7 @@
 //! as what the desk made of it.
 
 use async_trait::async_trait;
-use model::{Command, CommandOutcome, DeviceId, Epoch, Sighting};
+use model::{Command, CommandOutcome, DeviceId, Epoch, RegionCode, Sighting};
 use serde::Serialize;
 
 /// Carries acts to the journal.
@@ -85,6 +85,32 @@ pub struct RosterReloaded {
 /// its place.
 pub trait Devices: Send + Sync + 'static {
     fn status(&self, device: DeviceId) -> DeviceStatus;
+}
+
+/// Knows how the standing risk of regions moved. The station asks the evaluator.
+pub trait RiskHistory: Send + Sync + 'static {
+    /// Version of the weights in force; empty before it is known.
+    fn version(&self) -> String;
+
+    /// Ends of past days of a region, oldest first; the last is today as it stands. Days of which nothing is known are left
+    /// out.
+    fn days(&self, region: RegionCode) -> Vec<RiskDay>;
+}
+
+/// The mean index of a region's units at the end of a day.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct RiskDay {
+    /// When the day began, ms since 1970.
+    pub begins_ms: u64,
+    /// Units that had an index. Count.
+    pub units: u32,
+    /// `None` for no unit.
+    pub mean: Option<f64>,
+}
+
+impl RiskDay {
+    /// Length of a day, ms.
+    pub const MS: u64 = 86_400_000;
 }
 
 /// Liveness of a device.

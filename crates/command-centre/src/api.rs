@@ -9,6 +9,7 @@ pub(crate) mod map;
 pub(crate) mod mqtt;
 pub(crate) mod quarantine;
 pub(crate) mod regions;
+pub(crate) mod risk;
 pub(crate) mod session;
 pub(crate) mod sightings;
 pub(crate) mod units;

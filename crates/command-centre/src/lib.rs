@@ -40,7 +40,9 @@ mod vendors;
 mod view;
 
 pub use access::{Access, Caller, Role};
-pub use actions::{ActionError, Actions, DeviceOrder, DeviceSent, DeviceStatus, Devices, RosterReloaded};
+pub use actions::{
+    ActionError, Actions, DeviceOrder, DeviceSent, DeviceStatus, Devices, RiskDay, RiskHistory, RosterReloaded,
+};
 pub use clients::{ClientConnection, ClientSession, Clients};
 pub use router::{Need, ROUTES, Route};
 pub use server::{Checks, CommandCentre, Parts, ServeError};

@@ -11,7 +11,9 @@ use axum::routing::{MethodRouter, delete, get, post};
 use tokio::time::Instant;
 
 use crate::access::Role;
-use crate::api::{alerts, devices, feed, health, map, mqtt, quarantine, regions, session, sightings, units, vendors};
+use crate::api::{
+    alerts, devices, feed, health, map, mqtt, quarantine, regions, risk, session, sightings, units, vendors,
+};
 use crate::problem::{Kind, Problem};
 use crate::settings::Settings;
 use crate::shared::Shared;
@@ -71,6 +73,7 @@ pub const ROUTES: &[Route] = &[
     route("POST", "/api/v1/alerts/{id}/verify", OPERATOR, || post(alerts::verify)),
     route("POST", "/api/v1/alerts/{id}/close", OPERATOR, || post(alerts::close)),
     route("GET", "/api/v1/regions/{code}", VIEWER, || get(regions::one)),
+    route("GET", "/api/v1/regions/{code}/risk", VIEWER, || get(risk::region)),
     route("GET", "/api/v1/units", VIEWER, || get(units::list)),
     route("GET", "/api/v1/units/{code}", VIEWER, || get(units::one)),
     route("POST", "/api/v1/units/{code}/sightings", OPERATOR, || post(sightings::report)),
@@ -83,6 +86,7 @@ pub const ROUTES: &[Route] = &[
     route("POST", "/api/v1/vendors/{vendor}/devices", Need::Vendor(Role::Admin), || post(vendors::register)),
     route("GET", "/api/v1/map/geometry", VIEWER, || get(map::geometry)),
     route("GET", "/api/v1/map/snapshot", VIEWER, || get(map::snapshot)),
+    route("GET", "/api/v1/map/risk", VIEWER, || get(risk::map)),
     route("POST", "/api/v1/devices/{vendor}/{device}/command", OPERATOR, || post(devices::command)),
     route("POST", "/api/v1/roster/reload", ADMIN, || post(devices::reload_roster)),
 ];

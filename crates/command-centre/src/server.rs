@@ -21,7 +21,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::access::Access;
-use crate::actions::{Actions, Devices};
+use crate::actions::{Actions, Devices, RiskHistory};
 use crate::clients::Clients;
 use crate::extract::Peer;
 use crate::router;
@@ -49,6 +49,7 @@ pub struct Parts {
     pub actions: Arc<dyn Actions>,
     /// The view itself, or something fresher.
     pub devices: Arc<dyn Devices>,
+    pub risk: Arc<dyn RiskHistory>,
     pub clients: Arc<dyn Clients>,
     pub vendors: Arc<dyn Vendors>,
     /// Renders every metric of the process, as Prometheus text.

@@ -145,6 +145,7 @@ pub(crate) struct RegionShape<'a> {
     units: u32,
     devices: u32,
     counts: CountsShape,
+    risk_mean: Option<f32>,
     open_alerts: u32,
 }
 
@@ -168,6 +169,7 @@ impl<'a> RegionShape<'a> {
             units: facts.units,
             devices: facts.devices,
             counts: CountsShape { red, orange, yellow, blue, blind },
+            risk_mean: facts.risk_mean,
             open_alerts: facts.open_alerts,
         }
     }
@@ -184,10 +186,12 @@ pub(crate) struct UnitShape<'a> {
     /// "none" for a unit never judged.
     colour: &'static str,
     since_ms: Option<u64>,
+    /// Standing risk index, 0 to 100.
+    risk: Option<u8>,
 }
 
 impl<'a> UnitShape<'a> {
-    pub(crate) fn new(unit: &'a model::roster::Unit, colour: Option<(Colour, u64)>) -> UnitShape<'a> {
+    pub(crate) fn new(unit: &'a model::roster::Unit, colour: Option<(Colour, u64)>, risk: Option<u8>) -> UnitShape<'a> {
         UnitShape {
             code: &unit.code,
             name: &unit.name,
@@ -196,6 +200,7 @@ impl<'a> UnitShape<'a> {
             grid: unit.grid,
             colour: colour.map_or("none", |(colour, _)| colour.word()),
             since_ms: colour.map(|(_, since_ms)| since_ms),
+            risk,
         }
     }
 }

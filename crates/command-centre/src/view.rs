@@ -11,7 +11,7 @@ mod state;
 use std::sync::{Arc, RwLock};
 
 use model::finding::DeviceChange;
-use model::{Alert, AlertId, Cursor, DeviceId, Ledger, LedgerBatch, RegionCode, Roster, StoreError};
+use model::{Alert, AlertId, Cursor, DeviceId, Ledger, LedgerBatch, RegionCode, RiskBands, Roster, StoreError};
 use tokio::sync::watch;
 
 pub use pages::{AlertEvent, FeedPage};
@@ -32,12 +32,31 @@ pub struct View {
     newest: watch::Sender<Cursor>,
 }
 
-/// Unit colours as the map's snapshot has them, with the cursor they are exact at.
-pub(crate) struct Colours {
+/// A byte for each unit as the map has them, with the cursor they are exact at.
+pub(crate) struct UnitBytes {
     pub cursor: Cursor,
     pub roster: Arc<Roster>,
-    /// [`model::Colour::byte`] by unit number, 0 for a unit never judged.
+    /// By unit number, 0 for a unit of which nothing is known. [`model::Colour::byte`], or the standing risk index plus 1.
     pub bytes: Vec<u8>,
+}
+
+/// Units as lists have them, exact at a cursor.
+pub(crate) struct UnitsNow {
+    pub cursor: Cursor,
+    pub at_ms: u64,
+    pub roster: Arc<Roster>,
+    /// [`model::Colour::byte`] by unit number, 0 for a unit never judged.
+    pub colours: Vec<u8>,
+    /// Since when it has that colour, ms since 1970.
+    pub since_ms: Vec<u64>,
+    risks: Vec<u8>,
+}
+
+impl UnitsNow {
+    /// The standing risk index of the unit with a number.
+    pub fn risk(&self, at: usize) -> Option<u8> {
+        self.risks.get(at)?.checked_sub(1)
+    }
 }
 
 const LOCK: &str = "no holder of this lock panics; the desk's thread ends the process when it does";
@@ -115,15 +134,26 @@ impl View {
     }
 
     /// The map's colours.
-    pub(crate) fn colours(&self) -> Colours {
+    pub(crate) fn colours(&self) -> UnitBytes {
         let state = self.state.read().expect(LOCK);
-        Colours { cursor: state.cursor, roster: Arc::clone(&state.roster), bytes: state.colours.clone() }
+        UnitBytes { cursor: state.cursor, roster: Arc::clone(&state.roster), bytes: state.colours.clone() }
     }
 
-    /// Colour bytes by unit number, and since when, ms since 1970.
-    pub(crate) fn colours_since(&self) -> (Arc<Roster>, Vec<u8>, Vec<u64>) {
+    /// The map's standing risk.
+    pub(crate) fn risks(&self) -> UnitBytes {
         let state = self.state.read().expect(LOCK);
-        (Arc::clone(&state.roster), state.colours.clone(), state.since_ms.clone())
+        UnitBytes { cursor: state.cursor, roster: Arc::clone(&state.roster), bytes: state.risks.clone() }
+    }
+
+    /// All units.
+    pub(crate) fn units(&self) -> UnitsNow {
+        self.state.read().expect(LOCK).units()
+    }
+
+    /// All units, and the standing risk of a region.
+    pub(crate) fn units_of(&self, region: RegionCode) -> (UnitsNow, RiskBands) {
+        let state = self.state.read().expect(LOCK);
+        (state.units(), state.regions.get(&region).map(|region| region.risk).unwrap_or_default())
     }
 }
 

@@ -31,6 +31,7 @@ use crate::checkpoint::{Clock, Writer};
 use crate::ferry::Ferry;
 use crate::judge::{Judge, Judged, Share};
 use crate::liveness::Liveness;
+use crate::risk::Board;
 use crate::rollup::Rollup;
 use crate::watchdog::{Flow, Guard};
 use crate::why::Inquiries;
@@ -44,6 +45,7 @@ pub struct Worker {
     pub writer: Writer,
     pub flow: Arc<Flow>,
     pub liveness: Arc<Liveness>,
+    pub board: Arc<Board>,
     pub ferry: Arc<Ferry>,
     pub inquiries: Arc<Inquiries>,
     /// The first worker has the ends of the flow.
@@ -111,7 +113,7 @@ type Parts<'s, T> = Stream<'s, Epoch, Vec<Local<T>>>;
 
 /// Runs a worker until the inbox is closed and everything is out, or another worker has failed.
 fn work(worker: Worker, connection: Allocator) {
-    let Worker { judge, writer, flow, liveness, ferry, inquiries, ends } = worker;
+    let Worker { judge, writer, flow, liveness, board, ferry, inquiries, ends } = worker;
     let Share { worker, workers } = judge.share();
     let mut timely = timely::worker::Worker::new(WorkerConfig::default(), connection, Some(Instant::now()));
     let state = Rc::new(RefCell::new(judge));
@@ -119,7 +121,8 @@ fn work(worker: Worker, connection: Allocator) {
         Some(Ends { inbox, ready, clock, rollup, out }) => (Some((inbox, ready, clock)), Some((rollup, out))),
         None => (None, None),
     };
-    let judging = Units { judge: Rc::clone(&state), writer: writer.clone(), flow: Arc::clone(&flow), liveness, ferry };
+    let (judging, flowing) = (Rc::clone(&state), Arc::clone(&flow));
+    let judging = Units { judge: judging, writer: writer.clone(), flow: flowing, liveness, board, ferry };
     let (rollup, out) = to_outside.unzip();
     timely.dataflow::<Epoch, _, _>(|scope| {
         let commits = commits(scope, from_outside);
@@ -191,6 +194,7 @@ struct Units {
     writer: Writer,
     flow: Arc<Flow>,
     liveness: Arc<Liveness>,
+    board: Arc<Board>,
     ferry: Arc<Ferry>,
 }
 
@@ -214,6 +218,7 @@ impl Units {
         } else {
             self.liveness.take_all(judge.state(), share);
         }
+        self.board.take(share.worker, judge.state().at_ms, judge.risk_version(), &judge.state().trends);
         if share.worker == 0 {
             metrics::counter!("fenghuo_evaluator_readings_total").increment(readings);
         }

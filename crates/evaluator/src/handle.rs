@@ -13,6 +13,7 @@ use crate::dataflow::{self, Ends, Worker};
 use crate::ferry::Ferry;
 use crate::judge::{Judge, RestoreError, Share};
 use crate::liveness::Liveness;
+use crate::risk::Board;
 use crate::rollup::Rollup;
 use crate::rules::Rules;
 use crate::settings::Settings;
@@ -85,6 +86,11 @@ impl Evaluator {
         for judge in &judges {
             liveness.take_all(judge.state(), judge.share());
         }
+        let board = Arc::new(Board::new(workers));
+        for judge in &judges {
+            let (state, worker) = (judge.state(), judge.share().worker);
+            board.take(worker, state.at_ms, judge.risk_version(), &state.trends);
+        }
         let flow = Arc::new(Flow::new(settings.epochs_in_flight_max, workers));
         let every_ms = settings.checkpoint_every_s.saturating_mul(1000);
         let (clock, writers, checkpoint) = checkpoint::start(checkpoints, every_ms, workers)?;
@@ -99,8 +105,8 @@ impl Evaluator {
         let each = judges.into_iter().zip(writers).map(|(judge, writer)| {
             let guard = Guard { flow: Arc::clone(&flow), abort: Arc::clone(&abort) };
             let (flow, liveness, ferry) = (Arc::clone(&flow), Arc::clone(&liveness), Arc::clone(&ferry));
-            let inquiries = Arc::clone(&inquiries);
-            (Worker { judge, writer, flow, liveness, ferry, inquiries, ends: ends.take() }, guard)
+            let (inquiries, board) = (Arc::clone(&inquiries), Arc::clone(&board));
+            (Worker { judge, writer, flow, liveness, board, ferry, inquiries, ends: ends.take() }, guard)
         });
         let each = each.collect();
         let running = std::thread::Builder::new().name("evaluator".into()).spawn(move || {
@@ -116,7 +122,7 @@ impl Evaluator {
             .name("evaluator-watchdog".into())
             .spawn(move || watched.watch(limit, &abort))?;
         let threads = vec![running, checkpoint, watchdog];
-        Ok(Handle { steps: Some(steps), activator, flow, liveness, inspector, threads })
+        Ok(Handle { steps: Some(steps), activator, flow, liveness, inspector, board, threads })
     }
 }
 
@@ -141,6 +147,7 @@ pub struct Handle {
     flow: Arc<Flow>,
     liveness: Arc<Liveness>,
     inspector: Inspector,
+    board: Arc<Board>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -172,6 +179,11 @@ impl Handle {
     /// Answers questions while the workers run.
     pub fn inspector(&self) -> Inspector {
         self.inspector.clone()
+    }
+
+    /// How the standing risk of regions moves; may be read while the workers run, and after.
+    pub fn risk(&self) -> Arc<Board> {
+        Arc::clone(&self.board)
     }
 
     /// Waits until every commit that was taken in is out and a last checkpoint is written.

@@ -4,14 +4,15 @@
 //! the points at which indicators are full are the table `[risk]` of the rules, which carries a version; the version is shown
 //! with every score. What a fire alarm means now is not its business: that is the unit's severity.
 //!
-//! When it is computed: for a unit whose conditions, devices or verdicts changed, at once, but not twice within
-//! [`Settings::recompute_least_s`]; else by a sweep over all units which takes a minute ([`Sweep`]) and computes those that
-//! something changed for, and each unit about once an hour, so that ages and time shares move. Never for a reading. It is told
-//! when it moved by [`Settings::told_step_points`] at least.
+//! When it is computed: by a sweep over all units which takes a minute ([`Sweep`]), for those whose conditions, devices or
+//! verdicts changed, after other rules or another roster for all, and for each unit about once an hour, so that ages and time
+//! shares move. Never for a reading, and for no unit twice within [`Settings::recompute_least_s`]. It is told when it moved by
+//! [`Settings::told_step_points`] at least.
 //!
 //! What is kept of a unit is its [`History`]: fault and blind time, alarms, verdicts, 64 bytes. What is kept of a grid is a mean
 //! a day ([`trend`]). Everything else follows from conditions, devices and the roster.
 
+mod board;
 mod history;
 pub mod indicators;
 mod places;
@@ -22,6 +23,7 @@ mod trend;
 use model::{Epoch, Roster, UnitId};
 use serde::{Deserialize, Serialize};
 
+pub use board::Board;
 pub use history::History;
 pub(crate) use places::Places;
 pub use seen::{Reach, Seen, Water};

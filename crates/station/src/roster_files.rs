@@ -41,13 +41,26 @@ fn unit(row: &Row<'_>) -> Result<UnitRow, String> {
         grid: row.parsed("grid")?,
         owner: row.text("owner")?,
         position_m: row.position()?,
-        profile: UnitProfile {
-            people: row.maybe("people")?,
-            vulnerable: row.maybe("vulnerable")?,
-            storeys: row.maybe("storeys")?,
-            area_m2: row.maybe("area_m2")?,
-        },
+        profile: profile(row)?,
     })
+}
+
+fn profile(row: &Row<'_>) -> Result<UnitProfile, String> {
+    let profile = UnitProfile {
+        people: row.maybe("people")?,
+        vulnerable: row.maybe("vulnerable")?,
+        storeys: row.maybe("storeys")?,
+        area_m2: row.maybe("area_m2")?,
+    };
+    match profile {
+        UnitProfile { people: Some(people), vulnerable: Some(vulnerable), .. } if vulnerable > people => {
+            Err(format!("vulnerable {vulnerable} is more than people {people}, of whom they are a part"))
+        }
+        UnitProfile { storeys: Some(0), .. } => {
+            Err("storeys 0: a building has 1 at least; leave it empty if not known".to_owned())
+        }
+        profile => Ok(profile),
+    }
 }
 
 fn device(row: &Row<'_>) -> Result<DeviceRow, String> {
@@ -226,6 +239,43 @@ mod tests {
         assert_eq!(rows.units[0].1.position_m, Some((1.5, -2.0)));
         assert_eq!(rows.people[0].1.channels.len(), 2);
         assert_eq!(rows.devices[0].0, 2, "rows know their lines");
+    }
+
+    #[test]
+    fn profiles_and_gateways_are_read_where_the_files_have_them() {
+        let mut files = GOOD;
+        files[1].1 = "code,name,category,address,grid,owner,x,y,people,vulnerable,storeys,area_m2\n\
+            U1,店,沿街商铺,,331083001001001,,1.5,-2,12,3,4,96\nU2,店,沿街商铺,,331083001001001,,,,,0,,\n";
+        files[2].1 = "vendor,device,unit,class,location,report_every_s,gateway\nacme,d1,U1,smoke,,60,gw1\nacme,d2,U1,heat,,60,\n";
+        let rows = read(folder(&files).path()).expect("no faults");
+        let known = UnitProfile { people: Some(12), vulnerable: Some(3), storeys: Some(4), area_m2: Some(96) };
+        assert_eq!(rows.units[0].1.profile, known);
+        assert_eq!(rows.units[1].1.profile, UnitProfile { vulnerable: Some(0), ..UnitProfile::default() });
+        assert_eq!((&*rows.devices[0].1.gateway, &*rows.devices[1].1.gateway), ("gw1", ""));
+        // files without the columns say nothing of them
+        let rows = read(folder(&GOOD).path()).expect("no faults");
+        assert_eq!((rows.units[0].1.profile, &*rows.devices[0].1.gateway), (UnitProfile::default(), ""));
+    }
+
+    #[test]
+    fn profiles_that_are_no_counts_are_named_by_line() {
+        let mut files = GOOD;
+        files[1].1 = "code,name,category,address,grid,owner,x,y,people,vulnerable,storeys,area_m2\n\
+            U1,店,沿街商铺,,331083001001001,,,,many,,,\nU2,店,沿街商铺,,331083001001001,,,,2,-1,,\n\
+            U3,店,沿街商铺,,331083001001001,,,,,,70000,\nU4,店,沿街商铺,,331083001001001,,,,3,4,,1.5\n\
+            U5,店,沿街商铺,,331083001001001,,,,3,4,,\n";
+        let faults = read(folder(&files).path()).expect_err("has faults");
+        let told: Vec<String> = faults.iter().map(ToString::to_string).collect();
+        for (told, expected) in told.iter().zip([
+            "units.csv:2: people \"many\": invalid digit",
+            "units.csv:3: vulnerable \"-1\": invalid digit",
+            "units.csv:4: storeys \"70000\": number too large",
+            "units.csv:5: area_m2 \"1.5\": invalid digit",
+            "units.csv:6: vulnerable 4 is more than people 3",
+        ]) {
+            assert!(told.starts_with(expected), "{told}");
+        }
+        assert_eq!(told.len(), 5, "{told:?}");
     }
 
     #[test]

@@ -10,6 +10,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow, bail};
 use broker::Broker;
 use command_centre::{CommandCentre, View};
+use evaluator::risk::Board;
 use evaluator::{Evaluator, Liveness};
 use ingest::{Ingest, IngestHandle, Submission};
 use model::roster::{RosterFault, RosterRows};
@@ -25,7 +26,7 @@ use crate::clock::WallClock;
 use crate::config::{Config, Station};
 use crate::credentials::Credentials;
 use crate::desk::{self, Listeners, Waiting};
-use crate::devices::Heard;
+use crate::devices::{Heard, Moved};
 use crate::front::{AlertLog, Clients, Kept, tell_listening};
 use crate::outlets::{BrokerOutlet, Receipts};
 use crate::process::{Signals, files_for};
@@ -150,6 +151,7 @@ async fn serve(config: Config) -> Result<()> {
                 folder: config.station.roster.clone(),
             }),
             devices: Arc::new(Heard(Arc::clone(&core.liveness))),
+            risk: Arc::new(Moved(Arc::clone(&core.risk))),
             clients: Arc::new(Clients(broker.clone())),
             vendors: Arc::new(Vendors::new(Arc::clone(&gate), &config.station, roster_now, Arc::clone(&clock))),
             metrics: {
@@ -317,6 +319,7 @@ pub struct Core {
     pub done: Arc<AtomicU64>,
     pub dispatcher: Arc<OnceLock<dispatcher::Handle>>,
     liveness: Arc<Liveness>,
+    risk: Arc<Board>,
     restored: Option<ingest::Restored>,
     steps: Option<std::sync::mpsc::SyncSender<Step>>,
     evaluation: JoinHandle<Result<()>>,
@@ -360,7 +363,7 @@ impl Core {
         while done.load(Ordering::Acquire) < store.last_epoch() {
             std::thread::park_timeout(Duration::from_millis(1));
         }
-        let liveness = evaluator.liveness();
+        let (liveness, risk) = (evaluator.liveness(), evaluator.risk());
         let (steps, inlet) = sync_channel(STEPS);
         let evaluation =
             std::thread::Builder::new().name("to-evaluator".to_owned()).spawn(move || forward(&inlet, evaluator))?;
@@ -371,6 +374,7 @@ impl Core {
             done,
             dispatcher,
             liveness,
+            risk,
             restored: Some(restored),
             steps: Some(steps),
             evaluation,

@@ -47,6 +47,7 @@ pub fn build(settings: &Settings, roster: &mut Roster) {
             class: m.class,
             location: places[rng.random_range(0..places.len())].into(),
             report_every_s: m.report_every_s,
+            gateway: String::new(),
         };
         if m.class == Class::Camera {
             roster.cameras.push(Camera {

@@ -47,6 +47,10 @@ pub fn build(settings: &Settings, land: &Land, roster: &mut Roster) -> Vec<Perso
                 owner: owner.code.clone(),
                 x: grid.x + rng.random_range(-250..250),
                 y: grid.y + rng.random_range(-250..250),
+                people: None,
+                vulnerable: None,
+                storeys: None,
+                area_m2: None,
             });
         }
     }

@@ -64,6 +64,38 @@ fn the_full_city_has_the_users_numbers_and_every_reference_resolves() {
 }
 
 #[test]
+fn premises_are_described_as_a_register_would() {
+    let city = city::build(&Settings::small(4_000)).unwrap();
+    let known = city.units.iter().filter(|u| u.people.is_some()).count();
+    assert!((3_500..3_900).contains(&known), "{known} of 4,000 say how many people");
+    for unit in &city.units {
+        let (people, vulnerable) = (unit.people.unwrap_or(u32::MAX), unit.vulnerable.unwrap_or(0));
+        assert!(vulnerable <= people && unit.storeys != Some(0) && unit.area_m2 != Some(0), "{unit:?}");
+    }
+    let of = |name: &'static str| city.units.iter().filter(move |u| u.category == name);
+    assert!(of("高层住宅").all(|u| u.storeys.is_none_or(|storeys| storeys > 10)));
+    assert!(of("养老院").all(|u| u.vulnerable.is_none_or(|vulnerable| vulnerable >= 10)));
+}
+
+#[test]
+fn wireless_alarms_of_one_maker_speak_through_gateways_of_their_village() {
+    let city = city::build(&Settings::small(4_000)).unwrap();
+    let grids: HashMap<&str, &str> = city.units.iter().map(|u| (u.code.as_str(), u.grid.as_str())).collect();
+    let mut served: HashMap<(&str, &str), Vec<&str>> = HashMap::new();
+    for device in city.devices.iter().filter(|d| !d.gateway.is_empty()) {
+        served.entry((&device.vendor, &device.gateway)).or_default().push(&device.unit);
+    }
+    for ((vendor, gateway), units) in &served {
+        let villages: HashSet<&str> = units.iter().map(|unit| &grids[unit][..12]).collect();
+        assert_eq!(villages.len(), 1, "{vendor}/{gateway}");
+        assert!(units.len() <= 40, "{gateway} serves {}", units.len());
+    }
+    let of = |vendor: &'static str| city.devices.iter().filter(move |d| d.vendor == vendor);
+    assert!(of("zhixun").chain(of("tonglian")).all(|d| !d.gateway.is_empty()));
+    assert!(of("yunyan").all(|d| d.gateway.is_empty()));
+}
+
+#[test]
 fn every_grid_has_a_worker_and_every_village_and_township_a_chief() {
     let city = city::build(&Settings::small(2_000)).unwrap();
     let posts: HashSet<(&str, &str)> = city.people.iter().map(|p| (p.post.as_str(), p.region.as_str())).collect();
@@ -139,8 +171,8 @@ fn headers_are_those_of_the_contract_and_what_is_written_reads_back() {
     city::run(&Settings { out: dir.path().into(), ..Settings::small(300) }).unwrap();
     for (file, header) in [
         ("regions", "code,name,parent"),
-        ("units", "code,name,category,address,grid,owner,x,y"),
-        ("devices", "vendor,device,unit,class,location,report_every_s"),
+        ("units", "code,name,category,address,grid,owner,x,y,people,vulnerable,storeys,area_m2"),
+        ("devices", "vendor,device,unit,class,location,report_every_s,gateway"),
         ("people", "code,name,phone,post,region,channels"),
         ("stations", "code,name,region,x,y,members"),
         ("cameras", "code,unit,location,stream"),

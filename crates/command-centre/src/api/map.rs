@@ -17,7 +17,7 @@ use crate::encoding;
 use crate::problem::Problem;
 use crate::shapes::region_name;
 use crate::shared::Shared;
-use crate::view::Colours;
+use crate::view::UnitBytes;
 
 /// Geometries of one roster, by scope.
 pub(crate) struct GeometryCache {
@@ -143,7 +143,7 @@ pub(crate) async fn snapshot(
     Extension(caller): Extension<Caller>,
     headers: HeaderMap,
 ) -> Response {
-    let body = snapshot_bytes(&caller, shared.parts.view.colours());
+    let body = units_bytes(&caller, &shared.parts.view.colours());
     let fixed = [(header::CONTENT_TYPE, "application/octet-stream"), (header::VARY, "accept-encoding")];
     if encoding::takes_gzip(&headers) {
         let packed = encoding::gzip(&body, Compression::fast());
@@ -154,13 +154,13 @@ pub(crate) async fn snapshot(
 
 /// 8 bytes cursor and 4 bytes count of units, little-endian, then a byte a unit: 0 for one that is gone, was never
 /// judged or that the caller does not see.
-fn snapshot_bytes(caller: &Caller, colours: Colours) -> Vec<u8> {
-    let units = colours.roster.units();
+pub(crate) fn units_bytes(caller: &Caller, of_units: &UnitBytes) -> Vec<u8> {
+    let units = of_units.roster.units();
     let count = u32::try_from(units.len()).expect("units are numbered with 32 bits");
     let mut body = Vec::with_capacity(12 + units.len());
-    body.extend_from_slice(&colours.cursor.to_le_bytes());
+    body.extend_from_slice(&of_units.cursor.to_le_bytes());
     body.extend_from_slice(&count.to_le_bytes());
     let shown = units.iter().map(|slot| slot.current && caller.sees(slot.row.grid));
-    body.extend(shown.zip(&colours.bytes).map(|(shown, byte)| if shown { *byte } else { 0 }));
+    body.extend(shown.zip(&of_units.bytes).map(|(shown, byte)| if shown { *byte } else { 0 }));
     body
 }

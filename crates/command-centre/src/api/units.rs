@@ -25,6 +25,8 @@ pub(crate) struct Asked {
     colour: Option<Colour>,
     /// Part of code, name, category or address.
     q: Option<String>,
+    /// Standing risk index, at least.
+    risk_min: Option<u8>,
     limit: Option<usize>,
     /// `next` of the page before.
     after: Option<u32>,
@@ -45,28 +47,30 @@ pub(crate) async fn list(
     let settings = &shared.parts.settings;
     let limit = page_limit(asked.limit, settings.page_default, settings.page_max)?;
     let region = region_limit(&caller, asked.region)?;
-    let (roster, colours, since_ms) = shared.parts.view.colours_since();
+    let now = shared.parts.view.units();
     let body = shared
         .read(move |_| {
             let words = asked.q.as_deref().map(str::to_lowercase).filter(|words| !words.is_empty());
-            let fits = |unit: &Unit, byte: u8| {
+            let fits = |unit: &Unit, byte: u8, risk: Option<u8>| {
                 region.is_none_or(|region| region.contains(unit.grid))
                     && asked.colour.is_none_or(|colour| colour.byte() == byte)
+                    && asked.risk_min.is_none_or(|least| risk.is_some_and(|risk| risk >= least))
                     && words.as_deref().is_none_or(|words| mentions(unit, words))
             };
             let first = asked.after.map_or(0, |after| after.saturating_add(1));
             let mut page = Page { units: Vec::new(), next: None };
-            for (slot, id) in roster.units().iter().zip(0u32..).skip(first as usize) {
-                let byte = colours.get(id as usize).copied().unwrap_or(0);
-                if !slot.current || !fits(&slot.row, byte) {
+            for (slot, id) in now.roster.units().iter().zip(0u32..).skip(first as usize) {
+                let byte = now.colours.get(id as usize).copied().unwrap_or(0);
+                let risk = now.risk(id as usize);
+                if !slot.current || !fits(&slot.row, byte, risk) {
                     continue;
                 }
                 if page.units.len() == limit {
                     break;
                 }
                 let colour = Colour::ALL.into_iter().find(|colour| colour.byte() == byte);
-                let since_ms = since_ms.get(id as usize).copied().unwrap_or(0);
-                page.units.push(UnitShape::new(&slot.row, colour.map(|colour| (colour, since_ms))));
+                let since_ms = now.since_ms.get(id as usize).copied().unwrap_or(0);
+                page.units.push(UnitShape::new(&slot.row, colour.map(|colour| (colour, since_ms)), risk));
                 page.next = Some(id);
             }
             if page.units.len() < limit {
@@ -158,7 +162,11 @@ fn detail<'a>(
     let devices = roster.devices_of(id).iter().filter_map(|id| Some((*id, roster.device(*id)?)));
     let cameras = roster.cameras().iter().filter(|camera| camera.unit == id);
     UnitDetail {
-        head: UnitShape::new(unit, status.map(|status| (status.colour, status.since_ms))),
+        head: UnitShape::new(
+            unit,
+            status.map(|status| (status.colour, status.since_ms)),
+            status.and_then(|status| status.risk),
+        ),
         owner: unit.owner.and_then(|owner| roster.person(owner)).map(PersonShape::new),
         path,
         reasons: reasons(status.map_or(&[], |status| &status.reasons), roster),

@@ -25,6 +25,8 @@ pub(crate) struct RegionFacts {
     pub units: u32,
     pub devices: u32,
     pub counts: ColourCounts,
+    /// Mean standing risk index of the units that have one.
+    pub risk_mean: Option<f32>,
     pub open_alerts: u32,
 }
 
@@ -48,11 +50,13 @@ impl State {
 
     fn facts(&self, caller: &Caller, code: RegionCode) -> Option<RegionFacts> {
         let visible = caller.visible_part(code)?;
+        let status = self.regions.get(&visible);
         Some(RegionFacts {
             code,
             units: self.roster.units_in(visible),
             devices: self.roster.devices_in(visible),
-            counts: self.counts.get(&visible).copied().unwrap_or_default(),
+            counts: status.map(|status| status.counts).unwrap_or_default(),
+            risk_mean: status.and_then(|status| status.risk.mean()),
             open_alerts: self.open_in.get(&visible).copied().unwrap_or(0),
         })
     }

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use model::finding::DeviceChange;
 use model::{
-    Alert, AlertId, ColourCounts, Cursor, Epoch, Ledger, LedgerBatch, RegionCode, Roster, StoreError, UnitStatus,
+    Alert, AlertId, Cursor, Epoch, Ledger, LedgerBatch, RegionCode, RegionStatus, Roster, StoreError, UnitStatus,
 };
 use rustc_hash::FxHashMap;
 
+use super::UnitsNow;
 use crate::actions::DeviceStatus;
 
 pub(super) struct State {
@@ -19,7 +20,9 @@ pub(super) struct State {
     /// [`model::Colour::byte`] by unit number.
     pub(super) colours: Vec<u8>,
     pub(super) since_ms: Vec<u64>,
-    pub(super) counts: FxHashMap<RegionCode, ColourCounts>,
+    /// Standing risk index plus 1 by unit number; 0 where there is none.
+    pub(super) risks: Vec<u8>,
+    pub(super) regions: FxHashMap<RegionCode, RegionStatus>,
     pub(super) open: BTreeMap<AlertId, Arc<Alert>>,
     /// Open alerts in regions of every level, counted.
     pub(super) open_in: FxHashMap<RegionCode, u32>,
@@ -43,9 +46,10 @@ impl State {
             cursor,
             colours: vec![0; roster.units().len()],
             since_ms: vec![0; roster.units().len()],
+            risks: vec![0; roster.units().len()],
             devices: vec![DeviceStatus::default(); roster.devices().len()],
             roster,
-            counts: ledger.regions()?.iter().map(|status| (status.region, status.counts)).collect(),
+            regions: ledger.regions()?.into_iter().map(|status| (status.region, status)).collect(),
             open: BTreeMap::new(),
             open_in: FxHashMap::default(),
         };
@@ -63,6 +67,7 @@ impl State {
         if roster.version() > self.roster.version() {
             self.colours.resize(roster.units().len(), 0);
             self.since_ms.resize(roster.units().len(), 0);
+            self.risks.resize(roster.units().len(), 0);
             self.devices.resize(roster.devices().len(), DeviceStatus::default());
             old_roster = Some(std::mem::replace(&mut self.roster, Arc::clone(roster)));
         }
@@ -86,7 +91,7 @@ impl State {
             self.set_unit(status);
         }
         for status in &batch.regions {
-            self.counts.insert(status.region, status.counts);
+            self.regions.insert(status.region, *status);
         }
         for alert in &batch.alerts {
             self.set_alert(alert);
@@ -102,9 +107,11 @@ impl State {
             // a unit that the ledger knows and the roster in force does not; shown once the roster does
             self.colours.resize(at + 1, 0);
             self.since_ms.resize(at + 1, 0);
+            self.risks.resize(at + 1, 0);
         }
         self.colours[at] = status.colour.byte();
         self.since_ms[at] = status.since_ms;
+        self.risks[at] = status.risk.map_or(0, |index| index.saturating_add(1));
     }
 
     fn set_alert(&mut self, alert: &Arc<Alert>) {
@@ -120,6 +127,17 @@ impl State {
                     *count = count.saturating_sub(1);
                 }
             }
+        }
+    }
+
+    pub(super) fn units(&self) -> UnitsNow {
+        UnitsNow {
+            cursor: self.cursor,
+            at_ms: self.at_ms,
+            roster: Arc::clone(&self.roster),
+            colours: self.colours.clone(),
+            since_ms: self.since_ms.clone(),
+            risks: self.risks.clone(),
         }
     }
 

@@ -85,6 +85,12 @@ fn judge(schema: &Value, value: &Value, at: &str, faults: &mut Vec<String>) {
             "minimum" if value.as_f64().is_some_and(|number| number < rule.as_f64().unwrap()) => {
                 faults.push(format!("{at}: {value} is below {rule}"));
             }
+            "minItems" if value.as_array().is_some_and(|items| (items.len() as u64) < rule.as_u64().unwrap()) => {
+                faults.push(format!("{at}: fewer than {rule} items"));
+            }
+            "maxItems" if value.as_array().is_some_and(|items| items.len() as u64 > rule.as_u64().unwrap()) => {
+                faults.push(format!("{at}: more than {rule} items"));
+            }
             "required" => {
                 let missing =
                     rule.as_array().unwrap().iter().filter(|name| value.get(name.as_str().unwrap()).is_none());
@@ -127,6 +133,8 @@ fn judge(schema: &Value, value: &Value, at: &str, faults: &mut Vec<String>) {
             | "description"
             | "default"
             | "maximum"
+            | "minItems"
+            | "maxItems"
             | "minLength"
             | "maxLength"
             | "additionalProperties"
@@ -145,6 +153,7 @@ fn is_type(rule: &Value, value: &Value) -> bool {
         "array" => value.is_array(),
         "string" => value.is_string(),
         "integer" => value.is_i64() || value.is_u64(),
+        "number" => value.is_number(),
         "boolean" => value.is_boolean(),
         "null" => value.is_null(),
         other => panic!("the checker does not know the type {other}"),

@@ -40,6 +40,8 @@ struct Books {
     alerts: BTreeMap<AlertId, Alert>,
     colours: BTreeMap<UnitId, Colour>,
     counts: BTreeMap<RegionCode, ColourCounts>,
+    risks: BTreeMap<UnitId, u8>,
+    bands: BTreeMap<RegionCode, RiskBands>,
     outcomes: BTreeMap<CommandId, CommandOutcome>,
     batch: LedgerBatch,
 }
@@ -188,6 +190,31 @@ impl Desk {
             if before != Some(colour) {
                 books.event(FeedKind::UnitColour, grid, None, Some(UnitColour { unit, colour, since_ms }));
             }
+        });
+    }
+
+    /// A unit's standing risk, with that of all its regions; the unit is blue.
+    pub fn risk(&self, unit: u32, index: u8) {
+        self.commit(&[], |books| {
+            let unit = UnitId(unit);
+            let before = books.risks.insert(unit, index);
+            for region in self.grid(unit).ancestry() {
+                let bands = books.bands.entry(region).or_default();
+                bands.count(index, true);
+                if let Some(before) = before {
+                    bands.count(before, false);
+                }
+                let (counts, risk) = (books.counts.get(&region).copied().unwrap_or_default(), *bands);
+                books.batch.regions.push(RegionStatus { region, counts, blind: counts.blind, risk });
+            }
+            books.batch.units.push(Arc::new(UnitStatus {
+                unit,
+                colour: Colour::Blue,
+                since_ms: START_MS,
+                blind_since_ms: None,
+                risk: Some(index),
+                reasons: vec![],
+            }));
         });
     }
 

@@ -16,6 +16,7 @@ mod map;
 mod mqtt;
 mod openapi;
 mod problems;
+mod risk;
 mod screen;
 mod station;
 mod vendors;

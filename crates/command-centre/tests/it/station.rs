@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use command_centre::{Access, Caller, CommandCentre, Parts, Role, Settings, View};
+use command_centre::{Access, Caller, CommandCentre, Parts, RiskDay, RiskHistory, Role, Settings, View};
+use model::RegionCode;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
@@ -48,6 +49,23 @@ impl Access for Tokens {
 
     fn vendor(&self, name: &str, secret: &[u8]) -> Option<Box<str>> {
         (secret == b"vendor-secret").then(|| name.into())
+    }
+}
+
+/// The city's mean was 40, 50 and 60 at the ends of the days 30 days ago, yesterday and today; of other regions nothing is
+/// known.
+struct Weeks;
+
+impl RiskHistory for Weeks {
+    fn version(&self) -> String {
+        "2026-11".to_owned()
+    }
+
+    fn days(&self, region: RegionCode) -> Vec<RiskDay> {
+        let today_ms = crate::desk::START_MS - crate::desk::START_MS % RiskDay::MS;
+        let day = |(ago, mean)| RiskDay { begins_ms: today_ms - ago * RiskDay::MS, units: 4, mean: Some(mean) };
+        let known = if region == code(city::CITY) { &[(30, 40.0), (1, 50.0), (0, 60.0)][..] } else { &[] };
+        known.iter().copied().map(day).collect()
     }
 }
 
@@ -124,6 +142,7 @@ impl Station {
             actions: desk.clone(),
             clients: Arc::clone(&door) as _,
             vendors: Arc::new(vendors::Door),
+            risk: Arc::new(Weeks),
             metrics: Arc::new(|| "fenghuo_up 1\n".to_owned()),
             ready: Arc::new(move || {
                 let disk = if is_healthy.load(Ordering::SeqCst) { Ok(()) } else { Err("the disk is full".to_owned()) };
@@ -190,6 +209,7 @@ impl Station {
             actions: self.desk.clone(),
             clients: Arc::clone(&self.door) as _,
             vendors: Arc::new(vendors::Door),
+            risk: Arc::new(Weeks),
             metrics: Arc::new(String::new),
             ready: Arc::new(Vec::new),
         }

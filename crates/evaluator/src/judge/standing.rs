@@ -8,18 +8,13 @@ use crate::rule;
 use crate::state::NO_DEVICE;
 
 impl Judge {
-    /// Computes the standing risk of units that were touched, and at a tick of those that the sweep passes; those whose index
-    /// moved are added to `touched`, which is ordered and without repetitions before and after.
+    /// Marks the standing risk of units that were touched as stale, and computes at a tick that of the stale units that the
+    /// sweep passes; those whose index moved are added to `touched`, which is ordered and without repetitions before and after.
+    /// Nothing is computed between ticks, so that it does not matter how what happens is cut into commits.
     pub(super) fn stand(&mut self, touched: &mut Vec<u32>, step: &Step, ticked: bool) {
-        let now_s = risk::seconds(self.state.at_ms);
-        let least_s = self.settings().risk.recompute_least_s;
         for id in &*touched {
-            let Some(unit) = self.state.units.get(*id as usize).filter(|unit| unit.current) else { continue };
-            if unit.risk.is_none() || now_s.saturating_sub(unit.standing.computed_s) >= least_s {
-                self.compute(*id, &step.roster);
-            } else if !unit.standing.stale
-                && let Some(unit) = self.state.units.get_mut(*id as usize)
-            {
+            let fresh = self.state.units.get(*id as usize).is_some_and(|unit| unit.current && !unit.standing.stale);
+            if fresh && let Some(unit) = self.state.units.get_mut(*id as usize) {
                 unit.standing.stale = true;
             }
         }
@@ -32,6 +27,11 @@ impl Judge {
             }
             self.state.trends.tick(self.state.at_ms);
         }
+    }
+
+    /// Version of the weights in force.
+    pub(crate) fn risk_version(&self) -> &str {
+        &self.settings().risk.version
     }
 
     fn sweep(&mut self, moved: &mut Vec<u32>, roster: &Roster) {

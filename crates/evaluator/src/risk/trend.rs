@@ -37,6 +37,11 @@ pub struct Day {
 }
 
 impl Day {
+    /// When the day began, ms since 1970.
+    pub fn begins_ms(&self) -> u64 {
+        (u64::from(self.day) * DAY_MS).saturating_sub(ZONE_MS)
+    }
+
     /// Mean index; `None` where no unit had one.
     pub fn mean(&self) -> Option<f64> {
         (self.units > 0).then(|| f64::from(self.sum) / f64::from(self.units))
