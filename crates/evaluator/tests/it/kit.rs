@@ -8,6 +8,7 @@ use model::roster::{DeviceClass, DeviceRow, Roster, RosterRows, UnitRow};
 use model::{
     Checkpoints, Commit, DeviceId, Entry, Epoch, Evaluated, Family, Phase, Quantity, Reading, Step, StoreError,
 };
+use proptest::prelude::ProptestConfig;
 
 /// When tests begin, ms since 1970.
 pub const T0: u64 = 1_763_798_400_000;
@@ -133,4 +134,10 @@ impl Dice {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 40) as f32 / (1 << 23) as f32 - 1.0
     }
+}
+
+/// So many cases of a property, or as many as `PROPTEST_CASES` says.
+pub fn cases(usual: u32) -> ProptestConfig {
+    let asked = std::env::var("PROPTEST_CASES").ok().and_then(|text| text.parse().ok());
+    ProptestConfig { cases: asked.unwrap_or(usual), failure_persistence: None, ..ProptestConfig::default() }
 }

@@ -12,20 +12,20 @@ use model::{
 };
 use proptest::prelude::*;
 
-use crate::kit::Kept;
+use crate::kit::{Kept, cases};
 use crate::oracle::script::{Player, Script, script};
 
 const DEADLINE: Duration = Duration::from_secs(30);
 
 /// An evaluator that answers each step.
-struct Answering {
+pub struct Answering {
     handle: Handle,
     outs: Receiver<Evaluated>,
     kept: Arc<Kept>,
 }
 
 impl Answering {
-    fn start(workers: usize, restore: Option<(u64, Vec<u8>)>) -> Answering {
+    pub fn start(workers: usize, restore: Option<(u64, Vec<u8>)>) -> Answering {
         let (told, outs) = sync_channel(1);
         let settings = Settings { workers, checkpoint_every_s: 1, ..Settings::default() };
         let kept = Arc::<Kept>::default();
@@ -34,7 +34,11 @@ impl Answering {
         Answering { handle, outs, kept }
     }
 
-    fn answer(&self, step: Step) -> Evaluated {
+    pub fn liveness(&self) -> Arc<Liveness> {
+        self.handle.liveness()
+    }
+
+    pub fn answer(&self, step: Step) -> Evaluated {
         self.handle.submit(step).unwrap();
         self.outs.recv_timeout(DEADLINE).unwrap()
     }
@@ -71,7 +75,7 @@ fn alone(script: &Script) -> (Vec<Step>, Vec<Evaluated>, Answering) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(cases(60))]
 
     #[test]
     fn any_number_of_workers_says_the_same_bytes(
@@ -168,7 +172,7 @@ impl Seen {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(cases(40))]
 
     /// Commits of the same time and order of entries mean the same, however they are cut. Other numbers of commits give
     /// alerts other ids; and a unit that is told more often may have its colour since a later moment of the same time.
