@@ -9,14 +9,22 @@
 //! the table at the end of this file.
 
 pub mod alarm_message;
+pub mod battery;
+pub mod chatter;
 pub mod coincidence;
+pub mod contact;
 pub mod device_event;
 pub mod electrical;
 pub mod gas;
 pub mod heat_fixed;
 pub mod heat_rise;
+pub mod hydrant;
+pub mod leakage;
+pub mod link;
 pub mod lost_contact;
 pub mod smoke;
+pub mod stuck;
+pub mod water_level;
 pub mod water_pressure;
 
 use model::finding::Words;
@@ -58,6 +66,13 @@ pub struct Note {
     pub n: u32,
 }
 
+/// A condition that began or ended.
+#[derive(Debug, Clone, Copy)]
+pub struct Turn {
+    pub condition: &'static Condition,
+    pub began: bool,
+}
+
 /// A measured value of the device.
 #[derive(Debug, Clone, Copy)]
 pub struct Sample {
@@ -73,6 +88,8 @@ pub trait Rule {
     const CONDITIONS: &'static [Condition];
     /// The quantities that it reads.
     const READS: &'static [Quantity] = &[];
+    /// Of these, the ones that make a device its memory; the others are read only by a device that has one.
+    const STARTS: &'static [Quantity] = Self::READS;
     /// It listens to reports (alarms, events, states) and to a device being heard of again.
     const LISTENS: bool = false;
     /// One TOML table; every key with default, unit and source.
@@ -105,6 +122,9 @@ pub trait Rule {
 
     /// A time that some rule asked for has come. All requests of the device are void: ask again.
     fn tick(_: &Self::Settings, _: &mut Self::Memory, _: &mut Scene<'_>) {}
+
+    /// A condition of the device, of any rule, began or ended.
+    fn turned(_: &Self::Settings, _: &mut Self::Memory, _: Turn, _: &mut Scene<'_>) {}
 
     /// A fire condition began or ended in the unit. `condition` numbers here are conditions of the unit.
     fn unit(_: &Self::Settings, _: &UnitView<'_>, _: &mut Scene<'_>) {}
@@ -300,8 +320,12 @@ macro_rules! rules {
                 scene.base = 0;
                 $(
                     if const { mask(<$rule>::READS) } & bit != 0 {
-                        let memory = self.$name.get_or_insert_with(Default::default);
-                        <$rule>::reading(&settings.$name, memory, sample, scene);
+                        if const { mask(<$rule>::STARTS) } & bit != 0 {
+                            self.$name.get_or_insert_with(Default::default);
+                        }
+                        if let Some(memory) = &mut self.$name {
+                            <$rule>::reading(&settings.$name, memory, sample, scene);
+                        }
                     }
                     scene.base += const { <$rule>::CONDITIONS.len() as u8 };
                 )*
@@ -365,6 +389,16 @@ macro_rules! rules {
                 $(
                     if let Some(memory) = &mut self.$name {
                         <$rule>::tick(&settings.$name, memory, scene);
+                    }
+                    scene.base += const { <$rule>::CONDITIONS.len() as u8 };
+                )*
+            }
+
+            pub(crate) fn turned(&mut self, settings: &RuleSettings, turn: Turn, scene: &mut Scene<'_>) {
+                scene.base = 0;
+                $(
+                    if let Some(memory) = &mut self.$name {
+                        <$rule>::turned(&settings.$name, memory, turn, scene);
                     }
                     scene.base += const { <$rule>::CONDITIONS.len() as u8 };
                 )*
@@ -460,8 +494,16 @@ rules! {
     heat_rise: heat_rise::HeatRise,
     gas: gas::Gas,
     electrical: electrical::Electrical,
+    leakage: leakage::Leakage,
+    contact: contact::Contact,
     water_pressure: water_pressure::WaterPressure,
+    water_level: water_level::WaterLevel,
+    hydrant: hydrant::Hydrant,
     device_event: device_event::DeviceEvent,
+    battery: battery::Battery,
+    stuck: stuck::Stuck,
+    link: link::Link,
+    chatter: chatter::Chatter,
     lost_contact: lost_contact::LostContact,
     coincidence: coincidence::Coincidence,
 }
