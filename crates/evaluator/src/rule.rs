@@ -123,7 +123,7 @@ pub trait Rule {
     /// A time that some rule asked for has come. All requests of the device are void: ask again.
     fn tick(_: &Self::Settings, _: &mut Self::Memory, _: &mut Scene<'_>) {}
 
-    /// A condition of the device, of any rule, began or ended.
+    /// A condition of the device, of any rule, began or ended. For rules that listen.
     fn turned(_: &Self::Settings, _: &mut Self::Memory, _: Turn, _: &mut Scene<'_>) {}
 
     /// A fire condition began or ended in the unit. `condition` numbers here are conditions of the unit.
@@ -275,6 +275,20 @@ const fn mask(quantities: &[Quantity]) -> u32 {
     mask
 }
 
+/// Calls a rule with what it remembers. Most devices never give most rules anything to remember, and cost them nothing.
+#[inline]
+fn remembering<M: Default + PartialEq>(memory: &mut Option<Box<M>>, call: impl FnOnce(&mut M)) {
+    if let Some(memory) = memory {
+        call(memory);
+        return;
+    }
+    let mut fresh = M::default();
+    call(&mut fresh);
+    if fresh != M::default() {
+        *memory = Some(Box::new(fresh));
+    }
+}
+
 /// Makes of the table: the settings of all rules, a device's memory of all rules, and their calls in the table's order.
 macro_rules! rules {
     ($($name:ident: $rule:ty,)*) => {
@@ -355,8 +369,7 @@ macro_rules! rules {
                 scene.base = 0;
                 $(
                     if <$rule>::LISTENS {
-                        let memory = self.$name.get_or_insert_with(Default::default);
-                        <$rule>::report(&settings.$name, memory, body, scene);
+                        remembering(&mut self.$name, |memory| <$rule>::report(&settings.$name, memory, body, scene));
                     }
                     scene.base += const { <$rule>::CONDITIONS.len() as u8 };
                 )*
@@ -366,8 +379,7 @@ macro_rules! rules {
                 scene.base = 0;
                 $(
                     if <$rule>::LISTENS {
-                        let memory = self.$name.get_or_insert_with(Default::default);
-                        <$rule>::heard(&settings.$name, memory, scene);
+                        remembering(&mut self.$name, |memory| <$rule>::heard(&settings.$name, memory, scene));
                     }
                     scene.base += const { <$rule>::CONDITIONS.len() as u8 };
                 )*
@@ -377,8 +389,7 @@ macro_rules! rules {
                 scene.base = 0;
                 $(
                     if <$rule>::LISTENS {
-                        let memory = self.$name.get_or_insert_with(Default::default);
-                        <$rule>::adopted(&settings.$name, memory, scene);
+                        remembering(&mut self.$name, |memory| <$rule>::adopted(&settings.$name, memory, scene));
                     }
                     scene.base += const { <$rule>::CONDITIONS.len() as u8 };
                 )*
@@ -387,7 +398,9 @@ macro_rules! rules {
             pub(crate) fn tick(&mut self, settings: &RuleSettings, scene: &mut Scene<'_>) {
                 scene.base = 0;
                 $(
-                    if let Some(memory) = &mut self.$name {
+                    if <$rule>::LISTENS {
+                        remembering(&mut self.$name, |memory| <$rule>::tick(&settings.$name, memory, scene));
+                    } else if let Some(memory) = &mut self.$name {
                         <$rule>::tick(&settings.$name, memory, scene);
                     }
                     scene.base += const { <$rule>::CONDITIONS.len() as u8 };
@@ -397,8 +410,8 @@ macro_rules! rules {
             pub(crate) fn turned(&mut self, settings: &RuleSettings, turn: Turn, scene: &mut Scene<'_>) {
                 scene.base = 0;
                 $(
-                    if let Some(memory) = &mut self.$name {
-                        <$rule>::turned(&settings.$name, memory, turn, scene);
+                    if <$rule>::LISTENS {
+                        remembering(&mut self.$name, |memory| <$rule>::turned(&settings.$name, memory, turn, scene));
                     }
                     scene.base += const { <$rule>::CONDITIONS.len() as u8 };
                 )*

@@ -223,7 +223,7 @@ impl Rule for Battery {
     const READS: &'static [Quantity] = &[Quantity::BatteryPct, Quantity::BatteryV];
     const LISTENS: bool = true;
     type Settings = Settings;
-    type Memory = Option<Box<Memory>>;
+    type Memory = Memory;
 
     fn check(settings: &Settings) -> Result<(), String> {
         rising(&[("low_pct", settings.low_pct), ("good_pct", settings.good_pct)])?;
@@ -232,12 +232,11 @@ impl Rule for Battery {
         positive(&[("new_pct", settings.new_pct), ("new_voltage_pct", settings.new_voltage_pct)])
     }
 
-    fn look(memory: &Self::Memory) -> u64 {
-        memory.as_ref().map_or(0, |memory| u64::from(memory.said_s))
+    fn look(memory: &Memory) -> u64 {
+        u64::from(memory.said_s)
     }
 
-    fn reading(settings: &Settings, memory: &mut Self::Memory, sample: Sample, scene: &mut Scene<'_>) {
-        let memory = memory.get_or_insert_default();
+    fn reading(settings: &Settings, memory: &mut Memory, sample: Sample, scene: &mut Scene<'_>) {
         match sample.quantity {
             Quantity::BatteryPct => memory.percent(settings, sample, scene),
             _ => memory.voltage(settings, sample),
@@ -245,28 +244,21 @@ impl Rule for Battery {
         memory.judge(settings, scene);
     }
 
-    fn report(settings: &Settings, memory: &mut Self::Memory, body: &Body, scene: &mut Scene<'_>) {
+    fn report(settings: &Settings, memory: &mut Memory, body: &Body, scene: &mut Scene<'_>) {
         match body {
-            Body::Event { kind: EventKind::LowBattery, .. } => {
-                memory.get_or_insert_default().said_s = seconds(scene.now_ms);
-            }
-            Body::Event { kind: EventKind::Restored, .. } => {
-                let Some(memory) = memory else { return };
-                memory.said_s = 0;
-            }
+            Body::Event { kind: EventKind::LowBattery, .. } => memory.said_s = seconds(scene.now_ms),
+            Body::Event { kind: EventKind::Restored, .. } => memory.said_s = 0,
             _ => return,
         }
-        memory.get_or_insert_default().judge(settings, scene);
+        memory.judge(settings, scene);
     }
 
-    fn adopted(settings: &Settings, memory: &mut Self::Memory, scene: &mut Scene<'_>) {
-        Self::tick(settings, memory, scene);
+    fn adopted(settings: &Settings, memory: &mut Memory, scene: &mut Scene<'_>) {
+        memory.judge(settings, scene);
     }
 
-    fn tick(settings: &Settings, memory: &mut Self::Memory, scene: &mut Scene<'_>) {
-        if let Some(memory) = memory {
-            memory.judge(settings, scene);
-        }
+    fn tick(settings: &Settings, memory: &mut Memory, scene: &mut Scene<'_>) {
+        memory.judge(settings, scene);
     }
 
     fn words(condition: usize, note: &Note) -> (Words, Words) {
@@ -309,8 +301,8 @@ impl Rule for Battery {
         }
     }
 
-    fn watches(settings: &Settings, memory: Option<&Self::Memory>, watching: &Watching<'_>) -> Vec<Watch> {
-        let Some(memory) = memory.and_then(|memory| memory.as_ref()) else {
+    fn watches(settings: &Settings, memory: Option<&Memory>, watching: &Watching<'_>) -> Vec<Watch> {
+        let Some(memory) = memory else {
             return vec![no_data(watching, Self::CONDITIONS, LOW), no_data(watching, Self::CONDITIONS, SOON)];
         };
         let pct = memory.pct.map_or("-".to_owned(), |pct| format!("{pct:.0} %"));

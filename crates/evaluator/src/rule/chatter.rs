@@ -5,7 +5,6 @@
 //! by it: a device that chatters may see a fire the next time.
 
 use model::finding::Words;
-use model::report::Body;
 use model::{Colour, Family};
 use serde::{Deserialize, Serialize};
 
@@ -39,18 +38,14 @@ const BEGINS_MAX: usize = 16;
 /// Conditions of the link, and its own.
 const NOT_COUNTED: [&str; 4] = ["lost_contact", "late_reports", "weak_signal", "chatter"];
 
-/// Times of the newest beginnings, s since 1970, oldest first; made at the first.
+/// What it remembers.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Memory {
-    begins_s: Option<Box<Begins>>,
-}
-
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-struct Begins {
+    /// Times of the newest beginnings, s since 1970, oldest first; 0 for none.
     at_s: [u32; BEGINS_MAX],
 }
 
-impl Begins {
+impl Memory {
     fn newest_s(&self) -> u32 {
         self.at_s[BEGINS_MAX - 1]
     }
@@ -79,23 +74,19 @@ impl Rule for Chatter {
         Ok(())
     }
 
-    // beginnings are counted for devices that have a memory: a report, or being heard of, makes it
-    fn report(_: &Settings, _: &mut Memory, _: &Body, _: &mut Scene<'_>) {}
-
     fn turned(settings: &Settings, memory: &mut Memory, turn: Turn, scene: &mut Scene<'_>) {
         if !turn.began || NOT_COUNTED.contains(&turn.condition.name) {
             return;
         }
         let now_s = seconds(scene.now_ms);
-        let begins = memory.begins_s.get_or_insert_default();
-        begins.at_s.rotate_left(1);
-        begins.at_s[BEGINS_MAX - 1] = now_s;
-        let count = begins.within(settings.within_s, now_s);
+        memory.at_s.rotate_left(1);
+        memory.at_s[BEGINS_MAX - 1] = now_s;
+        let count = memory.within(settings.within_s, now_s);
         if scene.holds(0) {
-            scene.wake(begins.over_ms(settings));
+            scene.wake(memory.over_ms(settings));
         } else if count >= u32::from(settings.begins) {
             scene.begin(0, Colour::Yellow, Note { a: settings.within_s as f32, b: 0.0, c: 0.0, n: count });
-            scene.wake(begins.over_ms(settings));
+            scene.wake(memory.over_ms(settings));
         }
     }
 
@@ -104,8 +95,10 @@ impl Rule for Chatter {
     }
 
     fn tick(settings: &Settings, memory: &mut Memory, scene: &mut Scene<'_>) {
-        let Some(begins) = memory.begins_s.as_ref().filter(|_| scene.holds(0)) else { return };
-        let over_ms = begins.over_ms(settings);
+        if !scene.holds(0) {
+            return;
+        }
+        let over_ms = memory.over_ms(settings);
         if over_ms <= scene.now_ms {
             scene.end(0, Note { a: settings.clear_s as f32, ..Note::default() });
         } else {
@@ -131,8 +124,7 @@ impl Rule for Chatter {
     }
 
     fn watches(settings: &Settings, memory: Option<&Memory>, watching: &Watching<'_>) -> Vec<Watch> {
-        let begins = memory.and_then(|memory| memory.begins_s.as_ref());
-        let count = begins.map_or(0, |begins| begins.within(settings.within_s, seconds(watching.now_ms)));
+        let count = memory.map_or(0, |memory| memory.within(settings.within_s, seconds(watching.now_ms)));
         let (asked, minutes) = (settings.begins, settings.within_s / 60);
         let seen = words(
             format!("{minutes} 分钟内开始 {count} 次，达到 {asked} 次为频繁"),
@@ -140,7 +132,7 @@ impl Rule for Chatter {
         );
         let mut watch = watch(watching, Self::CONDITIONS, 0, Near::forming(count > 0), seen);
         if watching.holds(0) {
-            watch.due_ms = begins.map(|begins| begins.over_ms(settings));
+            watch.due_ms = memory.map(|memory| memory.over_ms(settings));
         }
         vec![watch]
     }

@@ -99,13 +99,8 @@ const CO: usize = 1;
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Memory {
-    gas_pace: Pace,
-    gas: Confirm,
-    /// A little of it.
-    little: Confirm,
-    /// What the alarm value was last told with, %LEL; 0 before it was reached.
-    gas_told: f32,
-    gas_lel_pct: f32,
+    /// Made with the first sample of combustible gas.
+    lel: Option<Box<Lel>>,
     co_pace: Pace,
     /// Since when carbon monoxide is at or above each level, ms since 1970; 0 for not.
     co_since_ms: [u64; 3],
@@ -115,23 +110,35 @@ pub struct Memory {
     co: Confirm,
 }
 
-impl Memory {
-    fn gas(&mut self, settings: &Settings, sample: Sample, scene: &mut Scene<'_>) {
+/// Combustible gas.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+struct Lel {
+    pace: Pace,
+    alarm: Confirm,
+    /// A little of it.
+    little: Confirm,
+    /// What the alarm value was last told with, %LEL; 0 before it was reached.
+    told: f32,
+    last: f32,
+}
+
+impl Lel {
+    fn reading(&mut self, settings: &Settings, sample: Sample, scene: &mut Scene<'_>) {
         let (at_ms, value, need) = (sample.at_ms, sample.value, settings.need());
-        self.gas_pace.sample(at_ms);
-        self.gas_lel_pct = value;
-        if scene.holds(GAS) && self.little.calms(at_ms, value < settings.clear_lel_pct, need, &self.gas_pace) {
-            (self.gas, self.gas_told) = (Confirm::default(), 0.0);
+        self.pace.sample(at_ms);
+        self.last = value;
+        if scene.holds(GAS) && self.little.calms(at_ms, value < settings.clear_lel_pct, need, &self.pace) {
+            (self.alarm, self.told) = (Confirm::default(), 0.0);
             scene.end(GAS, Note { a: value, b: settings.clear_lel_pct, ..Note::default() });
-        } else if self.gas_told > 0.0 {
-            if value >= self.gas_told * 2.0 {
-                self.begin_gas(settings, value, scene);
+        } else if self.told > 0.0 {
+            if value >= self.told * 2.0 {
+                self.begin(settings, value, scene);
             }
         } else if value < settings.alarm_lel_pct {
-            self.gas.within();
-        } else if self.gas.beyond(at_ms, value, need) {
-            self.begin_gas(settings, value, scene);
-        } else if let Some(due_ms) = self.gas.due_ms(need, &self.gas_pace, scene.device.report_every_s) {
+            self.alarm.within();
+        } else if self.alarm.beyond(at_ms, value, need) {
+            self.begin(settings, value, scene);
+        } else if let Some(due_ms) = self.alarm.due_ms(need, &self.pace, scene.device.report_every_s) {
             scene.wake(due_ms);
         }
         if scene.holds(GAS) {
@@ -145,12 +152,43 @@ impl Memory {
         }
     }
 
-    fn begin_gas(&mut self, settings: &Settings, value: f32, scene: &mut Scene<'_>) {
-        self.gas_told = value.max(f32::MIN_POSITIVE);
-        let count = u32::from(self.gas.count.max(1));
+    fn begin(&mut self, settings: &Settings, value: f32, scene: &mut Scene<'_>) {
+        self.told = value.max(f32::MIN_POSITIVE);
+        let count = u32::from(self.alarm.count.max(1));
         scene.again(GAS, Colour::Orange, Note { a: value, b: settings.alarm_lel_pct, c: 0.0, n: count });
     }
 
+    fn tick(&mut self, settings: &Settings, scene: &mut Scene<'_>) {
+        if self.told > 0.0 {
+            return;
+        }
+        match self.alarm.due_ms(settings.need(), &self.pace, scene.device.report_every_s) {
+            Some(due_ms) if due_ms <= scene.now_ms => self.begin(settings, self.alarm.extreme, scene),
+            Some(due_ms) => scene.wake(due_ms),
+            None => {}
+        }
+    }
+
+    fn watch(&self, settings: &Settings, watching: &Watching<'_>) -> Watch {
+        let (last, little, alarm) = (self.last, settings.little_lel_pct, settings.alarm_lel_pct);
+        let (count, need, little_s) = (self.alarm.count, settings.confirm_samples, settings.little_s);
+        let seen = words(
+            format!(
+                "可燃气体 {last:.1} %LEL；{little:.1} 持续 {little_s} 秒为黄，{alarm:.1} 连续 {need} 次为橙，已 {count} 次"
+            ),
+            format!(
+                "gas {last:.1} %LEL; {little:.1} for {little_s} s is yellow, {alarm:.1} in {need} samples is orange, \
+                 {count} so far"
+            ),
+        );
+        let due_ms = self.alarm.due_ms(settings.need(), &self.pace, watching.device.report_every_s);
+        let forms = count > 0 || self.little.count > 0;
+        let near = if forms { Near::Forming(due_ms) } else { Near::Calm };
+        watch(watching, Gas::CONDITIONS, GAS, near, seen)
+    }
+}
+
+impl Memory {
     fn co(&mut self, settings: &Settings, sample: Sample, scene: &mut Scene<'_>) {
         self.co_pace.sample(sample.at_ms);
         self.co_ppm = sample.value;
@@ -215,17 +253,13 @@ impl Rule for Gas {
     }
 
     fn look(memory: &Memory) -> u64 {
-        memory.gas_pace.look()
-            ^ memory.gas.look()
-            ^ memory.little.look()
-            ^ memory.co_pace.look()
-            ^ memory.co.look()
-            ^ memory.co_since_ms[0]
+        let lel = memory.lel.as_ref().map_or(0, |lel| lel.pace.look() ^ lel.little.look());
+        lel ^ memory.co_pace.look() ^ memory.co.look() ^ memory.co_since_ms[0]
     }
 
     fn reading(settings: &Settings, memory: &mut Memory, sample: Sample, scene: &mut Scene<'_>) {
         match sample.quantity {
-            Quantity::GasLelPct => memory.gas(settings, sample, scene),
+            Quantity::GasLelPct => memory.lel.get_or_insert_default().reading(settings, sample, scene),
             _ => memory.co(settings, sample, scene),
         }
     }
@@ -234,13 +268,8 @@ impl Rule for Gas {
         if !scene.holds(CO) {
             memory.dose(settings, scene);
         }
-        if memory.gas_told > 0.0 {
-            return;
-        }
-        match memory.gas.due_ms(settings.need(), &memory.gas_pace, scene.device.report_every_s) {
-            Some(due_ms) if due_ms <= scene.now_ms => memory.begin_gas(settings, memory.gas.extreme, scene),
-            Some(due_ms) => scene.wake(due_ms),
-            None => {}
+        if let Some(lel) = &mut memory.lel {
+            lel.tick(settings, scene);
         }
     }
 
@@ -276,24 +305,9 @@ impl Rule for Gas {
         let Some(memory) = memory else {
             return vec![no_data(watching, Self::CONDITIONS, GAS), no_data(watching, Self::CONDITIONS, CO)];
         };
-        let promise_s = watching.device.report_every_s;
-        let gas = if memory.gas_pace.look() == 0 {
-            no_data(watching, Self::CONDITIONS, GAS)
-        } else {
-            let (last, little, alarm) = (memory.gas_lel_pct, settings.little_lel_pct, settings.alarm_lel_pct);
-            let (count, need, little_s) = (memory.gas.count, settings.confirm_samples, settings.little_s);
-            let seen = words(
-                format!(
-                    "可燃气体 {last:.1} %LEL；{little:.1} 持续 {little_s} 秒为黄，{alarm:.1} 连续 {need} 次为橙，已 {count} 次"
-                ),
-                format!(
-                    "gas {last:.1} %LEL; {little:.1} for {little_s} s is yellow, {alarm:.1} in {need} samples is orange, {count} so far"
-                ),
-            );
-            let forms = memory.gas.count > 0 || memory.little.count > 0;
-            let due_ms = memory.gas.due_ms(settings.need(), &memory.gas_pace, promise_s);
-            let near = if forms { Near::Forming(due_ms) } else { Near::Calm };
-            watch(watching, Self::CONDITIONS, GAS, near, seen)
+        let gas = match &memory.lel {
+            None => no_data(watching, Self::CONDITIONS, GAS),
+            Some(lel) => lel.watch(settings, watching),
         };
         let co = if memory.co_pace.look() == 0 {
             no_data(watching, Self::CONDITIONS, CO)

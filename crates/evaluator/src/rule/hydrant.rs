@@ -63,19 +63,18 @@ const EVENTS: [(EventKind, [&str; 2], [&str; 2]); 3] = [
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Memory {
-    /// Last report of each, s since 1970; made at the first. 12 bytes, since no other class of device has any.
-    last_s: Option<Box<[u32; EVENTS.len()]>>,
+    /// Last report of each, s since 1970; 0 for none.
+    last_s: [u32; EVENTS.len()],
 }
 
 impl Memory {
     fn over_ms(&self, settings: &Settings, condition: usize) -> Option<u64> {
-        let last_s = self.last_s.as_ref()?[condition];
-        Some((u64::from(last_s) + u64::from(settings.lasts_s(condition)?)) * 1000)
+        Some((u64::from(self.last_s[condition]) + u64::from(settings.lasts_s(condition)?)) * 1000)
     }
 
     /// Ends what is over, and asks to be called for the rest.
     fn settle(&self, settings: &Settings, scene: &mut Scene<'_>) {
-        for condition in (0..EVENTS.len()).filter(|_| self.last_s.is_some()) {
+        for condition in 0..EVENTS.len() {
             match self.over_ms(settings, condition).filter(|_| scene.holds(condition)) {
                 Some(over_ms) if over_ms <= scene.now_ms => scene.end(condition, Note { c: 2.0, ..Note::default() }),
                 Some(over_ms) => scene.wake(over_ms),
@@ -104,7 +103,7 @@ impl Rule for Hydrant {
                 }
             }
         } else if let Some(condition) = EVENTS.iter().position(|(known, ..)| known == kind) {
-            memory.last_s.get_or_insert_default()[condition] = seconds(scene.now_ms);
+            memory.last_s[condition] = seconds(scene.now_ms);
             if !scene.holds(condition) {
                 scene.begin(condition, Colour::Yellow, Note::default());
             }
@@ -132,7 +131,7 @@ impl Rule for Hydrant {
     fn watches(settings: &Settings, memory: Option<&Memory>, watching: &Watching<'_>) -> Vec<Watch> {
         let of = |(event, condition): (&(EventKind, [&'static str; 2], _), usize)| {
             let word = event.0.word();
-            let last_s = memory.and_then(|memory| memory.last_s.as_ref()).map_or(0, |last_s| last_s[condition]);
+            let last_s = memory.map_or(0, |memory| memory.last_s[condition]);
             let seen = match last_s {
                 0 => words(format!("从未报告 {word}"), format!("{word} was never reported")),
                 _ => {
