@@ -108,12 +108,15 @@ pub struct Memory {
 impl Memory {
     fn percent(&mut self, settings: &Settings, sample: Sample, scene: &mut Scene<'_>) {
         let value = sample.value;
-        let is_new = self.pct.is_some_and(|before| value - before >= settings.new_pct) && value >= settings.good_pct;
+        // 0 after power-up: not measured yet
+        let grown = |before: f32| before > 0.0 && value - before >= settings.new_pct;
+        let is_new = self.pct.is_some_and(grown) && value >= settings.good_pct;
+        let believed = value > 0.0 || self.pct.is_some_and(|before| before <= settings.low_pct);
         if is_new {
             self.another_battery();
         }
         self.pct = Some(value);
-        self.by_pct = value <= settings.low_pct || self.by_pct && value < settings.good_pct;
+        self.by_pct = value <= settings.low_pct && believed || self.by_pct && value < settings.good_pct;
         if self.days.add(sample.at_ms, value) {
             self.trend(settings, scene);
         } else if is_new && scene.holds(SOON) {
@@ -351,6 +354,8 @@ mod tests {
             0    battery_pct=9           => began low_battery yellow
             10   battery_pct=15
             20   battery_pct=20          => ended low_battery yellow
+            30   battery_pct=0
+            40   battery_pct=0           => began low_battery yellow
             ",
         );
     }

@@ -103,6 +103,9 @@ impl Memory {
     }
 
     fn learn(&mut self, settings: &Settings, value: f32, passed_s: f32) {
+        if value >= settings.usual_max_ma + settings.rise_ma {
+            return;
+        }
         let value = value.min(settings.usual_max_ma);
         if self.learnt_s == 0.0 && passed_s == 0.0 {
             self.usual_ma = value;

@@ -1,7 +1,7 @@
 //! The link, before it is lost: weak for long, or late against the promise again and again.
 //!
-//! A device is late when it was silent for half as long again as it promised; it is lost much later ([`super::lost_contact`]).
-//! Lateness while the station itself was deaf is not counted. One silence counts once, however long. Neither says that the
+//! A device is late when two reports in a row are missing: one that is lost now and then is nothing. It is lost later
+//! ([`super::lost_contact`]; a device that speaks once a day is lost before it is late). Lateness while the station itself was deaf is not counted. One silence counts once, however long. Neither says that the
 //! device sees nothing: both ask for an antenna, a repeater or another place, in time.
 
 use model::finding::Words;
@@ -29,14 +29,16 @@ pub struct Settings {
     pub weak_s: u32,
     /// and so many samples. Default 4.
     pub weak_samples: u8,
-    /// Late when silent for this multiple of the promise, %, Default 150.
+    /// Late when silent for this multiple of the promise, %, Default 250.
     pub late_pct: u32,
     /// but at least so long beyond it, s. Default 20.
     pub late_least_s: u32,
-    /// So many silences, Default 6.
+    /// So many silences, Default 10.
     pub late_times: u8,
-    /// within this time, s: a device that reports rarely cannot be so often late. Default 86,400.
+    /// within this time, s, Default 86,400.
     pub within_s: u32,
+    /// or so many promises, whichever is longer. Default 50.
+    pub within_promises: u32,
 }
 
 impl Default for Settings {
@@ -46,10 +48,11 @@ impl Default for Settings {
             good_dbm: -110.0,
             weak_s: 86_400,
             weak_samples: 4,
-            late_pct: 150,
+            late_pct: 250,
             late_least_s: 20,
-            late_times: 6,
+            late_times: 10,
             within_s: 86_400,
+            within_promises: 50,
         }
     }
 }
@@ -73,12 +76,12 @@ pub struct Memory {
 
 impl Memory {
     /// One late report is forgotten in each such time.
-    fn fades_s(settings: &Settings) -> u32 {
-        (settings.within_s / u32::from(settings.late_times)).max(1)
+    fn fades_s(settings: &Settings, device: &Facts) -> u32 {
+        let within_s = settings.within_s.max(promise_s(device).saturating_mul(settings.within_promises));
+        (within_s / u32::from(settings.late_times)).max(1)
     }
 
-    fn fade(&mut self, settings: &Settings, now_s: u32) {
-        let fades_s = Memory::fades_s(settings);
+    fn fade(&mut self, fades_s: u32, now_s: u32) {
         let gone = now_s.saturating_sub(self.counted_s) / fades_s;
         if self.lates > 0 && gone > 0 {
             self.lates = self.lates.saturating_sub(gone.min(255) as u8);
@@ -89,12 +92,13 @@ impl Memory {
     /// Counts a silence that has become one, ends what is over and asks to be called again.
     fn judge(&mut self, settings: &Settings, scene: &mut Scene<'_>) {
         let now_s = seconds(scene.now_ms);
-        self.fade(settings, now_s);
+        let fades_s = Memory::fades_s(settings, scene.device);
+        self.fade(fades_s, now_s);
         if scene.holds(LATE) {
             if self.lates == 0 {
                 scene.end(LATE, Note { a: settings.within_s as f32, ..Note::default() });
             } else {
-                scene.wake((u64::from(self.counted_s) + u64::from(Memory::fades_s(settings))) * 1000);
+                scene.wake((u64::from(self.counted_s) + u64::from(fades_s)) * 1000);
             }
         }
         let Some(late_ms) = late_ms(settings, scene.device, scene.resumed_ms) else { return };
@@ -114,7 +118,7 @@ impl Memory {
         if self.lates >= settings.late_times && !scene.holds(LATE) {
             let note = Note { a: promise_s(scene.device) as f32, b: 0.0, c: 0.0, n: self.lates.into() };
             scene.begin(LATE, Colour::Yellow, note);
-            scene.wake((u64::from(self.counted_s) + u64::from(Memory::fades_s(settings))) * 1000);
+            scene.wake((u64::from(self.counted_s) + u64::from(fades_s)) * 1000);
         }
     }
 }
@@ -285,14 +289,18 @@ mod tests {
             "only = \"late_reports\"\npromise_s = 60",
             "
             0      presence=0
-            150    presence=0
-            300    presence=0
-            450    presence=0
-            600    presence=0
-            750    presence=0
-            839    tick
-            840    tick                      => began late_reports yellow
+            170    presence=0
+            340    presence=0
+            510    presence=0
+            680    presence=0
             850    presence=0
+            1020   presence=0
+            1190   presence=0
+            1360   presence=0
+            1530   presence=0
+            1679   tick
+            1680   tick                      => began late_reports yellow
+            1690   presence=0
             ",
         );
     }

@@ -5,7 +5,9 @@
 //! number for days, and clean air is exactly 0.0 for sensors that clip there. So each sensor is compared with itself. The
 //! lengths of its runs of equal samples are averaged while it moves; a run is suspect when it is many times as long as
 //! those, in samples and in time, and only of a sensor that used to move often. A sensor that never moved, or seldom, is
-//! not judged, and says so to whoever asks. Pressure and level of water rest by nature and are not looked at.
+//! not judged, and says so to whoever asks. Pressure and level of water rest by nature and are not looked at. It takes days,
+//! since a shop that is closed over a festival is as still as a sensor that died. A device of which nothing moves any longer
+//! sees nothing; one of whose quantities one stands still is only marked.
 //!
 //! **An alarm that stays** is never taken back by us: the device is only marked for somebody to look at.
 
@@ -26,17 +28,18 @@ pub struct Stuck;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
-    /// A run must last this time, s: a day and a night. Default 86,400.
+    /// A run must last this time, s. Default 259,200.
     pub still_s: u32,
-    /// It must be this many times as long as the sensor's usual run, in samples. Default 60.
+    /// It must be this many times as long as the sensor's usual run, in samples. Default 100.
     pub times: f32,
-    /// A sensor whose runs are longer than this on average is not judged, samples. Default 12.
+    /// A sensor whose runs are longer than this on average is not judged, samples. Default 6.
     pub usual_samples_max: f32,
     /// Runs that must have been seen before one is judged, 1 to 255. Default 30.
     pub runs: u8,
     /// Silence that breaks a run: it is not known what the sensor did meanwhile, s. Default 7,200, and three promises.
     pub gap_s: u32,
-    /// A device's alarm that stays so long with nothing of it in the air is suspect, s. Default 1,800.
+    /// A device's alarm that stays so long with nothing of it in the air is suspect, s: many are only taken back
+    /// by hand. Default 7,200.
     pub alarm_s: u32,
     /// Samples that say so, at least. Default 3.
     pub alarm_samples: u8,
@@ -50,12 +53,12 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Settings {
-            still_s: 86_400,
-            times: 60.0,
-            usual_samples_max: 12.0,
+            still_s: 259_200,
+            times: 100.0,
+            usual_samples_max: 6.0,
             runs: 30,
             gap_s: 7200,
-            alarm_s: 1800,
+            alarm_s: 7200,
             alarm_samples: 3,
             no_smoke_db_m: 0.02,
             no_heat_c: 40.0,
@@ -66,7 +69,8 @@ impl Default for Settings {
 }
 
 const STILL: usize = 0;
-const ALARM: usize = 1;
+const PART: usize = 1;
+const ALARM: usize = 2;
 
 /// The average length of runs follows each by this share, and the first ones by more.
 const USUAL_FOLLOWS: f32 = 1.0 / 64.0;
@@ -171,15 +175,19 @@ impl Memory {
         let bit = 1 << sample.quantity as u32;
         if track.is_still(settings) {
             self.still |= bit;
-            if !scene.holds(STILL) {
-                let hours = track.lasts_s() as f32 / 3600.0;
-                let n = sample.quantity as u32 + 1;
-                scene.begin(STILL, Colour::Yellow, Note { a: sample.value, b: hours, c: track.usual, n });
-            }
         } else if self.still & bit != 0 {
             self.still &= !bit;
-            if self.still == 0 && scene.holds(STILL) {
-                scene.end(STILL, Note { a: sample.value, ..Note::default() });
+        } else {
+            return;
+        }
+        let (hours, n) = (track.lasts_s() as f32 / 3600.0, sample.quantity as u32 + 1);
+        let note = Note { a: sample.value, b: hours, c: track.usual, n };
+        let all = self.tracks.iter().all(|track| self.still & 1 << track.quantity as u32 != 0);
+        for (condition, holds) in [(STILL, all), (PART, self.still != 0 && !all)] {
+            if holds && !scene.holds(condition) {
+                scene.begin(condition, Colour::Yellow, note);
+            } else if !holds && scene.holds(condition) {
+                scene.end(condition, Note { a: sample.value, ..Note::default() });
             }
         }
     }
@@ -216,8 +224,11 @@ impl Memory {
 }
 
 impl Rule for Stuck {
-    const CONDITIONS: &'static [Condition] =
-        &[Condition::new("stuck_value", Family::Fault).distrusting(), Condition::new("stuck_alarm", Family::Fault)];
+    const CONDITIONS: &'static [Condition] = &[
+        Condition::new("stuck_value", Family::Fault).distrusting(),
+        Condition::new("stuck_part", Family::Fault),
+        Condition::new("stuck_alarm", Family::Fault),
+    ];
     const READS: &'static [Quantity] = &[
         Quantity::TemperatureC,
         Quantity::SmokeDbM,
@@ -274,7 +285,7 @@ impl Rule for Stuck {
         let Note { a, b, c, n } = note;
         if *n == 0 {
             return match condition {
-                STILL => (
+                STILL | PART => (
                     words("测量值重新变化", "the value moves again"),
                     words("测量值再次长时间不变", "the value stands still again"),
                 ),
@@ -284,7 +295,7 @@ impl Rule for Stuck {
                 ),
             };
         }
-        if condition == STILL {
+        if condition != ALARM {
             let quantity = Quantity::ALL.get(*n as usize - 1).copied().unwrap_or(Quantity::Presence);
             let (zh, en, unit) = (name_zh(quantity), quantity.key(), quantity.unit());
             return (
@@ -315,7 +326,7 @@ impl Rule for Stuck {
 
     fn watches(settings: &Settings, memory: Option<&Memory>, watching: &Watching<'_>) -> Vec<Watch> {
         let Some(memory) = memory else {
-            return vec![no_data(watching, Self::CONDITIONS, STILL), no_data(watching, Self::CONDITIONS, ALARM)];
+            return (0..Self::CONDITIONS.len()).map(|at| no_data(watching, Self::CONDITIONS, at)).collect();
         };
         let now_s = seconds(watching.now_ms);
         // the longest run, measured by what is asked for
@@ -363,7 +374,10 @@ impl Rule for Stuck {
                 watch(watching, Self::CONDITIONS, ALARM, Near::forming(samples > 0), seen)
             }
         };
-        vec![still, alarm]
+        let count = memory.still.count_ones();
+        let (zh, en) = (format!("{count} 项测量值停滞"), format!("{count} of its quantities stand still"));
+        let part = watch(watching, Self::CONDITIONS, PART, Near::Calm, words(zh, en));
+        vec![still, part, alarm]
     }
 }
 
@@ -390,56 +404,66 @@ fn kind_zh(kind: AlarmKind) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::scenario;
+    use crate::testing::{scenario, told};
 
     /// Readings every `every_s` seconds from `from_s`, `count` of them.
     fn series(from_s: u64, every_s: u64, count: u64, value: impl Fn(u64) -> String) -> String {
         (0..count).map(|at| format!("{} {}\n", from_s + at * every_s, value(at))).collect()
     }
 
-    const HOURLY: &str = "sparse = true\npromise_s = 600";
+    const SPARSE: &str = "sparse = true\npromise_s = 600";
 
-    #[test]
-    fn a_sensor_that_moved_and_stands_still() {
-        let moving = series(0, 600, 100, |at| format!("temperature_c={:.1}", 20.0 + 0.1 * (at % 7) as f32));
-        let still = series(60_000, 600, 144, |_| "temperature_c=21.3".into());
-        let told = "146400 temperature_c=21.3 => began stuck_value yellow\n147000 temperature_c=21.3\n\
-                    147600 temperature_c=21.2 => ended stuck_value yellow\n";
-        scenario(HOURLY, &format!("{moving}{still}{told}"));
+    /// A hundred samples, each ten minutes, of a sensor that moves.
+    fn moving(quantity: &str) -> String {
+        series(0, 600, 100, |at| format!("{quantity}={:.1}", 20.0 + 0.1 * (at % 7) as f32))
     }
 
     #[test]
-    fn clean_air_coarse_sensors_and_gaps_are_not_stuck() {
-        let clean =
-            series(
-                0,
-                600,
-                1000,
-                |at| if at < 80 { format!("smoke_db_m=0.0{}", at % 5) } else { "smoke_db_m=0".into() },
-            );
-        scenario(HOURLY, &clean);
-        let coarse =
-            series(0, 600, 3000, |at| format!("temperature_c={}", if at < 1500 { 20 + at / 40 % 2 } else { 20 }));
-        scenario(HOURLY, &coarse);
-        let moving = series(0, 600, 100, |at| format!("temperature_c={:.1}", 20.0 + 0.1 * (at % 7) as f32));
-        let gaps = series(60_000, 80_000, 70, |_| "temperature_c=21.3".into());
-        scenario(HOURLY, &format!("{moving}{gaps}"));
+    fn a_sensor_that_moved_and_stands_still() {
+        let still = series(60_000, 600, 500, |_| "temperature_c=21.3".into());
+        let back = "360000 temperature_c=21.2\n";
+        let told = told(SPARSE, &format!("{}{still}{back}", moving("temperature_c")));
+        assert_eq!(told, ["319200 began stuck_value yellow", "360000 ended stuck_value yellow"]);
+    }
+
+    #[test]
+    fn one_of_two_quantities_stands_still() {
+        let both = series(0, 600, 600, |at| {
+            let air = if at < 100 { 5.0 + (at % 3) as f32 } else { 5.5 };
+            let warm = 20.0 + 0.1 * (at % 7) as f32;
+            format!("temperature_c={warm:.1}\n{} co_ppm={air}", at * 600)
+        });
+        assert_eq!(told(SPARSE, &both), ["319200 began stuck_part yellow"]);
+    }
+
+    #[test]
+    fn clean_air_coarse_sensors_festivals_and_gaps_are_not_stuck() {
+        let clean = |at| if at < 80 { format!("smoke_db_m=0.0{}", at % 5) } else { "smoke_db_m=0".into() };
+        assert_eq!(told(SPARSE, &series(0, 600, 1000, clean)), [""; 0]);
+        let coarse = |at| format!("temperature_c={}", if at < 1500 { 20 + at / 40 % 2 } else { 20 });
+        assert_eq!(told(SPARSE, &series(0, 600, 3000, coarse)), [""; 0]);
+        // half degrees that change each hour, then nobody comes for three days
+        let closed = |at| format!("temperature_c={}", if at < 300 { 18.0 + (at / 6 % 2) as f32 / 2.0 } else { 18.0 });
+        assert_eq!(told(SPARSE, &series(0, 600, 780, closed)), [""; 0]);
+        let gaps = series(60_000, 80_000, 130, |_| "temperature_c=21.3".into());
+        assert_eq!(told(SPARSE, &format!("{}{gaps}", moving("temperature_c"))), [""; 0]);
     }
 
     #[test]
     fn an_alarm_with_nothing_in_the_air_stays_and_is_marked() {
         scenario(
-            "",
+            "promise_s = 3600",
             "
             0     smoke_db_m=0
             10    alarm:smoke:1      => began alarm_smoke orange 1
-            300   smoke_db_m=0.001
-            900   smoke_db_m=0.05
-            1000  smoke_db_m=0
-            2000  smoke_db_m=0.01
-            2700  smoke_db_m=0       => began stuck_alarm yellow
-            2800  !alarm:smoke:1     => ended alarm_smoke orange 1, ended stuck_alarm yellow
-            9000  smoke_db_m=0
+            3000  smoke_db_m=0.001
+            6000  smoke_db_m=0.05
+            6100  smoke_db_m=0
+            9000  smoke_db_m=0.01
+            13199 smoke_db_m=0
+            13200 smoke_db_m=0       => began stuck_alarm yellow
+            14000 !alarm:smoke:1     => ended alarm_smoke orange 1, ended stuck_alarm yellow
+            22000 smoke_db_m=0
             ",
         );
     }
