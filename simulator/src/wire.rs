@@ -174,6 +174,11 @@ pub enum EventKind {
     Muted,
     PowerLost,
     Restored,
+    Tilt,
+    Discharge,
+    Impact,
+    EndOfLife,
+    Contaminated,
 }
 
 impl EventKind {
@@ -187,6 +192,11 @@ impl EventKind {
             Self::Muted => "muted",
             Self::PowerLost => "power_lost",
             Self::Restored => "restored",
+            Self::Tilt => "tilt",
+            Self::Discharge => "discharge",
+            Self::Impact => "impact",
+            Self::EndOfLife => "end_of_life",
+            Self::Contaminated => "contaminated",
         }
     }
 
@@ -199,6 +209,11 @@ impl EventKind {
             Self::Muted => v1::EventKind::Muted,
             Self::PowerLost => v1::EventKind::PowerLost,
             Self::Restored => v1::EventKind::Restored,
+            Self::Tilt => v1::EventKind::Tilt,
+            Self::Discharge => v1::EventKind::Discharge,
+            Self::Impact => v1::EventKind::Impact,
+            Self::EndOfLife => v1::EventKind::EndOfLife,
+            Self::Contaminated => v1::EventKind::Contaminated,
         }
     }
 }

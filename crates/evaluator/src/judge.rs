@@ -301,9 +301,18 @@ impl Judge {
         }
         let mut told = std::mem::take(&mut self.told);
         for told in told.drain(..) {
+            let (place, held) = (told.condition, self.holds(id, told.condition));
             self.found(id, told);
+            if self.holds(id, place) != held {
+                let turn = rule::Turn { condition: rule::condition(place), began: !held };
+                self.ask(id, |memory, settings, scene| memory.turned(settings, turn, scene));
+            }
         }
         self.told = told;
+    }
+
+    fn holds(&self, id: DeviceId, condition: u8) -> bool {
+        self.state.devices.get(id.index()).is_some_and(|device| device.holding >> condition & 1 == 1)
     }
 
     /// The device was silent and was heard of.

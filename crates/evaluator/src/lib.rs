@@ -62,7 +62,9 @@ mod table;
 #[cfg(test)]
 mod testing;
 mod timers;
+mod trend;
 mod unit;
+mod watch;
 mod watchdog;
 pub mod why;
 

@@ -9,7 +9,10 @@
 //! the table at the end of this file.
 
 pub mod alarm_message;
+pub mod battery;
+pub mod chatter;
 pub mod coincidence;
+pub mod contact;
 pub mod coverage;
 pub mod device_event;
 pub mod electrical;
@@ -18,19 +21,28 @@ pub mod gas;
 pub mod gateway;
 pub mod heat_fixed;
 pub mod heat_rise;
+pub mod hydrant;
+pub mod leakage;
+pub mod link;
 pub mod lost_contact;
 pub mod sighting;
+mod scene;
 pub mod smoke;
+pub mod stuck;
+pub mod water_level;
 pub mod water_pressure;
 
 use model::finding::Words;
 use model::report::Body;
-use model::{Colour, Family, Quantity};
+use model::{Family, Quantity};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::state::{Device, Facts, Held};
 use crate::why::{Standing, Watch};
+
+pub use scene::Scene;
+pub(crate) use scene::Told;
 
 /// A condition that a rule can find.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,6 +74,13 @@ pub struct Note {
     pub n: u32,
 }
 
+/// A condition that began or ended.
+#[derive(Debug, Clone, Copy)]
+pub struct Turn {
+    pub condition: &'static Condition,
+    pub began: bool,
+}
+
 /// A measured value of the device.
 #[derive(Debug, Clone, Copy)]
 pub struct Sample {
@@ -77,6 +96,8 @@ pub trait Rule {
     const CONDITIONS: &'static [Condition];
     /// The quantities that it reads.
     const READS: &'static [Quantity] = &[];
+    /// Of these, the ones that make a device its memory; the others are read only by a device that has one.
+    const STARTS: &'static [Quantity] = Self::READS;
     /// It listens to reports (alarms, events, states) and to a device being heard of again.
     const LISTENS: bool = false;
     /// One TOML table; every key with default, unit and source.
@@ -109,6 +130,9 @@ pub trait Rule {
 
     /// A time that some rule asked for has come. All requests of the device are void: ask again.
     fn tick(_: &Self::Settings, _: &mut Self::Memory, _: &mut Scene<'_>) {}
+
+    /// A condition of the device, of any rule, began or ended. For rules that listen.
+    fn turned(_: &Self::Settings, _: &mut Self::Memory, _: Turn, _: &mut Scene<'_>) {}
 
     /// A fire condition began or ended in the unit. `condition` numbers here are conditions of the unit.
     fn unit(_: &Self::Settings, _: &UnitView<'_>, _: &mut Scene<'_>) {}
@@ -167,76 +191,6 @@ pub struct UnitView<'a> {
     pub people: &'a [u32],
 }
 
-/// What a rule says of a condition.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Told {
-    /// Place in the table of conditions.
-    pub condition: u8,
-    /// How urgent it is while it holds; `None`: it holds no longer.
-    pub holds: Option<Colour>,
-    pub note: Note,
-    pub alarm: Option<Box<str>>,
-    /// Worth telling although it holds already.
-    pub again: bool,
-}
-
-/// What a rule sees beside the sample, and where it says what it found.
-pub struct Scene<'a> {
-    pub now_ms: u64,
-    pub device: &'a Facts,
-    /// Since when commits came without a long gap: silence before that is not the device's.
-    pub resumed_ms: u64,
-    pub(crate) holding: u64,
-    /// Place of the rule's first condition.
-    pub(crate) base: u8,
-    pub(crate) told: &'a mut Vec<Told>,
-    pub(crate) wake_ms: u64,
-}
-
-impl Scene<'_> {
-    /// Whether a condition of this rule holds.
-    pub fn holds(&self, condition: usize) -> bool {
-        self.holding >> (usize::from(self.base) + condition) & 1 == 1
-    }
-
-    /// A condition holds. Told for one that holds already, it changes the colour, where that differs.
-    pub fn begin(&mut self, condition: usize, colour: Colour, note: Note) {
-        self.tell(condition, Some(colour), note, None, false);
-    }
-
-    /// As [`Scene::begin`], and worth telling also where it holds already: it grew.
-    pub fn again(&mut self, condition: usize, colour: Colour, note: Note) {
-        self.tell(condition, Some(colour), note, None, true);
-    }
-
-    /// As [`Scene::begin`], by a device's own alarm message; always told.
-    pub fn begin_by_alarm(&mut self, condition: usize, colour: Colour, note: Note, id: &str) {
-        self.tell(condition, Some(colour), note, Some(id.into()), true);
-    }
-
-    /// A condition holds no longer.
-    pub fn end(&mut self, condition: usize, note: Note) {
-        self.tell(condition, None, note, None, false);
-    }
-
-    /// As [`Scene::end`], by a device's own message; always told.
-    pub fn end_by_alarm(&mut self, condition: usize, note: Note, id: &str) {
-        self.tell(condition, None, note, Some(id.into()), false);
-    }
-
-    /// Asks for [`Rule::tick`] at the first tick of the clock at or after `at_ms`.
-    pub fn wake(&mut self, at_ms: u64) {
-        self.wake_ms = self.wake_ms.min(at_ms);
-    }
-
-    fn tell(&mut self, condition: usize, holds: Option<Colour>, note: Note, alarm: Option<Box<str>>, again: bool) {
-        let condition = self.base + u8::try_from(condition).expect("a rule has a few conditions");
-        let bit = 1_u64 << condition;
-        self.holding = if holds.is_some() { self.holding | bit } else { self.holding & !bit };
-        self.told.push(Told { condition, holds, note, alarm, again });
-    }
-}
-
 /// Chinese and English of one sentence.
 pub fn words(zh: impl Into<std::borrow::Cow<'static, str>>, en: impl Into<std::borrow::Cow<'static, str>>) -> Words {
     Words { zh: zh.into(), en: en.into() }
@@ -259,6 +213,20 @@ const fn mask(quantities: &[Quantity]) -> u32 {
         at += 1;
     }
     mask
+}
+
+/// Calls a rule with what it remembers. Most devices never give most rules anything to remember, and cost them nothing.
+#[inline]
+fn remembering<M: Default + PartialEq>(memory: &mut Option<Box<M>>, call: impl FnOnce(&mut M)) {
+    if let Some(memory) = memory {
+        call(memory);
+        return;
+    }
+    let mut fresh = M::default();
+    call(&mut fresh);
+    if fresh != M::default() {
+        *memory = Some(Box::new(fresh));
+    }
 }
 
 /// Makes of the table: the settings of all rules, a device's memory of all rules, and their calls in the table's order.
@@ -308,8 +276,12 @@ macro_rules! rules {
                 scene.base = 0;
                 $(
                     if const { mask(<$rule>::READS) } & bit != 0 {
-                        let memory = self.$name.get_or_insert_with(Default::default);
-                        <$rule>::reading(&settings.$name, memory, sample, scene);
+                        if const { mask(<$rule>::STARTS) } & bit != 0 {
+                            self.$name.get_or_insert_with(Default::default);
+                        }
+                        if let Some(memory) = &mut self.$name {
+                            <$rule>::reading(&settings.$name, memory, sample, scene);
+                        }
                     }
                     scene.base += const { <$rule>::CONDITIONS.len() as u8 };
                 )*
@@ -339,8 +311,7 @@ macro_rules! rules {
                 scene.base = 0;
                 $(
                     if <$rule>::LISTENS {
-                        let memory = self.$name.get_or_insert_with(Default::default);
-                        <$rule>::report(&settings.$name, memory, body, scene);
+                        remembering(&mut self.$name, |memory| <$rule>::report(&settings.$name, memory, body, scene));
                     }
                     scene.base += const { <$rule>::CONDITIONS.len() as u8 };
                 )*
@@ -350,8 +321,7 @@ macro_rules! rules {
                 scene.base = 0;
                 $(
                     if <$rule>::LISTENS {
-                        let memory = self.$name.get_or_insert_with(Default::default);
-                        <$rule>::heard(&settings.$name, memory, scene);
+                        remembering(&mut self.$name, |memory| <$rule>::heard(&settings.$name, memory, scene));
                     }
                     scene.base += const { <$rule>::CONDITIONS.len() as u8 };
                 )*
@@ -361,8 +331,7 @@ macro_rules! rules {
                 scene.base = 0;
                 $(
                     if <$rule>::LISTENS {
-                        let memory = self.$name.get_or_insert_with(Default::default);
-                        <$rule>::adopted(&settings.$name, memory, scene);
+                        remembering(&mut self.$name, |memory| <$rule>::adopted(&settings.$name, memory, scene));
                     }
                     scene.base += const { <$rule>::CONDITIONS.len() as u8 };
                 )*
@@ -371,8 +340,20 @@ macro_rules! rules {
             pub(crate) fn tick(&mut self, settings: &RuleSettings, scene: &mut Scene<'_>) {
                 scene.base = 0;
                 $(
-                    if let Some(memory) = &mut self.$name {
+                    if <$rule>::LISTENS {
+                        remembering(&mut self.$name, |memory| <$rule>::tick(&settings.$name, memory, scene));
+                    } else if let Some(memory) = &mut self.$name {
                         <$rule>::tick(&settings.$name, memory, scene);
+                    }
+                    scene.base += const { <$rule>::CONDITIONS.len() as u8 };
+                )*
+            }
+
+            pub(crate) fn turned(&mut self, settings: &RuleSettings, turn: Turn, scene: &mut Scene<'_>) {
+                scene.base = 0;
+                $(
+                    if <$rule>::LISTENS {
+                        remembering(&mut self.$name, |memory| <$rule>::turned(&settings.$name, memory, turn, scene));
                     }
                     scene.base += const { <$rule>::CONDITIONS.len() as u8 };
                 )*
@@ -503,8 +484,16 @@ rules! {
     heat_rise: heat_rise::HeatRise,
     gas: gas::Gas,
     electrical: electrical::Electrical,
+    leakage: leakage::Leakage,
+    contact: contact::Contact,
     water_pressure: water_pressure::WaterPressure,
+    water_level: water_level::WaterLevel,
+    hydrant: hydrant::Hydrant,
     device_event: device_event::DeviceEvent,
+    battery: battery::Battery,
+    stuck: stuck::Stuck,
+    link: link::Link,
+    chatter: chatter::Chatter,
     lost_contact: lost_contact::LostContact,
     coincidence: coincidence::Coincidence,
     sighting: sighting::Sighting,

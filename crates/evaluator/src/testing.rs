@@ -111,7 +111,7 @@ impl Bench {
 }
 
 /// That nothing is heard of something.
-const LOSSES: [&str; 4] = ["lost_contact", "blind", "gateway_lost", "network_lost"];
+const LOSSES: [&str; 5] = ["late_reports", "lost_contact", "blind", "gateway_lost", "network_lost"];
 
 /// Plays a scenario in a unit of three devices `a`, `b`, `c` and checks what is found.
 ///
@@ -120,6 +120,26 @@ const LOSSES: [&str; 4] = ["lost_contact", "blind", "gateway_lost", "network_los
 /// `only` (one condition is looked at), `quiet` (lost contact and what follows from it are not looked at; true), `sparse` (no ticks between lines),
 /// `promise_s` (60); all else is rules.
 pub fn scenario(setting: &str, table: &str) -> Vec<Evaluated> {
+    play(setting, table, |at_s, text, found| {
+        let Some(text) = text else {
+            assert!(found.is_empty(), "at {at_s} s, between lines: {found:?}");
+            return;
+        };
+        let expected = text.split_once("=>").map_or("", |(_, expected)| expected);
+        let expected: Vec<&str> = expected.split(',').map(str::trim).filter(|text| !text.is_empty()).collect();
+        assert_eq!(found, expected, "at {text:?}");
+    })
+}
+
+/// As [`scenario`]: what is found, each with its second, without expectations.
+pub fn told(setting: &str, table: &str) -> Vec<String> {
+    let mut all = Vec::new();
+    play(setting, table, |at_s, _, found| all.extend(found.into_iter().map(|line| format!("{at_s} {line}"))));
+    all
+}
+
+/// Plays a scenario; `take` gets the second, the line (none between lines) and what is found.
+fn play(setting: &str, table: &str, mut take: impl FnMut(u64, Option<&str>, Vec<String>)) -> Vec<Evaluated> {
     let (mut only, mut quiet, mut sparse, mut promise_s, mut rules) = (None, true, false, 60, String::new());
     for text in setting.lines() {
         match text.split_once(" = ") {
@@ -140,20 +160,17 @@ pub fn scenario(setting: &str, table: &str) -> Vec<Evaluated> {
     let mut outs = Vec::new();
     let mut before_s = None;
     for text in table.lines().map(str::trim).filter(|text| !text.is_empty()) {
-        let (given, expected) = text.split_once("=>").unwrap_or((text, ""));
+        let given = text.split_once("=>").map_or(text, |(given, _)| given);
         let (at_s, word) = given.trim().split_once(' ').expect("seconds, then a word");
         let at_s: u64 = at_s.parse().expect("seconds");
         let from_s = before_s.map_or(at_s, |before_s| before_s + 10);
         for tick_s in (from_s..at_s).step_by(10).filter(|_| !sparse) {
             let out = bench.word(tick_s, "tick");
-            let found: Vec<String> = out.findings.iter().filter(looked_at).map(line).collect();
-            assert!(found.is_empty(), "{tick_s} s, before {text:?}: {found:?}");
+            take(tick_s, None, out.findings.iter().filter(looked_at).map(line).collect());
             outs.push(out);
         }
         let out = bench.word(at_s, word.trim());
-        let found: Vec<String> = out.findings.iter().filter(looked_at).map(line).collect();
-        let expected: Vec<&str> = expected.split(',').map(str::trim).filter(|text| !text.is_empty()).collect();
-        assert_eq!(found, expected, "at {text:?}");
+        take(at_s, Some(text), out.findings.iter().filter(looked_at).map(line).collect());
         outs.push(out);
         before_s = Some(at_s);
     }

@@ -210,7 +210,7 @@ fn rules_of_a_commit_count_from_it_on_and_bad_ones_do_not() {
     let mut bench = bench();
     let out = bench.word(1, "a battery_pct=15");
     assert_eq!(told(&out, 0), "-");
-    let rules = "[device_event]\nbattery_low_pct = 18\n";
+    let rules = "[battery]\nlow_pct = 18\n";
     bench.commit(2, vec![Entry::Rules(rules.into())], vec![]);
     assert_eq!(told(&bench.word(3, "a battery_pct=15"), 0), "yellow: low_battery");
     bench.commit(4, vec![Entry::Rules("nonsense = 1".into())], vec![]);

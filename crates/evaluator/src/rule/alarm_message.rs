@@ -1,14 +1,18 @@
 //! A device's own alarm: it has judged by itself, and says so.
 //!
 //! The alarm holds until the device takes it back (`active: false`, or the event `restored`). Every message is told, also
-//! one that repeats an alarm under a new id: no alarm that a device was promised to be kept is without a trace.
+//! one that repeats an alarm under a new id: no alarm that a device was promised to be kept is without a trace. No class of
+//! device is excepted: a camera that sees flame or smoke says so like any detector, and how much that weighs is judged with
+//! all else that is known of the unit.
 
 use model::finding::Words;
 use model::report::{AlarmKind, Body, EventKind};
 use model::{Colour, Family};
 use serde::{Deserialize, Serialize};
 
-use super::{Condition, Note, Rule, Scene, words};
+use super::{Condition, Note, Rule, Scene, Watching, words};
+use crate::watch::{Near, watch};
+use crate::why::Watch;
 
 /// One unconfirmed fire alarm is orange: 初步判断, people go there now. A second device in the unit makes it red.
 pub struct AlarmMessage;
@@ -94,11 +98,35 @@ impl Rule for AlarmMessage {
         };
         (evidence, words("设备报告报警解除", "the device reports that its alarm is over"))
     }
+
+    fn watches(_: &Settings, _: Option<&()>, watching: &Watching<'_>) -> Vec<Watch> {
+        let of = |((_, _, zh, en), condition): (&(AlarmKind, Colour, &str, &str), usize)| {
+            let seen = if watching.holds(condition) {
+                words(format!("设备{zh}未解除"), format!("its {en} was not taken back"))
+            } else {
+                words(format!("设备没有{zh}"), format!("no {en} of the device stands"))
+            };
+            watch(watching, Self::CONDITIONS, condition, Near::Calm, seen)
+        };
+        KINDS.iter().zip(0..).map(of).collect()
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::scenario;
+    use model::roster::DeviceClass;
+
+    use crate::testing::{Bench, line, scenario, town};
+
+    #[test]
+    fn a_camera_is_heard_like_any_detector() {
+        let devices = [("eye", DeviceClass::Camera, 0, 60), ("nose", DeviceClass::Smoke, 0, 60)];
+        let mut bench = Bench::new("", town(1, &devices));
+        let mut told = |at_s, word| bench.word(at_s, word).findings.iter().map(line).collect::<Vec<_>>();
+        assert_eq!(told(1, "eye alarm:flame:1"), ["began alarm_flame orange 1"]);
+        assert_eq!(told(2, "eye alarm:smoke:2"), ["began alarm_smoke orange 2"]);
+        assert_eq!(told(3, "nose alarm:smoke:3")[0], "began alarm_smoke orange 3");
+    }
 
     #[test]
     fn every_message_is_told() {

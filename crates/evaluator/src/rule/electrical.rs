@@ -1,12 +1,15 @@
-//! Electrical precursors: residual current and the temperature of cables and terminals.
+//! Electrical precursors: residual current and the temperature of cables and terminals, by what no circuit may reach.
+//! What is unusual for one circuit is judged in [`super::leakage`] and [`super::contact`].
 
 use model::finding::Words;
 use model::{Colour, Family, Quantity};
 use serde::{Deserialize, Serialize};
 
-use super::{Condition, Note, Rule, Sample, Scene, words};
+use super::{Condition, Note, Rule, Sample, Scene, Watching, words};
 use crate::confirm::{Confirm, Need, Pace};
 use crate::rules::rising;
+use crate::watch::{Near, no_data, watch};
+use crate::why::Watch;
 
 /// Two stages each: yellow (look at it) and orange (switch it off).
 pub struct Electrical;
@@ -86,6 +89,7 @@ struct Stages {
     calm: Confirm,
     /// Stages reached, 0 to 2.
     reached: u8,
+    last: f32,
 }
 
 impl Stages {
@@ -96,6 +100,7 @@ impl Stages {
     fn reading(&mut self, condition: usize, settings: &Settings, sample: Sample, scene: &mut Scene<'_>) {
         let (at_ms, value, need) = (sample.at_ms, sample.value, settings.need());
         self.pace.sample(at_ms);
+        self.last = value;
         let mut confirmed = None;
         for (stage, threshold) in settings.stages(condition).into_iter().enumerate().skip(self.reached.into()) {
             let confirm = &mut self.confirm[stage];
@@ -112,7 +117,7 @@ impl Stages {
         }
         let clear = settings.stages(condition)[0] * settings.clear_pct / 100.0;
         if self.reached > 0 && self.calm.calms(at_ms, value < clear, need, &self.pace) {
-            *self = Stages { pace: self.pace, ..Stages::default() };
+            *self = Stages { pace: self.pace, last: value, ..Stages::default() };
             scene.end(condition, Note { a: value, b: clear, ..Note::default() });
         }
     }
@@ -171,10 +176,7 @@ impl Rule for Electrical {
 
     fn words(condition: usize, note: &Note) -> (Words, Words) {
         let Note { a, b, n, .. } = note;
-        let (zh, en, unit) = match condition {
-            RESIDUAL => ("剩余电流", "residual current", "mA"),
-            _ => ("电缆温度", "cable temperature", "°C"),
-        };
+        let (zh, en, unit) = named(condition);
         if *n == 0 {
             return (
                 words(format!("{zh} {a:.0} {unit}，低于 {b:.0}"), format!("{en} {a:.0} {unit}, below {b:.0}")),
@@ -188,6 +190,39 @@ impl Rule for Electrical {
             ),
             words(format!("{zh}回落并保持"), format!("{en} falls back and stays there")),
         )
+    }
+
+    fn watches(settings: &Settings, memory: Option<&Memory>, watching: &Watching<'_>) -> Vec<Watch> {
+        let of = |(condition, stages): (usize, Option<&Stages>)| {
+            let Some(stages) = stages.filter(|stages| stages.pace.look() != 0) else {
+                return no_data(watching, Self::CONDITIONS, condition);
+            };
+            let ([low, high], last, count) = (settings.stages(condition), stages.last, stages.confirm[0].count);
+            let ((zh, en, unit), need) = (named(condition), settings.confirm_samples);
+            let seen = words(
+                format!("{zh} {last:.0} {unit}；{low:.0} 为黄、{high:.0} 为橙，要求连续 {need} 次，已 {count} 次"),
+                format!(
+                    "{en} {last:.0} {unit}; {low:.0} is yellow, {high:.0} is orange, in {need} samples, {count} so far"
+                ),
+            );
+            let promise_s = watching.device.report_every_s;
+            let due_ms = stages.confirm[0].due_ms(settings.need(), &stages.pace, promise_s);
+            let near = if count > 0 { Near::Forming(due_ms) } else { Near::Calm };
+            watch(watching, Self::CONDITIONS, condition, near, seen)
+        };
+        [memory.map(|memory| &memory.residual), memory.map(|memory| &memory.cable)]
+            .into_iter()
+            .enumerate()
+            .map(of)
+            .collect()
+    }
+}
+
+/// Names and unit of what a condition is about.
+fn named(condition: usize) -> (&'static str, &'static str, &'static str) {
+    match condition {
+        RESIDUAL => ("剩余电流", "residual current", "mA"),
+        _ => ("电缆温度", "cable temperature", "°C"),
     }
 }
 

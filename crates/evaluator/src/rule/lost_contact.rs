@@ -3,13 +3,19 @@
 //! The promise is the roster's, or the device's own (`next_report_s` of its last state). Its wills and a gateway's word
 //! that it is lost count after a short time in which a flapping link may come back. Silence while the station itself heard
 //! nobody (it was down) is not the device's: the promise is counted from when commits came again.
+//!
+//! The promise is what separates classes: a detector that speaks each 30 s is lost after 90, one of NB-IoT that speaks once
+//! a day after 26 hours. A device that is late again and again, and not lost yet, is told of by [`super::link`].
 
 use model::finding::Words;
 use model::report::{Body, DeviceState};
 use model::{Colour, Family};
 use serde::{Deserialize, Serialize};
 
-use super::{Condition, Note, Rule, Scene, words};
+use super::{Condition, Note, Rule, Scene, Watching, words};
+use crate::state::Facts;
+use crate::watch::{Near, watch};
+use crate::why::Watch;
 
 /// See the module.
 pub struct LostContact;
@@ -58,9 +64,12 @@ const LOST: usize = 0;
 
 /// When the device is lost if it stays silent, and whether by its own or its gateway's word.
 fn due(settings: &Settings, scene: &Scene<'_>) -> (u64, bool) {
-    let device = scene.device;
+    due_of(settings, scene.device, scene.resumed_ms)
+}
+
+fn due_of(settings: &Settings, device: &Facts, resumed_ms: u64) -> (u64, bool) {
     let promise_s = if device.next_report_s != 0 { device.next_report_s } else { device.report_every_s };
-    let heard_ms = device.last_ms.max(device.since_ms).max(scene.resumed_ms);
+    let heard_ms = device.last_ms.max(device.since_ms).max(resumed_ms);
     let silent_ms = heard_ms + settings.allowed_ms(promise_s);
     if device.lost_said_ms == 0 {
         return (silent_ms, false);
@@ -140,6 +149,33 @@ impl Rule for LostContact {
             ),
         };
         (evidence, would_change)
+    }
+
+    fn watches(settings: &Settings, _: Option<&()>, watching: &Watching<'_>) -> Vec<Watch> {
+        let device = watching.device;
+        let (due_ms, said) = due_of(settings, device, watching.resumed_ms);
+        let promised_s = if device.next_report_s != 0 { device.next_report_s } else { device.report_every_s };
+        let promise = span(if promised_s == 0 { settings.promise_s } else { promised_s });
+        let silent_ms = watching.now_ms.saturating_sub(device.last_ms.max(device.since_ms));
+        let silent = span(u32::try_from(silent_ms / 1000).unwrap_or(u32::MAX));
+        let late = silent_ms / 1000 > u64::from(promised_s) && promised_s != 0;
+        let seen = match (device.last_ms, said) {
+            (0, _) => words(
+                format!("登记 {} 以来从未上报，承诺周期 {}", silent.zh, promise.zh),
+                format!("never heard of in {} on the roster, promised every {}", silent.en, promise.en),
+            ),
+            (_, true) => words(
+                format!("设备或网关报告失联，已 {} 未上报", silent.zh),
+                format!("said to be lost, silent for {}", silent.en),
+            ),
+            (_, false) => words(
+                format!("{} 前上报，承诺周期 {}", silent.zh, promise.zh),
+                format!("heard of {} ago, promised every {}", silent.en, promise.en),
+            ),
+        };
+        let mut watch = watch(watching, Self::CONDITIONS, LOST, Near::forming(late || said), seen);
+        watch.due_ms = (!watching.holds(LOST)).then_some(due_ms);
+        vec![watch]
     }
 }
 

@@ -4,7 +4,9 @@
 mod fires;
 mod flow;
 mod kit;
+mod naive_unhurried;
 mod nuisance;
 mod oracle;
+mod quiet_supply;
 mod why;
 mod workers;

@@ -241,6 +241,15 @@ fn protobuf_says_the_same() {
     assert_eq!(take("alarm", alarm.encode_to_vec()).1.commit, take("alarm", json).1.commit);
     let event = v1::Event { id: "e".into(), ts: None, kind: v1::EventKind::Tamper.into() };
     assert_eq!(take("event", event.encode_to_vec()).1.commit, take("event", r#"{"id":"e","kind":"tamper"}"#).1.commit);
+    for word in EventKind::WORDS {
+        let name = format!("EVENT_KIND_{}", word.to_ascii_uppercase());
+        let kind = v1::EventKind::from_str_name(&name).expect("in both contracts");
+        let event = v1::Event { id: "e".into(), ts: None, kind: kind.into() };
+        let (reason, by_json) = take("event", format!(r#"{{"id":"e","kind":"{word}"}}"#));
+        assert_eq!((reason, &take("event", event.encode_to_vec()).1.commit), (Reason::Success, &by_json.commit));
+        let expected = EventKind::from_word(word).expect("a word of the contract");
+        assert_eq!(body(&by_json), Body::Event { id: "e".into(), kind: expected });
+    }
     let state = v1::State { state: v1::DeviceState::Online.into(), next_report_s: Some(60) };
     let json = r#"{"state":"online","next_report_s":60}"#;
     assert_eq!(take("state", state.encode_to_vec()).1.commit, take("state", json).1.commit);

@@ -121,6 +121,11 @@ fn event(bytes: &[u8], out: &mut Decoded) -> Result<(), Reject> {
         v1::EventKind::Muted => EventKind::Muted,
         v1::EventKind::PowerLost => EventKind::PowerLost,
         v1::EventKind::Restored => EventKind::Restored,
+        v1::EventKind::Tilt => EventKind::Tilt,
+        v1::EventKind::Discharge => EventKind::Discharge,
+        v1::EventKind::Impact => EventKind::Impact,
+        v1::EventKind::EndOfLife => EventKind::EndOfLife,
+        v1::EventKind::Contaminated => EventKind::Contaminated,
     };
     out.ts_ms = wire.ts;
     let id = fitting_id(&wire.id, out);
