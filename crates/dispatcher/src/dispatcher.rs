@@ -3,14 +3,17 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use model::{Clock, Delivery, Ledger, Receipt, Roster};
+use model::{AlertId, Clock, Delivery, DeliveryId, Ledger, Receipt, Roster};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::channel::{self, MqttPublisher};
+use crate::callback::Callbacks;
+use crate::channel::{Channels, MqttPublisher};
+use crate::quiet::Quiet;
 use crate::run::{self, Hint, Run};
 use crate::settings::Settings;
+use crate::wording::Words;
 
 /// Gives the roster in force.
 pub type RosterNow = Arc<dyn Fn() -> Arc<Roster> + Send + Sync>;
@@ -43,10 +46,12 @@ pub struct Parts {
 /// Why a dispatcher could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    #[error("two webhooks are named {0:?}: give each a name of its own")]
+    #[error("two channels are named {0:?}: give each a name of its own")]
     Twice(String),
-    #[error("webhook {name:?}: {reason}")]
-    Webhook { name: String, reason: String },
+    #[error("{channel}: {reason}")]
+    Channel { channel: String, reason: String },
+    #[error("{key}: {reason}")]
+    Setting { key: &'static str, reason: String },
     #[error("{0} must not be 0")]
     Zero(&'static str),
 }
@@ -67,12 +72,15 @@ impl Dispatcher {
             (settings.in_flight_max, "in_flight_max"),
             (settings.in_flight_per_channel_max, "in_flight_per_channel_max"),
             (settings.receipts_pending_max, "receipts_pending_max"),
+            (settings.breaker_failures as usize, "breaker_failures"),
         ] {
             if value == 0 {
                 return Err(StartError::Zero(name));
             }
         }
-        let channels = channel::open(&settings, &mqtt)?;
+        let channels = Arc::new(Channels::open(&settings, &mqtt)?);
+        let (words, quiet) = (Arc::new(Words::new(&settings.wording)?), Quiet::new(&settings)?);
+        let callbacks = Callbacks::new(settings.callback_secret.as_ref())?;
         let settings = Arc::new(settings);
         let (hints, hinted) = mpsc::channel(settings.hints_max);
         let (rescan, stop) = (Arc::new(Notify::new()), CancellationToken::new());
@@ -81,14 +89,16 @@ impl Dispatcher {
             ledger,
             receipts,
             channels,
+            words,
+            quiet,
             roster,
             clock,
             rescan: Arc::clone(&rescan),
             stop: stop.clone(),
         };
         let task = tokio::spawn(run::run(run, hinted));
-        let inner =
-            Inner { hints, rescan, stop: stop.clone(), _stop_on_drop: stop.drop_guard(), task: Mutex::new(Some(task)) };
+        let (task, _stop_on_drop) = (Mutex::new(Some(task)), stop.clone().drop_guard());
+        let inner = Inner { hints, rescan, callbacks, stop, _stop_on_drop, task };
         Ok(Handle(Arc::new(inner)))
     }
 }
@@ -100,6 +110,7 @@ pub struct Handle(Arc<Inner>);
 struct Inner {
     hints: mpsc::Sender<Hint>,
     rescan: Arc<Notify>,
+    callbacks: Option<Callbacks>,
     stop: CancellationToken,
     _stop_on_drop: DropGuard,
     task: Mutex<Option<JoinHandle<()>>>,
@@ -124,6 +135,12 @@ impl Handle {
         if self.0.hints.try_send(Hint::Listens(person_code.into())).is_err() {
             metrics::counter!("fenghuo_dispatcher_hints_dropped_total").increment(1);
         }
+    }
+
+    /// The delivery that a gateway says a person has confirmed, by the token that went out with it as `{callback}`; `None`: the
+    /// token is not ours. Whether the alert still waits for anybody is for the desk to say.
+    pub fn confirmed(&self, token: &str) -> Option<(AlertId, DeliveryId)> {
+        self.0.callbacks.as_ref().and_then(|callbacks| callbacks.read(token))
     }
 
     /// Starts nothing new, lets what is under way end within the limit of the settings, and stops. What is still owed stays

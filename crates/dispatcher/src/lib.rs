@@ -19,15 +19,22 @@
 //!
 //! Never here: whether or whom to tell, a change of an alert, a topic that devices publish to, a URL that is not in the settings.
 
+mod callback;
 pub mod channel;
 mod dispatcher;
+mod lane;
 mod message;
+mod quiet;
 mod retry;
 mod run;
 mod schedule;
 mod settings;
+mod template;
 mod wording;
 
 pub use channel::mqtt::{MqttOutcome, MqttPublisher};
 pub use dispatcher::{Dispatcher, Handle, Parts, ReceiptSink, RosterNow, SinkClosed, StartError};
-pub use settings::{Secret, Settings, Webhook};
+pub use settings::{
+    BodyFormat, Dingtalk, Email, Gateway, GatewayKind, Language, Method, Secret, Security, Settings, Webhook, Wecom,
+    Wording,
+};

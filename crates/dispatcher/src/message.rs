@@ -4,12 +4,15 @@ use bytes::Bytes;
 use model::{AlertId, AlertState, Colour, Delivery, Family, Level, Roster};
 use serde::Serialize;
 
-use crate::wording;
+use crate::wording::{Lines, Words};
 
 /// The message of one try.
 pub(crate) struct Message {
     json: Bytes,
-    text_zh: String,
+    lines: Lines,
+    unit: Box<str>,
+    address: Box<str>,
+    phone: Box<str>,
 }
 
 #[derive(Serialize)]
@@ -45,10 +48,10 @@ struct Place {
 }
 
 impl Message {
-    /// The message as of this roster.
-    pub(crate) fn new(delivery: &Delivery, roster: &Roster) -> Message {
+    /// The message as of this roster, in these words.
+    pub(crate) fn new(delivery: &Delivery, roster: &Roster, words: &Words) -> Message {
         let summary = &delivery.summary;
-        let wording::Lines { zh, en } = wording::lines(delivery, roster);
+        let lines = words.lines(delivery, roster);
         let name_at = |level| summary.grid.at(level).map(|code| roster.region_name(code)).unwrap_or_default();
         let unit = roster.unit(summary.unit);
         let body = Body {
@@ -67,15 +70,21 @@ impl Message {
                 village: name_at(Level::Village),
                 grid: name_at(Level::Grid),
             },
-            text_zh: &zh,
-            text_en: &en,
+            text_zh: &lines.zh,
+            text_en: &lines.en,
             whom: &delivery.whom,
             ring: summary.ring,
             raised_ms: summary.raised_ms,
             exercise: summary.exercise,
         };
         let json = serde_json::to_vec(&body).expect("strings, numbers and names of variants are always JSON");
-        Message { json: json.into(), text_zh: zh }
+        Message {
+            json: json.into(),
+            lines,
+            unit: unit.map(|unit| unit.name.clone()).unwrap_or_default(),
+            address: unit.map(|unit| unit.address.clone()).unwrap_or_default(),
+            phone: roster.person(delivery.person).map(|person| person.phone.clone()).unwrap_or_default(),
+        }
     }
 
     pub(crate) fn json(&self) -> Bytes {
@@ -83,6 +92,30 @@ impl Message {
     }
 
     pub(crate) fn text_zh(&self) -> &str {
-        &self.text_zh
+        &self.lines.zh
+    }
+
+    pub(crate) fn text_en(&self) -> &str {
+        &self.lines.en
+    }
+
+    /// What it is and where, without what was seen.
+    pub(crate) fn subject(&self) -> String {
+        let head = self.lines.zh.split_inclusive('】').next().unwrap_or_default();
+        format!("{head}{}", self.unit)
+    }
+
+    /// The unit's name; empty where the roster has none.
+    pub(crate) fn unit(&self) -> &str {
+        &self.unit
+    }
+
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// The person's telephone number; empty where the roster has none.
+    pub(crate) fn phone(&self) -> &str {
+        &self.phone
     }
 }

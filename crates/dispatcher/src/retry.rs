@@ -30,6 +30,17 @@ pub(crate) fn next(delivery: &Delivery, tries: u32, now_ms: u64, asked: Option<D
     }
 }
 
+/// Whether a delivery is past the age at which it is given up.
+pub(crate) fn is_too_old(delivery: &Delivery, now_ms: u64, settings: &Settings) -> bool {
+    now_ms > delivery.owed_ms.saturating_add(settings.give_up_ms(delivery.summary.colour))
+}
+
+/// The reason of the last receipt of a delivery that is given up.
+pub(crate) fn given_up(delivery: &Delivery, tries: u32, now_ms: u64, reason: &str) -> String {
+    let age_s = now_ms.saturating_sub(delivery.owed_ms) / 1000;
+    format!("given up after {tries} tries in {age_s} s: {reason}")
+}
+
 /// The pause before the try that follows `tries` tries, without chance.
 pub(crate) fn pause(colour: Colour, tries: u32, settings: &Settings) -> Duration {
     let ladder = if colour == Colour::Red { &settings.retry_red_s } else { &settings.retry_s };

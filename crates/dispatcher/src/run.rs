@@ -1,6 +1,5 @@
 //! The one task that owns the schedule: it starts tries, hears how they went, and sees to their receipts.
 
-use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,24 +7,30 @@ use std::time::Duration;
 use futures::FutureExt;
 use model::alert::ReceiptOutcome;
 use model::{Clock, Colour, Delivery, DeliveryId, DeliveryState, Ledger, Receipt, StoreError};
+use smallvec::SmallVec;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::channel::{Channel, Outcome, Try, mqtt};
+use crate::channel::{Channels, Manner, Outcome, Try, mqtt};
 use crate::dispatcher::{ReceiptSink, RosterNow};
+use crate::lane::Heard;
 use crate::message::Message;
+use crate::quiet::Quiet;
 use crate::retry::{self, Next};
-use crate::schedule::{Admitted, Schedule};
+use crate::schedule::{Admitted, Batch, Schedule};
 use crate::settings::Settings;
+use crate::wording::Words;
 
 /// What the task works with.
 pub(crate) struct Run {
     pub(crate) settings: Arc<Settings>,
     pub(crate) ledger: Arc<dyn Ledger>,
     pub(crate) receipts: Arc<dyn ReceiptSink>,
-    pub(crate) channels: HashMap<Box<str>, Arc<dyn Channel>>,
+    pub(crate) channels: Arc<Channels>,
+    pub(crate) words: Arc<Words>,
+    pub(crate) quiet: Quiet,
     pub(crate) roster: RosterNow,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) rescan: Arc<Notify>,
@@ -43,7 +48,7 @@ pub(crate) enum Hint {
 
 /// What a task of this task came back with.
 enum Done {
-    Tried(Arc<Delivery>, Outcome),
+    Tried(Batch, Outcome),
     /// The journal holds the receipt; what follows.
     Recorded(DeliveryId, After),
     /// The journal took no receipt until the end.
@@ -71,7 +76,7 @@ struct State {
 /// Runs until it is stopped.
 pub(crate) async fn run(run: Run, mut hints: mpsc::Receiver<Hint>) {
     let mut state = State {
-        schedule: Schedule::new(run.channels.keys().map(AsRef::as_ref), &run.settings),
+        schedule: Schedule::new(run.channels.manners(), &run.settings),
         tasks: JoinSet::new(),
         recording: 0,
         scanning: false,
@@ -126,41 +131,55 @@ impl Run {
             });
         }
         let free = self.settings.receipts_pending_max.saturating_sub(state.recording + state.schedule.in_flight());
-        for delivery in state.schedule.start(now, free) {
-            state.tasks.spawn(self.try_once(delivery));
+        let now_ms = self.clock.now_ms();
+        let hold = |delivery: &Delivery, manner: Manner| {
+            let wait = self.quiet.hold(delivery, manner, now_ms)?;
+            metrics::counter!("fenghuo_dispatcher_quiet_holds_total", "channel" => manner.kind).increment(1);
+            Some(wait)
+        };
+        for batch in state.schedule.start(now, free, hold) {
+            state.tasks.spawn(self.try_once(batch, now_ms));
         }
         metrics::gauge!("fenghuo_dispatcher_owed").set(state.schedule.owed() as f64);
         metrics::gauge!("fenghuo_dispatcher_in_flight").set(state.schedule.in_flight() as f64);
     }
 
-    /// One try of one delivery, within its time limit; a panic of the channel is a failed try.
-    fn try_once(&self, delivery: Arc<Delivery>) -> impl Future<Output = Done> + Send + use<> {
-        let channel = self.channels.get(&delivery.channel).cloned();
-        let message = Message::new(&delivery, &(self.roster)());
-        let limit = self.settings.try_limit(delivery.summary.colour);
-        let now_ms = self.clock.now_ms();
+    /// One try of what goes in one message, within its time limit; a panic of the channel is a failed try.
+    fn try_once(&self, batch: Batch, now_ms: u64) -> impl Future<Output = Done> + Send + use<> {
+        let (channels, roster) = (Arc::clone(&self.channels), (self.roster)());
+        let messages: Vec<Message> =
+            batch.iter().map(|delivery| Message::new(delivery, &roster, &self.words)).collect();
+        let limit = batch.iter().map(|delivery| self.settings.try_limit(delivery.summary.colour)).min();
+        let limit = limit.unwrap_or_default();
         async move {
-            let Some(channel) = channel else {
-                let reason = format!(
-                    "there is no channel {:?}: name it in the settings or correct the roster",
-                    delivery.channel
-                );
-                return Done::Tried(delivery, Outcome::Retry { reason, pause: None });
+            let name = batch.first().map(|delivery| delivery.channel.clone()).unwrap_or_default();
+            let Some(channel) = channels.get(&name) else {
+                return Done::Tried(batch, Outcome::retry(channels.missing(&name)));
             };
-            let attempt = Try { delivery: &delivery, message: &message, now_ms, limit };
-            let sent = timeout(limit, AssertUnwindSafe(channel.send(attempt)).catch_unwind()).await;
-            let outcome = match sent {
+            let mut attempts: SmallVec<[Try<'_>; 1]> = SmallVec::new();
+            for (delivery, message) in batch.iter().zip(&messages) {
+                let target = channels.target(&delivery.channel);
+                attempts.push(Try { delivery, message, target, now_ms, limit });
+            }
+            let work = async {
+                match attempts.as_slice() {
+                    [only] => channel.send(*only).await,
+                    several => channel.send_digest(several).await,
+                }
+            };
+            let outcome = match timeout(limit, AssertUnwindSafe(work).catch_unwind()).await {
                 Ok(Ok(outcome)) => outcome,
                 Ok(Err(_)) => Outcome::retry("the channel panicked"),
                 Err(_) => Outcome::retry(format!("no answer within {} ms", limit.as_millis())),
             };
-            Done::Tried(delivery, outcome)
+            drop(attempts);
+            Done::Tried(batch, outcome)
         }
     }
 
     fn done(&self, state: &mut State, done: Result<Done, tokio::task::JoinError>) {
         match done {
-            Ok(Done::Tried(delivery, outcome)) => self.tried(state, delivery, outcome),
+            Ok(Done::Tried(batch, outcome)) => self.tried(state, &batch, &outcome),
             Ok(Done::Recorded(id, after)) => {
                 state.recording -= 1;
                 let now = Instant::now();
@@ -178,28 +197,62 @@ impl Run {
         }
     }
 
-    /// Frees the place of a try, and sends its receipt on its way.
-    fn tried(&self, state: &mut State, delivery: Arc<Delivery>, outcome: Outcome) {
+    /// Frees the place of a try, and sends a receipt for each delivery in it on its way.
+    fn tried(&self, state: &mut State, batch: &Batch, outcome: &Outcome) {
         let (now, now_ms) = (Instant::now(), self.clock.now_ms());
-        let pause = match &outcome {
-            Outcome::Retry { pause, .. } => *pause,
-            Outcome::Delivered { .. } | Outcome::Failed { .. } => None,
+        let Some(first) = batch.first() else { return };
+        let (heard, pause) = match outcome {
+            Outcome::Retry { pause, channel_works: false, .. } => (Heard::Down, *pause),
+            Outcome::Retry { pause, .. } => (Heard::Works, *pause),
+            Outcome::Delivered { .. } | Outcome::Failed { .. } => (Heard::Works, None),
         };
         let most = Duration::from_secs(self.settings.retry_after_max_s);
-        let tries = state.schedule.tried(&delivery.id, pause.map(|pause| pause.min(most)), now);
-        let (outcome, reason, after) = match outcome {
-            Outcome::Delivered { reason } => (ReceiptOutcome::Delivered, reason, After::Settle),
-            Outcome::Failed { reason } => (ReceiptOutcome::Failed, reason, After::Settle),
-            Outcome::Retry { reason, pause } => match retry::next(&delivery, tries, now_ms, pause, &self.settings) {
-                Next::After(pause) => (ReceiptOutcome::Retry, reason, After::Again(pause)),
-                Next::GiveUp => {
-                    let age_s = now_ms.saturating_sub(delivery.owed_ms) / 1000;
-                    let reason = format!("given up after {tries} tries in {age_s} s: {reason}");
-                    (ReceiptOutcome::Failed, reason, After::Settle)
+        if let Some(open) = state.schedule.heard(&first.id, heard, pause.map(|pause| pause.min(most)), now) {
+            tell_breaker(self.channels.bare(&first.channel), open, outcome);
+        }
+        if batch.len() > 1 {
+            tell_digest(self.channels.kind(&first.channel), batch.len());
+        }
+        for delivery in batch {
+            let tries = state.schedule.tried(&delivery.id);
+            let (outcome, mut reason, after) = match outcome {
+                Outcome::Delivered { reason } => (ReceiptOutcome::Delivered, reason.clone(), After::Settle),
+                Outcome::Failed { reason } => (ReceiptOutcome::Failed, reason.clone(), After::Settle),
+                Outcome::Retry { reason, pause, .. } => {
+                    match retry::next(delivery, tries, now_ms, *pause, &self.settings) {
+                        Next::After(pause) => (ReceiptOutcome::Retry, reason.clone(), After::Again(pause)),
+                        Next::GiveUp => {
+                            (ReceiptOutcome::Failed, retry::given_up(delivery, tries, now_ms, reason), After::Settle)
+                        }
+                    }
                 }
-            },
-        };
-        tell(&delivery, outcome, &reason, now_ms);
+            };
+            if batch.len() > 1 {
+                reason.push_str(&format!(", in a digest of {}", batch.len()));
+            }
+            self.receipt(state, delivery, outcome, &reason, after, now_ms);
+        }
+        if heard == Heard::Down {
+            let free = self.settings.receipts_pending_max.saturating_sub(state.recording + state.schedule.in_flight());
+            let too_old = |delivery: &Delivery| retry::is_too_old(delivery, now_ms, &self.settings);
+            for (delivery, tries) in state.schedule.overdue(&first.id, free, too_old) {
+                let reason = retry::given_up(&delivery, tries, now_ms, "the channel has failed ever since");
+                self.receipt(state, &delivery, ReceiptOutcome::Failed, &reason, After::Settle, now_ms);
+            }
+        }
+    }
+
+    /// Sends a receipt on its way.
+    fn receipt(
+        &self,
+        state: &mut State,
+        delivery: &Delivery,
+        outcome: ReceiptOutcome,
+        reason: &str,
+        after: After,
+        now_ms: u64,
+    ) {
+        tell(delivery, self.channels.kind(&delivery.channel), outcome, reason, now_ms);
         let receipt = Receipt {
             delivery: delivery.id.clone(),
             alert: delivery.alert,
@@ -240,7 +293,8 @@ impl Run {
         let mut full = false;
         for delivery in deliveries.iter().filter(|delivery| delivery.state == DeliveryState::Owed) {
             let wait = retry::remaining(delivery, now_ms, &self.settings);
-            full |= state.schedule.admit(delivery, wait, now) == Admitted::Full;
+            let channel = self.channels.number(&delivery.channel);
+            full |= state.schedule.admit(delivery, channel, wait, now) == Admitted::Full;
         }
         if full {
             // look again soon: by then there is room, or the periodic reading comes first
@@ -273,15 +327,14 @@ impl Run {
 /// Characters of a receipt's reason.
 const REASON_CHARS_MAX: usize = 300;
 
-fn tell(delivery: &Delivery, outcome: ReceiptOutcome, reason: &str, now_ms: u64) {
+fn tell(delivery: &Delivery, kind: &'static str, outcome: ReceiptOutcome, reason: &str, now_ms: u64) {
     let word = match outcome {
         ReceiptOutcome::Delivered => "delivered",
         ReceiptOutcome::Retry => "retry",
         ReceiptOutcome::Failed => "failed",
     };
     // the label is the kind of channel, of which there are few
-    let kind = delivery.channel.split(':').next().unwrap_or_default().to_owned();
-    metrics::counter!("fenghuo_dispatcher_tries_total", "channel" => kind.clone(), "outcome" => word).increment(1);
+    metrics::counter!("fenghuo_dispatcher_tries_total", "channel" => kind, "outcome" => word).increment(1);
     if outcome == ReceiptOutcome::Delivered {
         let age_s = now_ms.saturating_sub(delivery.owed_ms) as f64 / 1000.0;
         metrics::histogram!("fenghuo_dispatcher_delivered_seconds", "channel" => kind).record(age_s);
@@ -298,4 +351,20 @@ fn tell(delivery: &Delivery, outcome: ReceiptOutcome, reason: &str, now_ms: u64)
             tracing::debug!(delivery = %id, %person, %channel, outcome = word, reason, "a delivery was tried");
         }
     }
+}
+
+/// A breaker opened or closed.
+fn tell_breaker(channel: &str, open: bool, outcome: &Outcome) {
+    metrics::gauge!("fenghuo_dispatcher_breaker_open", "channel" => channel.to_owned()).set(f64::from(u8::from(open)));
+    match (open, outcome) {
+        (true, Outcome::Retry { reason, .. }) => {
+            tracing::warn!(channel, reason, "a channel failed several times in a row and is left alone for a while");
+        }
+        _ => tracing::info!(channel, "a channel works again"),
+    }
+}
+
+fn tell_digest(kind: &'static str, count: usize) {
+    metrics::counter!("fenghuo_dispatcher_digests_total", "channel" => kind).increment(1);
+    metrics::counter!("fenghuo_dispatcher_digested_deliveries_total", "channel" => kind).increment(count as u64);
 }

@@ -1,13 +1,19 @@
 //! Which delivery is tried next: jobs, and a lane for each channel. No IO and no clock: it is told the time.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use model::{Colour, Delivery, DeliveryId};
+use smallvec::{SmallVec, smallvec};
 use tokio::time::Instant;
 
+use crate::channel::Manner;
+use crate::lane::{Gate, Heard, Lane, PersonBudgets, Rank};
 use crate::settings::Settings;
+
+/// What goes in one message.
+pub(crate) type Batch = SmallVec<[Arc<Delivery>; 1]>;
 
 /// Where a job stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,23 +41,13 @@ struct Job {
     at_once: bool,
 }
 
-/// Position in a lane: drills last, else by colour, then by age.
-type Rank = (u8, u64, DeliveryId);
-
-#[derive(Default)]
-struct Lane {
-    ready: BTreeSet<Rank>,
-    in_flight: usize,
-    paused_until: Option<Instant>,
-}
-
 /// All jobs.
 pub(crate) struct Schedule {
     jobs: HashMap<DeliveryId, Job>,
     by_person: HashMap<Box<str>, BTreeSet<DeliveryId>>,
+    /// By the number of the channel; names that are none have the last one.
     lanes: Vec<Lane>,
-    /// Index of a channel's lane by its name; a name that is not there has the last lane.
-    names: BTreeMap<Box<str>, usize>,
+    people: PersonBudgets,
     waiting: BTreeSet<(Instant, DeliveryId)>,
     settled: VecDeque<(Instant, DeliveryId)>,
     owed_max: usize,
@@ -72,16 +68,15 @@ pub(crate) enum Admitted {
 }
 
 impl Schedule {
-    /// A schedule with a lane for each of `channels`, and one for names that are none.
-    pub(crate) fn new<'a>(channels: impl Iterator<Item = &'a str>, settings: &Settings) -> Schedule {
-        let names: BTreeMap<Box<str>, usize> = channels.map(Box::from).zip(0..).collect();
-        let lanes = names.len() + 1;
-        let share = (settings.in_flight_max / lanes).min(settings.in_flight_per_channel_max).max(1);
+    /// A schedule with a lane for each channel, in the order of their numbers, and one for names that are none.
+    pub(crate) fn new(channels: impl Iterator<Item = Manner>, settings: &Settings) -> Schedule {
+        let lanes: Vec<Lane> = channels.chain([Manner::NONE]).map(|manner| Lane::new(manner, settings)).collect();
+        let share = (settings.in_flight_max / lanes.len()).min(settings.in_flight_per_channel_max).max(1);
         Schedule {
             jobs: HashMap::new(),
             by_person: HashMap::new(),
-            lanes: (0..lanes).map(|_| Lane::default()).collect(),
-            names,
+            lanes,
+            people: PersonBudgets::new(settings.person_per_minute as usize),
             waiting: BTreeSet::new(),
             settled: VecDeque::new(),
             owed_max: settings.owed_max,
@@ -92,8 +87,14 @@ impl Schedule {
         }
     }
 
-    /// Takes on a delivery that is owed, to be tried after `wait`.
-    pub(crate) fn admit(&mut self, delivery: &Arc<Delivery>, wait: Duration, now: Instant) -> Admitted {
+    /// Takes on a delivery that is owed, for the channel of this number, to be tried after `wait`.
+    pub(crate) fn admit(
+        &mut self,
+        delivery: &Arc<Delivery>,
+        channel: Option<usize>,
+        wait: Duration,
+        now: Instant,
+    ) -> Admitted {
         if self.jobs.contains_key(&delivery.id) {
             return Admitted::Known;
         }
@@ -101,7 +102,8 @@ impl Schedule {
         if self.jobs.len() >= if red { self.owed_max.saturating_mul(2) } else { self.owed_max } {
             return Admitted::Full;
         }
-        let lane = self.names.get(&delivery.channel).copied().unwrap_or(self.lanes.len() - 1);
+        let last = self.lanes.len() - 1;
+        let lane = channel.map_or(last, |number| number.min(last));
         let tries = delivery.attempt_count;
         let delivery = Arc::clone(delivery);
         let id = delivery.id.clone();
@@ -112,42 +114,159 @@ impl Schedule {
         Admitted::New
     }
 
-    /// The deliveries to try now; they are under way from here on.
-    pub(crate) fn start(&mut self, now: Instant, at_most: usize) -> Vec<Arc<Delivery>> {
+    /// What to send now, each in one message; it is under way from here on. `hold` says how long a delivery must not be sent.
+    pub(crate) fn start(
+        &mut self,
+        now: Instant,
+        at_most: usize,
+        hold: impl Fn(&Delivery, Manner) -> Option<Duration>,
+    ) -> Vec<Batch> {
         self.wake(now);
-        let mut started = Vec::new();
-        for lane in &mut self.lanes {
-            if lane.paused_until.is_some_and(|until| until > now) {
-                continue;
+        let (mut started, mut count) = (Vec::new(), 0);
+        for lane in 0..self.lanes.len() {
+            let was = self.lanes[lane].wake.take();
+            while count < at_most {
+                let Some((red, most)) = self.gate(lane, now) else { break };
+                let batch = self.take(lane, most.min(at_most - count), red, now, &hold);
+                if batch.is_empty() {
+                    continue;
+                }
+                count += batch.len();
+                self.lanes[lane].budget.spend(now);
+                started.push(batch);
             }
-            while started.len() < at_most {
-                let Some(first) = lane.ready.first() else { break };
-                let limit = if first.0 == 0 { self.share } else { self.share - self.kept_for_red };
-                if lane.in_flight >= limit {
-                    break;
-                }
-                let Some((_, _, id)) = lane.ready.pop_first() else { break };
-                if let Some(job) = self.jobs.get_mut(&id) {
-                    job.stage = Stage::InFlight;
-                    lane.in_flight += 1;
-                    started.push(Arc::clone(&job.delivery));
-                }
+            let lane = &self.lanes[lane];
+            if lane.wake.is_some() && lane.wake != was && lane.paused_until.is_none() && !lane.is_broken() {
+                metrics::counter!("fenghuo_dispatcher_budget_waits_total", "channel" => lane.manner.kind).increment(1);
             }
         }
         started
     }
 
-    /// Notes that a try ended; returns its number. `pause` is asked for by the receiver, for the whole channel.
-    pub(crate) fn tried(&mut self, id: &DeliveryId, pause: Option<Duration>, now: Instant) -> u32 {
+    /// Whether the first delivery of a lane is red, and how many may go with it; `None`: nothing may start now.
+    fn gate(&mut self, lane: usize, now: Instant) -> Option<(bool, usize)> {
+        let (share, kept) = (self.share, self.kept_for_red);
+        let lane = &mut self.lanes[lane];
+        let red = lane.ready.first()?.0 == 0;
+        if lane.in_flight >= if red { share } else { share - kept } {
+            return None;
+        }
+        let gate = lane.gate(now);
+        match gate {
+            Gate::Open => {}
+            Gate::Until(until) => {
+                lane.wake = Some(until);
+                return None;
+            }
+            Gate::Probe => {}
+            Gate::Shut => return None,
+        }
+        match lane.budget.gate(red, now) {
+            Ok(left) => Some((red, lane.gathered(red, left))),
+            Err(until) => {
+                lane.wake = Some(until);
+                None
+            }
+        }
+    }
+
+    /// Takes up to `most` deliveries from a lane for one message, more only where they are of the same alert and the channel
+    /// gathers. Those that must be held are put aside; it may be that nothing is left.
+    fn take(
+        &mut self,
+        lane: usize,
+        most: usize,
+        red: bool,
+        now: Instant,
+        hold: &impl Fn(&Delivery, Manner) -> Option<Duration>,
+    ) -> Batch {
+        let manner = self.lanes[lane].manner;
+        let mut batch: Batch = smallvec![];
+        while batch.len() < manner.digest_max.max(1) {
+            let Some((urgency, _, id)) = self.lanes[lane].ready.first() else { break };
+            let Some(job) = self.jobs.get_mut(id) else {
+                self.lanes[lane].ready.pop_first();
+                continue;
+            };
+            let goes_with = |first: &Arc<Delivery>| first.alert == job.delivery.alert || batch.len() < most;
+            if (*urgency == 0) != red || batch.first().is_some_and(|first| !goes_with(first)) {
+                break;
+            }
+            let id = id.clone();
+            self.lanes[lane].ready.pop_first();
+            let held = match hold(&job.delivery, manner) {
+                Some(wait) => Some(now + wait),
+                None if manner.to_person => self.people.spend(&job.delivery.person_code, red, now).err(),
+                None => None,
+            };
+            if let Some(until) = held {
+                job.stage = Stage::Waiting(until);
+                self.waiting.insert((until, id));
+                continue;
+            }
+            job.stage = Stage::InFlight;
+            self.lanes[lane].in_flight += 1;
+            batch.push(Arc::clone(&job.delivery));
+        }
+        if !batch.is_empty()
+            && let Some(breaker) = self.lanes[lane].breaker.as_mut().filter(|it| it.is_open())
+        {
+            breaker.probe();
+        }
+        batch
+    }
+
+    /// Notes what a try told of the channel: whether it works, and a pause that the receiver asked for.
+    pub(crate) fn heard(
+        &mut self,
+        id: &DeliveryId,
+        heard: Heard,
+        pause: Option<Duration>,
+        now: Instant,
+    ) -> Option<bool> {
+        let lane = &mut self.lanes[self.jobs.get(id)?.lane];
+        if let Some(pause) = pause {
+            lane.paused_until = Some(now + pause);
+        }
+        let breaker = lane.breaker.as_mut()?;
+        let was = breaker.is_open();
+        breaker.heard(heard, now);
+        (was != breaker.is_open()).then(|| breaker.is_open())
+    }
+
+    /// Notes that a try ended; returns its number.
+    pub(crate) fn tried(&mut self, id: &DeliveryId) -> u32 {
         let Some(job) = self.jobs.get_mut(id) else { return 1 };
         job.tries = job.tries.saturating_add(1);
         job.stage = Stage::Recording;
         let lane = &mut self.lanes[job.lane];
         lane.in_flight = lane.in_flight.saturating_sub(1);
-        if let Some(pause) = pause {
-            lane.paused_until = Some(now + pause);
-        }
         job.tries
+    }
+
+    /// Up to `at_most` deliveries that wait for the same broken channel as this one and for which `too_old` holds; they have been
+    /// tried before, and their receipts are on the way from here on.
+    pub(crate) fn overdue(
+        &mut self,
+        id: &DeliveryId,
+        at_most: usize,
+        too_old: impl Fn(&Delivery) -> bool,
+    ) -> Vec<(Arc<Delivery>, u32)> {
+        let Some(lane) = self.jobs.get(id).map(|job| job.lane) else { return Vec::new() };
+        if !self.lanes[lane].is_broken() {
+            return Vec::new();
+        }
+        let old = |rank: &&Rank| self.jobs.get(&rank.2).is_some_and(|job| job.tries > 0 && too_old(&job.delivery));
+        let ranks: Vec<Rank> = self.lanes[lane].ready.iter().filter(old).take(at_most).cloned().collect();
+        let mut overdue = Vec::with_capacity(ranks.len());
+        for rank in ranks {
+            self.lanes[lane].ready.remove(&rank);
+            if let Some(job) = self.jobs.get_mut(&rank.2) {
+                job.stage = Stage::Recording;
+                overdue.push((Arc::clone(&job.delivery), job.tries));
+            }
+        }
+        overdue
     }
 
     /// Puts a job back for another try after `pause`.
@@ -228,8 +347,7 @@ impl Schedule {
     /// When [`Schedule::start`] has something to do next, if nothing else happens.
     pub(crate) fn next_wake(&self) -> Option<Instant> {
         let due = self.waiting.first().map(|(due, _)| *due);
-        let unpaused =
-            self.lanes.iter().filter(|lane| !lane.ready.is_empty()).filter_map(|lane| lane.paused_until).min();
+        let unpaused = self.lanes.iter().filter_map(|lane| lane.wake).min();
         let forget = self.settled.front().map(|(until, _)| *until);
         [due, unpaused, forget].into_iter().flatten().min()
     }

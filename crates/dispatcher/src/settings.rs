@@ -1,10 +1,17 @@
 //! Every setting of the dispatcher, with unit and default.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use model::Colour;
 use serde::{Deserialize, Serialize};
+
+pub use crate::channel::dingtalk::Dingtalk;
+pub use crate::channel::email::{Email, Security};
+pub use crate::channel::gateway::{BodyFormat, Gateway, GatewayKind, Method};
+pub use crate::channel::wecom::Wecom;
+pub use crate::wording::{Language, Wording};
 
 /// Settings of the [`crate::Dispatcher`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -49,8 +56,40 @@ pub struct Settings {
     pub journal_pause_max_ms: u64,
     /// How long tries under way may go on when the dispatcher is shut down, ms.
     pub shutdown_limit_ms: u64,
+    /// Messages to one person within any minute, over e-mail, SMS and voice together, messages; 0: without limit. Red is counted
+    /// and never held.
+    pub person_per_minute: u32,
+    /// A channel that failed so often in a row is left alone for a while, tries.
+    pub breaker_failures: u32,
+    /// How long it is left alone, the first, second… time in a row, s; the last one repeats. Then one try goes ahead of the others.
+    pub breaker_open_s: Vec<u32>,
+    /// Quiet hours, local time, `hh:mm`: in them, faults and warnings below orange wait. A fire and anything red never do. Both
+    /// empty: none.
+    pub quiet_from: String,
+    /// As above, their end.
+    pub quiet_until: String,
+    /// Kinds of channels that are quiet then: console, mqtt, webhook, email, dingtalk, wecom, sms, voice.
+    pub quiet_kinds: Vec<String>,
+    /// Local time is so far ahead of UTC, min.
+    pub utc_offset_min: i32,
+    /// Key for the tokens by which a gateway names a delivery that a person has confirmed by pressing 1, 32 characters or more;
+    /// absent: `{callback}` cannot be used.
+    #[serde(skip_serializing)]
+    pub callback_secret: Option<Secret>,
+    /// Texts in place of the built-in ones.
+    pub wording: Vec<Wording>,
     /// Webhooks, which people's channels name as `webhook:<name>`.
     pub webhook: Vec<Webhook>,
+    /// The mail server, which people's channels name as `email:<address>`; absent: no e-mail.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub email: Option<Email>,
+    /// Robots of DingTalk groups (钉钉), which people's channels name as `dingtalk:<name>`.
+    pub dingtalk: Vec<Dingtalk>,
+    /// Robots of WeCom groups (企业微信), which people's channels name as `wecom:<name>`.
+    pub wecom: Vec<Wecom>,
+    /// Gateways to the telephone network, which people's channels name as `<name>` (the person's own number) or
+    /// `<name>:<number>`.
+    pub gateway: Vec<Gateway>,
 }
 
 /// Where signed webhooks go.
@@ -68,9 +107,15 @@ pub struct Webhook {
     /// Whether the address may be private or this machine's own.
     #[serde(default)]
     pub allow_private: bool,
+    /// PEM file with certificate authorities that are trusted beside those of this machine; absent: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_file: Option<PathBuf>,
+    /// Messages within any minute, messages; 0: without limit. Default 0.
+    #[serde(default)]
+    pub per_minute: u32,
 }
 
-/// A secret: never printed.
+/// A secret: never printed, never written.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(transparent)]
 pub struct Secret(pub String);
@@ -103,7 +148,20 @@ impl Default for Settings {
             try_limit_ms: 15_000,
             journal_pause_max_ms: 5_000,
             shutdown_limit_ms: 3_000,
+            person_per_minute: 10,
+            breaker_failures: 5,
+            breaker_open_s: vec![5, 10, 20, 30],
+            quiet_from: "22:00".into(),
+            quiet_until: "07:00".into(),
+            quiet_kinds: ["email", "dingtalk", "wecom", "sms", "voice"].map(String::from).into(),
+            utc_offset_min: 480,
+            callback_secret: None,
+            wording: Vec::new(),
             webhook: Vec::new(),
+            email: None,
+            dingtalk: Vec::new(),
+            wecom: Vec::new(),
+            gateway: Vec::new(),
         }
     }
 }

@@ -1,12 +1,56 @@
 //! What people read: what, where, who, do what. Chinese first, in at most 70 characters, which is one short message.
+//!
+//! The texts are templates. Those of the settings go before the built-in ones, the more particular before the more general.
+//! Whatever the values, a text is shortened and never grows too long: what was seen is shortened first, then where, from its
+//! end; the rest says what it is and what to do, and stays as long as there is room at all.
 
 use model::roster::{Post, Roster};
-use model::{Delivery, Family, Level, Verdict};
+use model::{Colour, Delivery, Family, Level, Verdict};
+use serde::{Deserialize, Serialize};
+
+use crate::dispatcher::StartError;
+use crate::template::{self, Part};
 
 /// Characters of the Chinese line: one SMS.
 pub(crate) const ZH_CHARS_MAX: usize = 70;
 /// Characters of the English line.
 pub(crate) const EN_CHARS_MAX: usize = 160;
+/// Characters that a template must leave for its values.
+const ROOM_CHARS_MIN: usize = 30;
+
+const ZH: &str =
+    "【{exercise}{again}{colour}{family}】{village}{grid}{unit}[，{address}][：{evidence}]。[{person}，]{act}";
+const EN: &str =
+    "{exercise}{colour} {family}{again} [{unit}, ]{village}[ {grid}][, {address}][: {evidence}]. [{person}, ]{act}";
+
+/// A text in place of a built-in one, for those deliveries that meet all its conditions.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Wording {
+    /// `zh` or `en`.
+    pub language: Language,
+    /// Only for this family: fire, warning, fault; absent: any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub family: Option<Family>,
+    /// Only for people of this post: owner, grid_worker, village_chief, township_chief, micro_station, commander; absent: any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub post: Option<Post>,
+    /// Only for this colour: red, orange, yellow, blue, blind; absent: any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub colour: Option<Colour>,
+    /// The text, with `{exercise}` (must be there, so that nobody takes a drill for real), `{again}`, `{colour}`, `{family}`,
+    /// `{township}`, `{village}`, `{grid}`, `{unit}`, `{address}`, `{evidence}`, `{person}`, `{act}`. What is in `[…]` around one
+    /// of them is left out when it is empty.
+    pub text: String,
+}
+
+/// Language of a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Language {
+    Zh,
+    En,
+}
 
 /// A line in two languages.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,139 +59,262 @@ pub(crate) struct Lines {
     pub(crate) en: String,
 }
 
+/// What a placeholder stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Slot {
+    Exercise,
+    Again,
+    Colour,
+    Family,
+    Township,
+    Village,
+    Grid,
+    Unit,
+    Address,
+    Evidence,
+    Person,
+    Act,
+}
+
+const SLOTS: [(&str, Slot); 12] = [
+    ("exercise", Slot::Exercise),
+    ("again", Slot::Again),
+    ("colour", Slot::Colour),
+    ("family", Slot::Family),
+    ("township", Slot::Township),
+    ("village", Slot::Village),
+    ("grid", Slot::Grid),
+    ("unit", Slot::Unit),
+    ("address", Slot::Address),
+    ("evidence", Slot::Evidence),
+    ("person", Slot::Person),
+    ("act", Slot::Act),
+];
+
+type Template = Vec<Part<Slot>>;
+
+/// Every text.
+pub(crate) struct Words {
+    zh: Template,
+    en: Template,
+    /// The most particular first.
+    own: Vec<(Wording, Template)>,
+}
+
+impl Words {
+    /// # Errors
+    /// A text that cannot be read or is too long, two for the same deliveries.
+    pub(crate) fn new(own: &[Wording]) -> Result<Words, StartError> {
+        let mut read: Vec<(Wording, Template)> = Vec::new();
+        for wording in own {
+            let failed =
+                |reason| StartError::Setting { key: "wording", reason: format!("{:?}: {reason}", wording.text) };
+            if read.iter().any(|(other, _)| other.conditions() == wording.conditions()) {
+                return Err(failed("there is another one with the same conditions: keep one".into()));
+            }
+            read.push((wording.clone(), check(wording).map_err(failed)?));
+        }
+        read.sort_by_key(|(wording, _)| std::cmp::Reverse(wording.weight()));
+        let built_in = |text| template::parse(text, &SLOTS, true).expect("the built-in texts are tested");
+        Ok(Words { zh: built_in(ZH), en: built_in(EN), own: read })
+    }
+
+    /// The lines for a delivery.
+    pub(crate) fn lines(&self, delivery: &Delivery, roster: &Roster) -> Lines {
+        let unit = roster.unit(delivery.summary.unit);
+        let name_at = |level| delivery.summary.grid.at(level).map(|code| roster.region_name(code)).unwrap_or_default();
+        let facts = Facts {
+            unit: unit.map_or("", |unit| &unit.name),
+            address: unit.map_or("", |unit| &unit.address),
+            township: name_at(Level::Township),
+            village: name_at(Level::Village),
+            grid: name_at(Level::Grid),
+            person: &delivery.person_name,
+            post: roster.person(delivery.person).map(|person| person.post),
+        };
+        Lines { zh: self.line(Language::Zh, delivery, &facts), en: self.line(Language::En, delivery, &facts) }
+    }
+
+    fn line(&self, language: Language, delivery: &Delivery, facts: &Facts<'_>) -> String {
+        let own = self.own.iter().find(|(wording, _)| wording.is_for(language, delivery, facts.post));
+        let (built_in, chars_max) = match language {
+            Language::Zh => (&self.zh, ZH_CHARS_MAX),
+            Language::En => (&self.en, EN_CHARS_MAX),
+        };
+        fit(own.map_or(built_in, |(_, own)| own), chars_max, &|slot| value(slot, language, delivery, facts))
+    }
+}
+
+impl Wording {
+    fn conditions(&self) -> (Language, Option<Family>, Option<Post>, Option<Colour>) {
+        (self.language, self.family, self.post, self.colour)
+    }
+
+    /// A family says more than a post, a post more than a colour.
+    fn weight(&self) -> u8 {
+        u8::from(self.family.is_some()) * 4 + u8::from(self.post.is_some()) * 2 + u8::from(self.colour.is_some())
+    }
+
+    fn is_for(&self, language: Language, delivery: &Delivery, post: Option<Post>) -> bool {
+        self.language == language
+            && self.family.is_none_or(|family| family == delivery.summary.id.family)
+            && self.post.is_none_or(|asked| Some(asked) == post)
+            && self.colour.is_none_or(|colour| colour == delivery.summary.colour)
+    }
+}
+
+/// Reads a text of the settings.
+fn check(wording: &Wording) -> Result<Template, String> {
+    let parts = template::parse(&wording.text, &SLOTS, true)?;
+    let is_exercise = |part: &Part<Slot>| matches!(part, Part::Slot { slot: Slot::Exercise, .. });
+    if !parts.iter().any(is_exercise) {
+        return Err("{exercise} must be in it, so that nobody takes a drill for real".into());
+    }
+    let chars_max = if wording.language == Language::Zh { ZH_CHARS_MAX } else { EN_CHARS_MAX };
+    let own = parts.iter().map(|part| match part {
+        Part::Text(text) => count(text),
+        Part::Slot { before, after, .. } => count(before) + count(after),
+    });
+    let own: usize = own.sum();
+    if own + ROOM_CHARS_MIN > chars_max {
+        return Err(format!("its own {own} characters leave too little of {chars_max} for the values"));
+    }
+    Ok(parts)
+}
+
 /// Words that the lines are made of.
 struct Facts<'a> {
     unit: &'a str,
     address: &'a str,
+    township: String,
     village: String,
     grid: String,
     person: &'a str,
     post: Option<Post>,
 }
 
-/// The lines for a delivery.
-pub(crate) fn lines(delivery: &Delivery, roster: &Roster) -> Lines {
-    let unit = roster.unit(delivery.summary.unit);
-    let name_at = |level| delivery.summary.grid.at(level).map(|code| roster.region_name(code)).unwrap_or_default();
-    let facts = Facts {
-        unit: unit.map_or("", |unit| &unit.name),
-        address: unit.map_or("", |unit| &unit.address),
-        village: name_at(Level::Village),
-        grid: name_at(Level::Grid),
-        person: &delivery.person_name,
-        post: roster.person(delivery.person).map(|person| person.post),
-    };
-    Lines { zh: chinese(delivery, &facts), en: english(delivery, &facts) }
-}
-
-fn chinese(delivery: &Delivery, facts: &Facts<'_>) -> String {
+fn value(slot: Slot, language: Language, delivery: &Delivery, facts: &Facts<'_>) -> String {
     let summary = &delivery.summary;
-    let family = match summary.id.family {
-        Family::Fire => "火警",
-        Family::Warning => "预警",
-        Family::Fault => "故障",
-    };
-    let colour = match summary.colour {
-        model::Colour::Red => "红色",
-        model::Colour::Orange => "橙色",
-        model::Colour::Yellow => "黄色",
-        model::Colour::Blue => "蓝色",
-        model::Colour::Blind => "失明",
-    };
-    let prefix = if summary.exercise { "演练·" } else { "" };
-    let again = if summary.ring > 1 { "再次" } else { "" };
-    let head = format!("【{prefix}{again}{colour}{family}】");
-    let real = summary.verdict == Some(Verdict::Real);
-    let act = match (summary.id.family, facts.post) {
-        (Family::Fire, Some(Post::Owner)) if real => "请立即疏散，拨119",
-        (Family::Fire, Some(Post::Owner)) => "请立即查看，着火拨119",
-        (Family::Fire, Some(Post::MicroStation)) => "请立即出动",
-        (Family::Fire, Some(Post::TownshipChief | Post::Commander)) => "请指挥处置",
-        (Family::Fire, _) => "请立即到场核实",
-        (Family::Warning, _) => "请尽快排查",
-        (Family::Fault, _) => "请安排检修",
-    };
-    let tail = if facts.person.is_empty() { act.to_owned() } else { format!("{}，{act}", facts.person) };
-    fit(
-        ZH_CHARS_MAX,
-        &head,
-        &[(&facts.village, ""), (&facts.grid, ""), (facts.unit, ""), (facts.address, "，")],
-        (&summary.words.zh, "："),
-        (&tail, "。"),
-    )
+    let zh = language == Language::Zh;
+    let either = |chinese: &str, english: &str| if zh { chinese.to_owned() } else { english.to_owned() };
+    match slot {
+        Slot::Exercise if summary.exercise => either("演练·", "EXERCISE: "),
+        Slot::Again if summary.ring > 1 => either("再次", " (again)"),
+        Slot::Exercise | Slot::Again => String::new(),
+        Slot::Colour if zh => chinese_colour(summary.colour).to_owned(),
+        Slot::Colour => summary.colour.word().to_uppercase(),
+        Slot::Family => match summary.id.family {
+            Family::Fire => either("火警", "FIRE ALARM"),
+            Family::Warning => either("预警", "WARNING"),
+            Family::Fault => either("故障", "FAULT"),
+        },
+        Slot::Township => facts.township.clone(),
+        Slot::Village => facts.village.clone(),
+        Slot::Grid => facts.grid.clone(),
+        Slot::Unit => facts.unit.to_owned(),
+        Slot::Address => facts.address.to_owned(),
+        Slot::Evidence => either(&summary.words.zh, &summary.words.en),
+        Slot::Person => facts.person.to_owned(),
+        Slot::Act => act(language, delivery, facts.post).to_owned(),
+    }
 }
 
-fn english(delivery: &Delivery, facts: &Facts<'_>) -> String {
-    let summary = &delivery.summary;
-    let family = match summary.id.family {
-        Family::Fire => "FIRE ALARM",
-        Family::Warning => "WARNING",
-        Family::Fault => "FAULT",
-    };
-    let prefix = if summary.exercise { "EXERCISE: " } else { "" };
-    let again = if summary.ring > 1 { " (again)" } else { "" };
-    let head = format!("{prefix}{} {family}{again} ", summary.colour.word().to_uppercase());
-    let act = match (summary.id.family, facts.post) {
-        (Family::Fire, Some(Post::Owner)) => "go and look, call 119 if it burns",
-        (Family::Fire, Some(Post::MicroStation)) => "turn out now",
-        (Family::Fire, Some(Post::TownshipChief | Post::Commander)) => "take command",
-        (Family::Fire, _) => "go and verify now",
-        (Family::Warning, _) => "check soon",
-        (Family::Fault, _) => "have it repaired",
-    };
-    let tail = if facts.person.is_empty() { act.to_owned() } else { format!("{}, {act}", facts.person) };
-    fit(
-        EN_CHARS_MAX,
-        &head,
-        &[(facts.unit, ""), (&facts.village, ", "), (&facts.grid, " "), (facts.address, ", ")],
-        (&summary.words.en, ": "),
-        (&tail, ". "),
-    )
+fn chinese_colour(colour: Colour) -> &'static str {
+    match colour {
+        Colour::Red => "红色",
+        Colour::Orange => "橙色",
+        Colour::Yellow => "黄色",
+        Colour::Blue => "蓝色",
+        Colour::Blind => "失明",
+    }
 }
 
-/// Puts the parts together, each behind its own separator, within `max` characters. What was seen is shortened first, then
-/// where, from its end; head and tail say what it is and what to do, and stay as long as there is room at all.
-fn fit(max: usize, head: &str, place: &[(&str, &str)], evidence: (&str, &str), tail: (&str, &str)) -> String {
-    let mut room = max.saturating_sub(count(head) + count(tail.0) + count(tail.1));
-    let mut line = head.to_owned();
-    let mut first = true;
-    for (part, separator) in place.iter().filter(|(part, _)| !part.is_empty()) {
-        let separator = if first { "" } else { separator };
-        let taken = cut(part, room.saturating_sub(count(separator)));
-        if taken.is_empty() {
-            break;
+/// What the person is to do.
+fn act(language: Language, delivery: &Delivery, post: Option<Post>) -> &'static str {
+    let real = delivery.summary.verdict == Some(Verdict::Real);
+    let (zh, en) = match (delivery.summary.id.family, post) {
+        (Family::Fire, Some(Post::Owner)) if real => ("请立即疏散，拨119", "get everybody out, call 119"),
+        (Family::Fire, Some(Post::Owner)) => ("请立即查看，着火拨119", "go and look, call 119 if it burns"),
+        (Family::Fire, Some(Post::MicroStation)) => ("请立即出动", "turn out now"),
+        (Family::Fire, Some(Post::TownshipChief | Post::Commander)) => ("请指挥处置", "take command"),
+        (Family::Fire, _) => ("请立即到场核实", "go and verify now"),
+        (Family::Warning, _) => ("请尽快排查", "check soon"),
+        (Family::Fault, _) => ("请安排检修", "have it repaired"),
+    };
+    if language == Language::Zh { zh } else { en }
+}
+
+fn is_place(slot: Slot) -> bool {
+    matches!(slot, Slot::Township | Slot::Village | Slot::Grid | Slot::Unit | Slot::Address)
+}
+
+/// Puts a text together within `chars_max` characters, as the head of this file says.
+fn fit(template: &Template, chars_max: usize, value: &impl Fn(Slot) -> String) -> String {
+    let mut values: Vec<String> = template
+        .iter()
+        .map(|part| if let Part::Slot { slot, .. } = part { clean(&value(*slot)) } else { String::new() })
+        .collect();
+    // what stays in any case
+    let fixed = template.iter().zip(&values).map(|(part, value)| match part {
+        Part::Text(text) => count(text),
+        Part::Slot { before, after, slot, optional } => {
+            let shortened = is_place(*slot) || *slot == Slot::Evidence;
+            let own = if *optional && (value.is_empty() || shortened) { 0 } else { count(before) + count(after) };
+            own + if shortened { 0 } else { count(value) }
         }
-        room -= count(separator) + count(&taken);
-        line.push_str(separator);
-        line.push_str(&taken);
-        first = false;
+    });
+    let mut room = chars_max.saturating_sub(fixed.sum());
+    let own = |part: &Part<Slot>| match part {
+        Part::Slot { before, after, optional: true, .. } => count(before) + count(after),
+        _ => 0,
+    };
+    let mut full = false;
+    for (part, value) in template.iter().zip(&mut values) {
+        if !matches!(part, Part::Slot { slot, .. } if is_place(*slot)) || value.is_empty() {
+            continue;
+        }
+        *value = if full { String::new() } else { cut(value, room.saturating_sub(own(part))) };
+        full |= value.is_empty();
+        room = room.saturating_sub(if full { 0 } else { own(part) + count(value) });
     }
-    let seen = cut(evidence.0, room.saturating_sub(count(evidence.1)));
-    // half a word says nothing
-    if !seen.is_empty() && (seen == evidence.0 || count(&seen) >= 4) {
-        line.push_str(evidence.1);
-        line.push_str(&seen);
+    for (part, value) in template.iter().zip(&mut values) {
+        if matches!(part, Part::Slot { slot: Slot::Evidence, .. }) && !value.is_empty() {
+            let seen = cut(value, room.saturating_sub(own(part)));
+            // half a word says nothing
+            *value = if seen == *value || count(&seen) >= 4 { seen } else { String::new() };
+            room = room.saturating_sub(if value.is_empty() { 0 } else { own(part) + count(value) });
+        }
     }
-    line.push_str(tail.1);
-    line.push_str(tail.0);
-    line.chars().take(max).collect()
+    let mut line = String::new();
+    for (part, value) in template.iter().zip(&values) {
+        match part {
+            Part::Text(text) => line.push_str(text),
+            Part::Slot { optional: true, .. } if value.is_empty() => {}
+            Part::Slot { before, after, .. } => line.extend([before.as_str(), value, after]),
+        }
+    }
+    line.chars().take(chars_max).collect()
 }
 
 fn count(text: &str) -> usize {
     text.chars().count()
 }
 
-/// `text`, without line breaks, cut to `max` characters with a mark where something is missing.
+/// Without line breaks.
+fn clean(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+/// `text` cut to `max` characters, with a mark where something is missing.
 fn cut(text: &str, max: usize) -> String {
-    let clean = || text.chars().map(|c| if c.is_control() { ' ' } else { c });
     if count(text) <= max {
-        clean().collect()
+        text.to_owned()
     } else if max < 2 {
         String::new()
     } else {
-        clean().take(max - 1).chain(['…']).collect()
+        text.chars().take(max - 1).chain(['…']).collect()
     }
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::{Channel, MqttPublisher, Opened, Outcome, Try};
+use super::{Channel, Manner, MqttPublisher, Opened, Outcome, Try};
 use crate::settings::Settings;
 
 struct Console;
@@ -16,6 +16,10 @@ pub(crate) fn open(_: &Settings, _: &Arc<dyn MqttPublisher>) -> Opened {
 
 #[async_trait]
 impl Channel for Console {
+    fn manner(&self) -> Manner {
+        Manner::plain("console")
+    }
+
     async fn send(&self, attempt: Try<'_>) -> Outcome {
         let (delivery, text) = (attempt.delivery, attempt.message.text_zh());
         tracing::info!(target: "fenghuo::console", delivery = %delivery.id, person = %delivery.person_code, "{text}");

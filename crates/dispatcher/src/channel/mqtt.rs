@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use super::{Channel, Opened, Outcome, Try};
+use super::{Channel, Manner, Opened, Outcome, Try};
 use crate::settings::Settings;
 
 /// Publishes at QoS 1 to whoever is subscribed.
@@ -43,6 +43,10 @@ pub(crate) fn open(_: &Settings, mqtt: &Arc<dyn MqttPublisher>) -> Opened {
 
 #[async_trait]
 impl Channel for Mqtt {
+    fn manner(&self) -> Manner {
+        Manner::plain(NAME)
+    }
+
     async fn send(&self, attempt: Try<'_>) -> Outcome {
         let person = &attempt.delivery.person_code;
         if person.is_empty() || person.contains(['/', '+', '#', '\0']) {

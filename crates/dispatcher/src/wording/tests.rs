@@ -1,9 +1,9 @@
-use model::finding::Words;
-use model::{AlertId, AlertState, AlertSummary, Colour, DeliveryState, PersonId, UnitId};
+use model::finding::Words as Seen;
+use model::{AlertId, AlertState, AlertSummary, DeliveryState, PersonId, UnitId};
 
 use super::*;
 
-fn delivery(family: Family, evidence: &str) -> Delivery {
+pub(crate) fn delivery(family: Family, evidence: &str) -> Delivery {
     let id = AlertId { epoch: 9, unit: UnitId(0), family };
     let summary = AlertSummary {
         id,
@@ -14,7 +14,7 @@ fn delivery(family: Family, evidence: &str) -> Delivery {
         raised_ms: 0,
         updated_ms: 0,
         ring: 1,
-        words: Words { zh: evidence.to_owned().into(), en: evidence.to_owned().into() },
+        words: Seen { zh: evidence.to_owned().into(), en: evidence.to_owned().into() },
         acknowledged_by: Vec::new(),
         verdict: None,
         evidence_count: 1,
@@ -37,7 +37,27 @@ fn delivery(family: Family, evidence: &str) -> Delivery {
 }
 
 fn facts<'a>(unit: &'a str, address: &'a str, post: Option<Post>) -> Facts<'a> {
-    Facts { unit, address, village: "南门社区".into(), grid: "3网格".into(), person: "王某", post }
+    Facts {
+        unit,
+        address,
+        township: "玉城街道".into(),
+        village: "南门社区".into(),
+        grid: "3网格".into(),
+        person: "王某",
+        post,
+    }
+}
+
+fn words() -> Words {
+    Words::new(&[]).unwrap()
+}
+
+fn chinese(delivery: &Delivery, facts: &Facts<'_>) -> String {
+    words().line(Language::Zh, delivery, facts)
+}
+
+fn english(delivery: &Delivery, facts: &Facts<'_>) -> String {
+    words().line(Language::En, delivery, facts)
 }
 
 #[test]
@@ -83,6 +103,76 @@ fn control_characters_do_not_break_a_line() {
 
 #[test]
 fn a_roster_without_the_unit_still_gives_a_line() {
-    let lines = lines(&delivery(Family::Fire, "烟"), &Roster::default());
+    let lines = words().lines(&delivery(Family::Fire, "烟"), &Roster::default());
     assert_eq!(lines.zh, "【红色火警】331083001001331083001001003：烟。王某，请立即到场核实");
+}
+
+fn own(language: Language, text: &str) -> Wording {
+    Wording { language, family: None, post: None, colour: None, text: text.into() }
+}
+
+#[test]
+fn texts_of_the_settings_go_first_and_the_more_particular_before_the_others() {
+    let texts = [
+        Wording { colour: Some(Colour::Red), ..own(Language::Zh, "{exercise}红{unit}") },
+        own(Language::Zh, "{exercise}任何{unit}"),
+        Wording { family: Some(Family::Fire), ..own(Language::Zh, "{exercise}火{unit}") },
+        Wording { post: Some(Post::Owner), ..own(Language::Zh, "{exercise}业主{unit}") },
+        Wording {
+            family: Some(Family::Fire),
+            post: Some(Post::Owner),
+            ..own(Language::Zh, "{exercise}{unit}着火！{person}快逃[：{evidence}]")
+        },
+    ];
+    let words = Words::new(&texts).unwrap();
+    for (family, colour, post, expected) in [
+        (Family::Fire, Colour::Red, Some(Post::Owner), "兴旺着火！王某快逃：烟"),
+        (Family::Fire, Colour::Red, None, "火兴旺"),
+        (Family::Fault, Colour::Red, Some(Post::Owner), "业主兴旺"),
+        (Family::Fault, Colour::Red, Some(Post::Commander), "红兴旺"),
+        (Family::Fault, Colour::Blue, None, "任何兴旺"),
+    ] {
+        let mut delivery = delivery(family, "烟");
+        delivery.summary.colour = colour;
+        assert_eq!(words.line(Language::Zh, &delivery, &facts("兴旺", "", post)), expected);
+        assert!(words.line(Language::En, &delivery, &facts("兴旺", "", post)).contains("兴旺, 南门社区 3网格"));
+    }
+}
+
+#[test]
+fn a_text_of_the_settings_stays_within_one_message() {
+    let text =
+        "{exercise}{township}{village}[ {grid}][ {unit}][，{address}]出事[（{evidence}）]，{person}速到，联系指挥中心";
+    let words = Words::new(&[own(Language::Zh, text)]).unwrap();
+    for len in 0..90 {
+        let (unit, evidence) = ("店".repeat(len), "烟".repeat(len % 13 * 5));
+        let mut delivery = delivery(Family::Fire, &evidence);
+        delivery.summary.exercise = len % 2 == 0;
+        let line = words.line(Language::Zh, &delivery, &facts(&unit, "路", None));
+        assert!(count(&line) <= ZH_CHARS_MAX && line.ends_with("，王某速到，联系指挥中心"), "{line}");
+        assert_eq!(line.starts_with("演练·玉城街道南门社区 3网格"), delivery.summary.exercise, "{line}");
+        assert_eq!(line.contains('（'), line.contains('）'), "{line}");
+    }
+}
+
+#[test]
+fn texts_that_cannot_be_meant_are_refused() {
+    let long = format!("{{exercise}}{}{{unit}}", "火".repeat(60));
+    for (texts, expected) in [
+        (vec![own(Language::Zh, "{exercise}{adress}")], "is {address} meant?"),
+        (vec![own(Language::Zh, "{unit}")], "{exercise} must be in it"),
+        (vec![own(Language::Zh, &long)], "its own 60 characters leave too little of 70"),
+        (vec![own(Language::En, "{exercise}a"), own(Language::En, "{exercise}b")], "the same conditions"),
+    ] {
+        let error = Words::new(&texts).map(|_| ()).unwrap_err().to_string();
+        assert!(error.starts_with("wording: ") && error.contains(expected), "{error}");
+    }
+}
+
+#[test]
+fn texts_are_set_in_toml() {
+    let text = "[[wording]]\nlanguage = \"zh\"\nfamily = \"fire\"\npost = \"owner\"\ncolour = \"red\"\ntext = \"{exercise}{unit}\"\n";
+    let settings: crate::Settings = toml::from_str(text).unwrap();
+    assert!(Words::new(&settings.wording).is_ok());
+    assert_eq!(settings.wording[0].post, Some(Post::Owner));
 }

@@ -141,13 +141,15 @@ async fn settings_that_make_no_sense_are_refused() {
         url: url.into(),
         secrets: vec![dispatcher::Secret(secret.into())],
         allow_private: false,
+        ca_file: None,
+        per_minute: 0,
     };
     let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
     for (webhooks, word) in [
         (vec![webhook("http://127.0.0.1:1/", secret)], "private"),
         (vec![webhook("http://169.254.169.254/", secret)], "link-local"),
         (vec![webhook("http://example.com/", "secret")], "whsec_"),
-        (vec![webhook("http://example.com/", secret); 2], "two webhooks"),
+        (vec![webhook("http://example.com/", secret); 2], "two channels"),
     ] {
         let mut rig = Rig::new();
         rig.settings.webhook = webhooks;

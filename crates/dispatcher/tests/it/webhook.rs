@@ -18,7 +18,8 @@ const SECRETS: [&str; 2] =
     ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="];
 
 fn hook(url: String, allow_private: bool) -> Webhook {
-    Webhook { name: "brigade".into(), url, secrets: SECRETS.map(|secret| Secret(secret.into())).into(), allow_private }
+    let secrets = SECRETS.map(|secret| Secret(secret.into())).into();
+    Webhook { name: "brigade".into(), url, secrets, allow_private, ca_file: None, per_minute: 0 }
 }
 
 fn rig(url: String) -> Rig {

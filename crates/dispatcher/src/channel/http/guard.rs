@@ -1,4 +1,4 @@
-//! Which addresses a webhook may reach, so that no name can be turned against the station's own network: checked for the
+//! Which addresses a message may go to over HTTP, so that no name can be turned against the station's own network: checked for the
 //! address in the URL when the station starts, and for every address that a name stands for at each connection.
 
 use std::future::Future;
@@ -17,7 +17,9 @@ pub(super) fn check_url(url: &str, allow_private: bool) -> Result<Uri, String> {
         return Err(format!("the url {url:?} must begin with https:// or http://"));
     }
     if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
-        return Err("the url must hold no user name: receivers check the signature".into());
+        return Err(
+            "the url must hold no user name: it would be sent in the clear of logs; use headers or secrets".into()
+        );
     }
     let host = uri.host().filter(|host| !host.is_empty()).ok_or_else(|| format!("the url {url:?} names no host"))?;
     let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
@@ -27,8 +29,8 @@ pub(super) fn check_url(url: &str, allow_private: bool) -> Result<Uri, String> {
     Ok(uri)
 }
 
-/// Whether a webhook may go to this address; the reason why not.
-pub(super) fn permitted(address: IpAddr, allow_private: bool) -> Result<(), String> {
+/// Whether a message may go to this address; the reason why not.
+fn permitted(address: IpAddr, allow_private: bool) -> Result<(), String> {
     let address = embedded(address);
     let never = match address {
         IpAddr::V4(v4) => {
@@ -39,7 +41,7 @@ pub(super) fn permitted(address: IpAddr, allow_private: bool) -> Result<(), Stri
     };
     if never {
         return Err(format!(
-            "the address {address} is link-local, unspecified, multicast or reserved: no webhook goes there"
+            "the address {address} is link-local, unspecified, multicast or reserved: nothing is sent there"
         ));
     }
     let private = match address {
