@@ -4,8 +4,10 @@
 //! After it: people, and the receipts that say how each try went; they go back through the journal to the desk, which alone
 //! changes a delivery's state. The one entry is [`Dispatcher::start`].
 //!
-//! A delivery's way: owed in the ledger → a job of the [`schedule`](crate::schedule) → a place in its channel's lane, red first → one try
-//! by its [channel](crate::channel) within a time limit → a receipt in the journal → done, or a job again after a pause ([`retry`](crate::retry)).
+//! A delivery's way: owed in the ledger → a job of the [`schedule`](crate::schedule) → a place in its channel's [`lane`](crate::lane), red
+//! first → past the [`quiet`](crate::quiet) hours, the breaker, the budgets → one try by its [channel](crate::channel) within a time limit,
+//! in the words of [`wording`](crate::wording), alone or in a digest → a receipt in the journal → done, or a job again after a pause
+//! ([`retry`](crate::retry)).
 //!
 //! Invariants
 //! - At least once, under one id. A delivery is forgotten only when the journal holds a receipt that ends it; a crash before
@@ -15,7 +17,11 @@
 //!   and the ledger is read instead.
 //! - No channel waits for another: each has lanes of its own, an even share of all that may be under way. Within a
 //!   channel red goes first, and a quarter of the places is kept for it.
-//! - A channel's panic is a failed try of that one delivery.
+//! - A channel's panic is a failed try of that one message.
+//! - What is held by quiet hours, a budget or a broken circuit is not a try: it has no receipt and stays owed. A fire is held by
+//!   no quiet hours, and red by no person's budget. What has been tried and grows too old behind a broken circuit is given up
+//!   with a receipt, as everything else.
+//! - A digest is one message and as many receipts as there are deliveries in it.
 //!
 //! Never here: whether or whom to tell, a change of an alert, a topic that devices publish to, a URL that is not in the settings.
 

@@ -146,33 +146,16 @@ impl Run {
 
     /// One try of what goes in one message, within its time limit; a panic of the channel is a failed try.
     fn try_once(&self, batch: Batch, now_ms: u64) -> impl Future<Output = Done> + Send + use<> {
-        let (channels, roster) = (Arc::clone(&self.channels), (self.roster)());
-        let messages: Vec<Message> =
-            batch.iter().map(|delivery| Message::new(delivery, &roster, &self.words)).collect();
+        let (channels, words, roster) = (Arc::clone(&self.channels), Arc::clone(&self.words), (self.roster)());
         let limit = batch.iter().map(|delivery| self.settings.try_limit(delivery.summary.colour)).min();
         let limit = limit.unwrap_or_default();
         async move {
-            let name = batch.first().map(|delivery| delivery.channel.clone()).unwrap_or_default();
-            let Some(channel) = channels.get(&name) else {
-                return Done::Tried(batch, Outcome::retry(channels.missing(&name)));
-            };
-            let mut attempts: SmallVec<[Try<'_>; 1]> = SmallVec::new();
-            for (delivery, message) in batch.iter().zip(&messages) {
-                let target = channels.target(&delivery.channel);
-                attempts.push(Try { delivery, message, target, now_ms, limit });
-            }
-            let work = async {
-                match attempts.as_slice() {
-                    [only] => channel.send(*only).await,
-                    several => channel.send_digest(several).await,
-                }
-            };
+            let work = send(&channels, &batch, |delivery| Message::new(delivery, &roster, &words), now_ms, limit);
             let outcome = match timeout(limit, AssertUnwindSafe(work).catch_unwind()).await {
                 Ok(Ok(outcome)) => outcome,
                 Ok(Err(_)) => Outcome::retry("the channel panicked"),
                 Err(_) => Outcome::retry(format!("no answer within {} ms", limit.as_millis())),
             };
-            drop(attempts);
             Done::Tried(batch, outcome)
         }
     }
@@ -204,7 +187,9 @@ impl Run {
         let (heard, pause) = match outcome {
             Outcome::Retry { pause, channel_works: false, .. } => (Heard::Down, *pause),
             Outcome::Retry { pause, .. } => (Heard::Works, *pause),
-            Outcome::Delivered { .. } | Outcome::Failed { .. } => (Heard::Works, None),
+            Outcome::Delivered { .. } => (Heard::Works, None),
+            // mostly for a reason of its own: no such mailbox, no number
+            Outcome::Failed { .. } => (Heard::Nothing, None),
         };
         let most = Duration::from_secs(self.settings.retry_after_max_s);
         if let Some(open) = state.schedule.heard(&first.id, heard, pause.map(|pause| pause.min(most)), now) {
@@ -321,6 +306,27 @@ impl Run {
                 state.scan_due = Some(Instant::now() + pause);
             }
         }
+    }
+}
+
+/// Sends a batch as one message.
+async fn send(
+    channels: &Channels,
+    batch: &Batch,
+    message: impl Fn(&Delivery) -> Message,
+    now_ms: u64,
+    limit: Duration,
+) -> Outcome {
+    let name = batch.first().map_or("", |delivery| &delivery.channel);
+    let Some(channel) = channels.get(name) else { return Outcome::retry(channels.missing(name)) };
+    let messages: SmallVec<[Message; 1]> = batch.iter().map(|delivery| message(delivery)).collect();
+    let mut attempts: SmallVec<[Try<'_>; 1]> = SmallVec::new();
+    for (delivery, message) in batch.iter().zip(&messages) {
+        attempts.push(Try { delivery, message, target: channels.target(&delivery.channel), now_ms, limit });
+    }
+    match attempts.as_slice() {
+        [only] => channel.send(*only).await,
+        several => channel.send_digest(several).await,
     }
 }
 

@@ -378,3 +378,6 @@ fn rank(delivery: &Delivery) -> Rank {
     };
     (urgency, delivery.owed_ms, delivery.id.clone())
 }
+
+#[cfg(test)]
+mod tests;

@@ -180,12 +180,7 @@ impl Channel for Post {
 
 /// What an error means: 4xx is for later, 5xx for ever, but for those about the station itself and not about the mail.
 fn judge(error: &SmtpError) -> Outcome {
-    let mut words = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        words = format!("{words}: {error}");
-        cause = error.source();
-    }
+    let words = excerpt(&error.to_string());
     let code = error.status().map(|status| status.to_string());
     match code.as_deref() {
         // service closes, authentication, command order: nothing that another mail would not meet too

@@ -11,6 +11,8 @@ pub(crate) enum Heard {
     Works,
     /// It does not.
     Down,
+    /// Nothing: the message itself could not be sent.
+    Nothing,
 }
 
 /// See the head of this file.
@@ -57,9 +59,16 @@ impl Breaker {
 
     /// Notes how a try went.
     pub(crate) fn heard(&mut self, heard: Heard, now: Instant) {
-        if heard == Heard::Works {
-            (self.failures, self.openings, self.open_until, self.probing) = (0, 0, None, false);
-            return;
+        match heard {
+            Heard::Works => {
+                (self.failures, self.openings, self.open_until, self.probing) = (0, 0, None, false);
+                return;
+            }
+            Heard::Nothing => {
+                self.probing = false;
+                return;
+            }
+            Heard::Down => {}
         }
         self.failures = self.failures.saturating_add(1);
         let opens = if self.is_open() { self.probing } else { self.failures >= self.failures_max };
@@ -100,6 +109,9 @@ mod tests {
             breaker.heard(Heard::Down, from);
             assert_eq!(breaker.gate(from), Gate::Until(from + seconds(10)), "the last pause repeats");
         }
+        breaker.probe();
+        breaker.heard(Heard::Nothing, at(59));
+        assert_eq!(breaker.gate(at(59)), Gate::Probe, "asked again, by another message");
         breaker.probe();
         breaker.heard(Heard::Works, at(60));
         assert_eq!(breaker.gate(at(60)), Gate::Open);

@@ -282,6 +282,13 @@ impl Rig {
     }
 }
 
+/// The same delivery about an alert of its own.
+pub fn of_alert(epoch: u64, mut delivery: Delivery) -> Delivery {
+    delivery.alert.epoch = epoch;
+    delivery.summary.id.epoch = epoch;
+    delivery
+}
+
 pub fn summary(alert: AlertId, colour: Colour) -> AlertSummary {
     AlertSummary {
         id: alert,
@@ -314,9 +321,18 @@ pub fn roster() -> Roster {
         position_m: None,
         profile: Default::default(),
     };
+    let person = roster::Person {
+        code: "G1".into(),
+        name: "王某".into(),
+        phone: "+86 138-0000-0001".into(),
+        post: roster::Post::GridWorker,
+        region: "331083001001003".parse().unwrap(),
+        channels: Default::default(),
+    };
     let change = RosterChange {
         regions: regions.map(|(code, name)| (code.parse().unwrap(), Some(name.into()))).into(),
         units: vec![(UnitId(0), roster::Slot { current: true, row: unit })],
+        people: vec![(PersonId(0), roster::Slot { current: true, row: person })],
         ..RosterChange::default()
     };
     Roster::default().after(&change, 1)

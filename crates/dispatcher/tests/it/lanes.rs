@@ -131,6 +131,24 @@ async fn a_shutdown_lets_what_is_under_way_end() {
     assert_eq!(rig.broker.topics().len(), 2);
 }
 
+#[tokio::test(start_paused = true)]
+async fn the_night_holds_what_can_wait_and_lets_a_fire_through() {
+    let mut rig = Rig::new();
+    // the rig's clock begins at eight in the morning, local time
+    (rig.settings.quiet_until, rig.settings.quiet_kinds) = ("09:00".into(), vec!["mqtt".into()]);
+    let mut fault = rig.delivery("fault", "mqtt", Colour::Orange);
+    fault.summary.id.family = model::Family::Fault;
+    let spoken = model::Delivery { id: "spoken".into(), channel: "console".into(), ..fault.clone() };
+    let handle = rig.start();
+    rig.owe(&handle, vec![fault, spoken, rig.delivery("fire", "mqtt", Colour::Yellow)]);
+    until("the fire and the console's", || rig.ledger.count(DeliveryState::Delivered) == 2).await;
+    tokio::time::sleep(Duration::from_secs(3590)).await;
+    assert_eq!(rig.broker.topics(), ["people/v1/fire/alert"]);
+    until("the night is over", || rig.ledger.count(DeliveryState::Delivered) == 3).await;
+    assert_eq!(rig.desk.outcomes("fault").len(), 1);
+    handle.shutdown().await;
+}
+
 #[tokio::test]
 async fn settings_that_make_no_sense_are_refused() {
     let mut rig = Rig::new();

@@ -11,6 +11,7 @@ use model::alert::ReceiptOutcome;
 use model::{Colour, DeliveryState};
 use sha2::Sha256;
 
+use crate::authority::Authority;
 use crate::fixture::*;
 use crate::server::*;
 
@@ -161,6 +162,92 @@ async fn a_receiver_that_never_answers_or_is_not_there_is_tried_again() {
     until("the others were tried", || !rig.desk.outcomes("d2").is_empty() && !rig.desk.outcomes("d3").is_empty()).await;
     assert!(rig.desk.last_reason("d2").to_lowercase().contains("connect"), "{}", rig.desk.last_reason("d2"));
     assert!(rig.desk.last_reason("d3").contains("is private"), "{}", rig.desk.last_reason("d3"));
+    handle.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_date_to_try_again_is_heeded() {
+    // three seconds after the beginning of the rig's clock
+    let later = "retry-after: Sun, 22 Nov 2026 00:00:03 GMT\r\n";
+    let server =
+        Server::start(move |n| Some(if n == 0 { status("503 Service Unavailable") + later } else { status("200 OK") }))
+            .await;
+    let rig = rig(server.url());
+    let begun = tokio::time::Instant::now();
+    let handle = rig.start();
+    rig.owe(&handle, vec![rig.delivery("d1", "webhook:brigade", Colour::Red)]);
+    until("it is delivered", || rig.ledger.count(DeliveryState::Delivered) == 1).await;
+    let at = server.request(1).at - begun;
+    assert!((2900..4500).contains(&at.as_millis()), "{at:?}");
+    handle.shutdown().await;
+}
+
+#[tokio::test]
+async fn after_gone_nothing_more_is_sent() {
+    let server = Server::start(|n| Some(status(if n == 0 { "410 Gone" } else { "200 OK" }))).await;
+    let rig = rig(server.url());
+    let handle = rig.start();
+    rig.owe(&handle, vec![rig.delivery("d1", "webhook:brigade", Colour::Red)]);
+    until("it failed", || rig.ledger.count(DeliveryState::Failed) == 1).await;
+    rig.owe(&handle, vec![rig.delivery("d2", "webhook:brigade", Colour::Red)]);
+    until("the next failed too", || rig.ledger.count(DeliveryState::Failed) == 2).await;
+    assert_eq!(server.count(), 1);
+    let reason = rig.desk.last_reason("d2");
+    assert!(reason.starts_with("not sent after an earlier HTTP 410") && reason.contains("settings"), "{reason}");
+    handle.shutdown().await;
+    // a new start is how it comes back
+    let handle = rig.start();
+    rig.owe(&handle, vec![rig.delivery("d3", "webhook:brigade", Colour::Red)]);
+    until("it is delivered", || rig.ledger.count(DeliveryState::Delivered) == 1).await;
+    handle.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_long_or_lazy_answer_holds_nothing_up() {
+    let server = Server::start(|n| {
+        Some(match n {
+            // 2xx is enough, whether or not the rest ever comes
+            0 => "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nbegins".into(),
+            1 => format!("HTTP/1.1 500 Oh\r\ncontent-length: 1000000\r\n\r\n{}", "x".repeat(1_000_000)),
+            _ => status("200 OK"),
+        })
+    })
+    .await;
+    let rig = rig(server.url());
+    let handle = rig.start();
+    rig.owe(&handle, vec![rig.delivery("d1", "webhook:brigade", Colour::Red)]);
+    until("it is delivered", || rig.ledger.count(DeliveryState::Delivered) == 1).await;
+    assert_eq!(rig.desk.outcomes("d1"), [ReceiptOutcome::Delivered]);
+    rig.owe(&handle, vec![rig.delivery("d2", "webhook:brigade", Colour::Red)]);
+    until("it is delivered", || rig.ledger.count(DeliveryState::Delivered) == 2).await;
+    assert_eq!(&*rig.ledger.get("d2").attempts[0].reason, "HTTP 500");
+    handle.shutdown().await;
+}
+
+#[tokio::test]
+async fn https_needs_a_certificate_that_is_trusted_and_fits_the_name() {
+    let (authority, stranger) = (Authority::new(), Authority::new());
+    let named = Server::start_tls(authority.acceptor("localhost"), |_| Some(status("200 OK"))).await;
+    let misnamed = Server::start_tls(authority.acceptor("elsewhere.example"), |_| Some(status("200 OK"))).await;
+    let mut rig = Rig::new();
+    let url = |server: &Server| format!("https://localhost:{}/", server.address.port());
+    for (name, url, ca) in [
+        ("good", url(&named), &authority),
+        ("misnamed", url(&misnamed), &authority),
+        ("stranger", url(&named), &stranger),
+    ] {
+        rig.settings.webhook.push(Webhook { name: name.into(), ca_file: Some(ca.path()), ..hook(url, true) });
+    }
+    let handle = rig.start();
+    let names = ["good", "misnamed", "stranger"];
+    rig.owe(&handle, names.map(|name| rig.delivery(name, &format!("webhook:{name}"), Colour::Red)).into());
+    until("all were tried", || names.iter().all(|name| !rig.desk.outcomes(name).is_empty())).await;
+    assert_eq!(rig.desk.outcomes("good"), [ReceiptOutcome::Delivered]);
+    for (name, word) in [("misnamed", "not valid for name"), ("stranger", "invalid peer certificate")] {
+        assert_eq!(rig.desk.outcomes(name)[0], ReceiptOutcome::Retry);
+        assert!(rig.desk.last_reason(name).contains(word), "{}", rig.desk.last_reason(name));
+    }
+    assert_eq!((named.count(), misnamed.count()), (1, 0));
     handle.shutdown().await;
 }
 
