@@ -193,40 +193,41 @@ struct Facts<'a> {
     post: Option<Post>,
 }
 
-fn value(slot: Slot, language: Language, delivery: &Delivery, facts: &Facts<'_>) -> String {
+fn value<'a>(slot: Slot, language: Language, delivery: &'a Delivery, facts: &'a Facts<'_>) -> &'a str {
     let summary = &delivery.summary;
     let zh = language == Language::Zh;
-    let either = |chinese: &str, english: &str| if zh { chinese.to_owned() } else { english.to_owned() };
+    let either = |chinese: &'static str, english: &'static str| if zh { chinese } else { english };
     match slot {
         Slot::Exercise if summary.exercise => either("演练·", "EXERCISE: "),
         Slot::Again if summary.ring > 1 => either("再次", " (again)"),
-        Slot::Exercise | Slot::Again => String::new(),
-        Slot::Colour if zh => chinese_colour(summary.colour).to_owned(),
-        Slot::Colour => summary.colour.word().to_uppercase(),
+        Slot::Exercise | Slot::Again => "",
+        Slot::Colour => colour(summary.colour, language),
         Slot::Family => match summary.id.family {
             Family::Fire => either("火警", "FIRE ALARM"),
             Family::Warning => either("预警", "WARNING"),
             Family::Fault => either("故障", "FAULT"),
         },
-        Slot::Township => facts.township.clone(),
-        Slot::Village => facts.village.clone(),
-        Slot::Grid => facts.grid.clone(),
-        Slot::Unit => facts.unit.to_owned(),
-        Slot::Address => facts.address.to_owned(),
-        Slot::Evidence => either(&summary.words.zh, &summary.words.en),
-        Slot::Person => facts.person.to_owned(),
-        Slot::Act => act(language, delivery, facts.post).to_owned(),
+        Slot::Township => &facts.township,
+        Slot::Village => &facts.village,
+        Slot::Grid => &facts.grid,
+        Slot::Unit => facts.unit,
+        Slot::Address => facts.address,
+        Slot::Evidence if zh => &summary.words.zh,
+        Slot::Evidence => &summary.words.en,
+        Slot::Person => facts.person,
+        Slot::Act => act(language, delivery, facts.post),
     }
 }
 
-fn chinese_colour(colour: Colour) -> &'static str {
-    match colour {
-        Colour::Red => "红色",
-        Colour::Orange => "橙色",
-        Colour::Yellow => "黄色",
-        Colour::Blue => "蓝色",
-        Colour::Blind => "失明",
-    }
+fn colour(colour: Colour, language: Language) -> &'static str {
+    let (zh, en) = match colour {
+        Colour::Red => ("红色", "RED"),
+        Colour::Orange => ("橙色", "ORANGE"),
+        Colour::Yellow => ("黄色", "YELLOW"),
+        Colour::Blue => ("蓝色", "BLUE"),
+        Colour::Blind => ("失明", "BLIND"),
+    };
+    if language == Language::Zh { zh } else { en }
 }
 
 /// What the person is to do.
@@ -248,72 +249,105 @@ fn is_place(slot: Slot) -> bool {
     matches!(slot, Slot::Township | Slot::Village | Slot::Grid | Slot::Unit | Slot::Address)
 }
 
+/// A value that is on its way into a text.
+struct Piece<'a> {
+    value: &'a str,
+    chars: usize,
+    /// Shortened: it ends with a mark where something is missing.
+    marked: bool,
+    /// Characters that stand or fall with it.
+    own: usize,
+}
+
 /// Puts a text together within `chars_max` characters, as the head of this file says.
-fn fit(template: &Template, chars_max: usize, value: &impl Fn(Slot) -> String) -> String {
-    let mut values: Vec<String> = template
-        .iter()
-        .map(|part| if let Part::Slot { slot, .. } = part { clean(&value(*slot)) } else { String::new() })
-        .collect();
-    // what stays in any case
-    let fixed = template.iter().zip(&values).map(|(part, value)| match part {
-        Part::Text(text) => count(text),
-        Part::Slot { before, after, slot, optional } => {
-            let shortened = is_place(*slot) || *slot == Slot::Evidence;
-            let own = if *optional && (value.is_empty() || shortened) { 0 } else { count(before) + count(after) };
-            own + if shortened { 0 } else { count(value) }
-        }
-    });
-    let mut room = chars_max.saturating_sub(fixed.sum());
-    let own = |part: &Part<Slot>| match part {
-        Part::Slot { before, after, optional: true, .. } => count(before) + count(after),
-        _ => 0,
-    };
-    let mut full = false;
-    for (part, value) in template.iter().zip(&mut values) {
-        if !matches!(part, Part::Slot { slot, .. } if is_place(*slot)) || value.is_empty() {
+fn fit<'a>(template: &Template, chars_max: usize, value: &impl Fn(Slot) -> &'a str) -> String {
+    let mut fixed = 0;
+    let mut pieces: Vec<Piece<'_>> = Vec::with_capacity(template.len());
+    for part in template {
+        let Part::Slot { before, slot, after, optional } = part else {
+            fixed += part.chars();
+            pieces.push(Piece { value: "", chars: 0, marked: false, own: 0 });
             continue;
-        }
-        *value = if full { String::new() } else { cut(value, room.saturating_sub(own(part))) };
-        full |= value.is_empty();
-        room = room.saturating_sub(if full { 0 } else { own(part) + count(value) });
+        };
+        let value = value(*slot);
+        let (chars, around) = (count(value), count(before) + count(after));
+        let shortened = is_place(*slot) || *slot == Slot::Evidence;
+        // what stays in any case
+        fixed += if shortened { 0 } else { chars };
+        fixed += if *optional && (chars == 0 || shortened) { 0 } else { around };
+        pieces.push(Piece { value, chars, marked: false, own: if *optional { around } else { 0 } });
     }
-    for (part, value) in template.iter().zip(&mut values) {
-        if matches!(part, Part::Slot { slot: Slot::Evidence, .. }) && !value.is_empty() {
-            let seen = cut(value, room.saturating_sub(own(part)));
+    let mut room = chars_max.saturating_sub(fixed);
+    let mut full = false;
+    for (part, piece) in template.iter().zip(&mut pieces) {
+        if part.slot().is_some_and(is_place) && piece.chars > 0 {
+            piece.cut(if full { 0 } else { room.saturating_sub(piece.own) });
+            full |= piece.chars == 0;
+            room -= if full { 0 } else { piece.own + piece.chars };
+        }
+    }
+    for (part, piece) in template.iter().zip(&mut pieces) {
+        if part.slot() == Some(Slot::Evidence) && piece.chars > 0 {
+            piece.cut(room.saturating_sub(piece.own));
             // half a word says nothing
-            *value = if seen == *value || count(&seen) >= 4 { seen } else { String::new() };
-            room = room.saturating_sub(if value.is_empty() { 0 } else { own(part) + count(value) });
+            if piece.marked && piece.chars < 4 {
+                piece.cut(0);
+            }
+            room -= if piece.chars == 0 { 0 } else { piece.own + piece.chars };
         }
     }
-    let mut line = String::new();
-    for (part, value) in template.iter().zip(&values) {
+    let mut line = String::with_capacity(chars_max * 3);
+    for (part, piece) in template.iter().zip(&pieces) {
         match part {
             Part::Text(text) => line.push_str(text),
-            Part::Slot { optional: true, .. } if value.is_empty() => {}
-            Part::Slot { before, after, .. } => line.extend([before.as_str(), value, after]),
+            Part::Slot { optional: true, .. } if piece.chars == 0 => {}
+            Part::Slot { before, after, .. } => {
+                line.push_str(before);
+                // without line breaks
+                line.extend(piece.value.chars().map(|c| if c.is_control() { ' ' } else { c }));
+                line.push_str(if piece.marked { "…" } else { "" });
+                line.push_str(after);
+            }
         }
     }
-    line.chars().take(chars_max).collect()
+    match line.char_indices().nth(chars_max) {
+        Some((end, _)) => line[..end].to_owned(),
+        None => line,
+    }
+}
+
+impl Piece<'_> {
+    /// Leaves `max` characters at most, the mark included.
+    fn cut(&mut self, max: usize) {
+        if self.chars <= max && !self.marked {
+            return;
+        }
+        let kept = if max < 2 { 0 } else { max - 1 };
+        let end = self.value.char_indices().nth(kept).map_or(self.value.len(), |(end, _)| end);
+        self.value = &self.value[..end];
+        self.marked = kept > 0;
+        self.chars = if kept > 0 { max } else { 0 };
+    }
+}
+
+impl Part<Slot> {
+    fn chars(&self) -> usize {
+        match self {
+            Part::Text(text) => count(text),
+            Part::Slot { .. } => 0,
+        }
+    }
+
+    fn slot(&self) -> Option<Slot> {
+        match self {
+            Part::Text(_) => None,
+            Part::Slot { slot, .. } => Some(*slot),
+        }
+    }
 }
 
 fn count(text: &str) -> usize {
     text.chars().count()
-}
-
-/// Without line breaks.
-fn clean(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
-}
-
-/// `text` cut to `max` characters, with a mark where something is missing.
-fn cut(text: &str, max: usize) -> String {
-    if count(text) <= max {
-        text.to_owned()
-    } else if max < 2 {
-        String::new()
-    } else {
-        text.chars().take(max - 1).chain(['…']).collect()
-    }
 }
 
 #[cfg(test)]
