@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use model::finding::DeviceChange;
 use model::report::{Body, DeviceState, EventKind};
-use model::{Colour, Commit, DeviceId, Entry, Epoch, Finding, RegionCode, Report, Step, UnitId, UnitStatus};
+use model::{Colour, Commit, DeviceId, Entry, Epoch, Finding, RegionCode, Report, Roster, Step, UnitId, UnitStatus};
 
 use crate::risk::Places;
 use crate::rule::{self, Memory, RuleSettings, Scene, Told};
@@ -114,6 +114,7 @@ pub struct Judge {
     distrusting: u64,
     /// Of the roster in force.
     places: Places,
+    roster: Arc<Roster>,
     neighbourhood: Neighbourhood,
     groups: Groups,
     draft: Draft,
@@ -129,9 +130,9 @@ struct Draft {
     findings: Vec<(u32, Finding)>,
     /// Units to be judged at the end; with repetitions.
     touched: Vec<u32>,
-    /// Units in which a fire began or ended; with repetitions.
-    fires: Vec<u32>,
-    /// Groups of devices of which one was lost or came back; with repetitions.
+    /// A roster is being taken in: its units are looked at when all of it is there.
+    adopting: bool,
+    /// Groups of devices of which one was lost; with repetitions.
     groups: Vec<u32>,
     /// Devices whose liveness may have changed, and whether they were alive before the commit; with repetitions.
     stirred: Vec<(u32, bool)>,
@@ -186,6 +187,7 @@ impl Judge {
             unit_timers,
             distrusting,
             places,
+            roster: Arc::default(),
             neighbourhood,
             groups,
             draft,
@@ -326,6 +328,7 @@ impl Judge {
             self.draft.touched.push(facts.unit.0);
         }
         self.ask(id, |memory, settings, scene| memory.heard(settings, scene));
+        self.trust_changed(id);
     }
 
     fn report(&mut self, report: &Report, step: &Step) {
@@ -387,15 +390,15 @@ impl Judge {
     }
 
     fn finish(&mut self, step: Step, ticked: bool) -> Judged {
-        self.settle_groups();
-        let mut touched = self.take_touched(&step.roster);
+        self.settle_groups(ticked);
+        let mut touched = self.take_touched();
         for id in &touched {
-            self.settle_unit(UnitId(*id), &step.roster, ticked);
+            self.settle_unit(UnitId(*id), ticked);
         }
         self.stand(&mut touched, &step, ticked);
         let (mut units, mut deltas) = (Vec::new(), std::mem::take(&mut self.draft.deltas));
         for id in &touched {
-            units.extend(self.judge_unit(UnitId(*id), &step, &mut deltas));
+            units.extend(self.judge_unit(UnitId(*id), &mut deltas));
         }
         self.account(&touched, &deltas);
         let mut draft = std::mem::take(&mut self.draft);
@@ -418,9 +421,8 @@ impl Judge {
         Judged { step, findings: draft.findings, units, deltas, devices, stirred }
     }
 
-    fn judge_unit(&mut self, id: UnitId, step: &Step, deltas: &mut Vec<Delta>) -> Option<UnitStatus> {
-        let eyes = self.eyes(id, &step.roster);
-        let weighed = self.weigh(id, &step.roster);
+    fn judge_unit(&mut self, id: UnitId, deltas: &mut Vec<Delta>) -> Option<UnitStatus> {
+        let (eyes, weighed) = (self.eyes(id), self.weigh(id));
         self.arm_unit(id, weighed.as_ref());
         let at_ms = self.state.at_ms;
         let unit = self.state.units.get(id.index())?;

@@ -322,10 +322,10 @@ impl Actions for Desk {
         Ok(DeviceSent { sent: is_first, reason: (!is_first).then(|| "the device is not connected".to_owned()) })
     }
 
-    async fn sighting(&self, sighting: Sighting) -> Result<Epoch, ActionError> {
+    async fn sighting(&self, sighting: Sighting) -> Result<u64, ActionError> {
         let mut sightings = self.sightings.lock().unwrap();
         sightings.push(sighting);
-        Ok(sightings.len() as Epoch)
+        Ok(sightings.len() as u64)
     }
 
     async fn reload_roster(&self, by: &str) -> Result<RosterReloaded, ActionError> {

@@ -49,12 +49,14 @@ impl Judge {
 
     fn take_roster(&mut self, roster: &Roster) {
         self.state.roster = roster.version();
+        self.draft.adopting = true;
         for (slot, id) in roster.units().iter().zip(0..) {
             self.take_unit(UnitId(id), slot);
         }
         for (slot, id) in roster.devices().iter().zip(0..) {
             self.take_device(DeviceId(id), slot, roster);
         }
+        self.draft.adopting = false;
         self.regroup();
     }
 

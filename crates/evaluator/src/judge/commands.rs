@@ -60,9 +60,7 @@ impl Judge {
             }
         }
         self.draft.touched.push(id.unit.0);
-        if id.family == Family::Fire {
-            self.draft.fires.push(id.unit.0);
-        }
+        self.evidence_changed(id.unit);
     }
 }
 

@@ -40,8 +40,14 @@ impl Judge {
             untold_ms = self.untold_ms(id);
         }
         self.told_of(unit, Some(id), told, after, untold_ms);
+        if bit & self.distrusting != 0 {
+            self.trust_changed(id);
+        }
         if family == Family::Fire {
             self.ask_unit(unit);
+        }
+        if family != Family::Fault {
+            self.evidence_changed(unit);
         }
     }
 
@@ -88,9 +94,6 @@ impl Judge {
             let was = at.map(|at| unit.held.remove(at));
             if let Some(was) = &was {
                 self.draft.touched.push(id.0);
-                if family == Family::Fire {
-                    self.draft.fires.push(id.0);
-                }
                 remember(unit, was, *at_ms);
                 if was.untold_ms != 0 {
                     return;
@@ -168,9 +171,6 @@ impl Judge {
             }
         }
         self.draft.touched.push(id.0);
-        if family == Family::Fire {
-            self.draft.fires.push(id.0);
-        }
         self.draft.finding(*at_ms, id, device, told.condition, colour, phase, evidence, told.alarm);
     }
 

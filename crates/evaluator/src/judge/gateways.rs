@@ -1,5 +1,7 @@
 //! Outages: many devices lost by one cause. See [`crate::rule::gateway`].
 
+use std::sync::Arc;
+
 use model::{Colour, DeviceId, Roster};
 use rustc_hash::FxHashMap;
 
@@ -24,10 +26,11 @@ struct Lost {
 
 impl Judge {
     /// Makes what follows from the roster alone, where that is another one.
-    pub(super) fn look_around(&mut self, roster: &Roster) {
+    pub(super) fn look_around(&mut self, roster: &Arc<Roster>) {
         if self.neighbourhood.version == roster.version() {
             return;
         }
+        self.roster = Arc::clone(roster);
         let share = self.share;
         self.neighbourhood = Neighbourhood::of(roster, |grid| share.has(grid));
         self.groups = Groups::of(roster, |grid| share.has(grid));
@@ -37,14 +40,8 @@ impl Judge {
     /// a unit may have come from another worker with them.
     pub(super) fn regroup(&mut self) {
         if !self.state.outages.is_empty() {
-            let groups: FxHashMap<_, _> =
-                self.groups.iter().map(|(number, group)| (&group.key, (number, group.anchor()))).collect();
-            let stirred = &mut self.draft.groups;
-            self.state.outages.retain(|key, outage| {
-                let same = groups.get(key).filter(|(_, anchor)| *anchor == outage.device);
-                stirred.extend(same.map(|(number, _)| number));
-                same.is_some()
-            });
+            let groups: FxHashMap<_, _> = self.groups.iter().map(|group| (&group.key, group.anchor())).collect();
+            self.state.outages.retain(|key, outage| groups.get(key) == Some(&outage.device));
         }
         let own = rule::of_units().gateway;
         let (mut over, mut unexplained) = (Vec::new(), Vec::new());
@@ -82,9 +79,13 @@ impl Judge {
         self.draft.groups.extend(self.groups.number(id.0));
     }
 
-    /// Outages begin and end.
-    pub(super) fn settle_groups(&mut self) {
+    /// Outages begin and end, at ticks: devices are lost at ticks, and a tick later is soon enough for the end.
+    pub(super) fn settle_groups(&mut self, ticked: bool) {
         let mut stirred = std::mem::take(&mut self.draft.groups);
+        if !ticked {
+            return;
+        }
+        stirred.extend(self.state.outages.values().filter_map(|outage| self.groups.number(outage.device)));
         stirred.sort_unstable();
         stirred.dedup();
         for number in stirred {

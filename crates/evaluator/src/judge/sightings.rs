@@ -60,6 +60,7 @@ impl Judge {
         if matches!(sighting.kind, SightingKind::Fire | SightingKind::Smoke) {
             self.ask_unit(id);
         }
+        self.evidence_changed(id);
     }
 }
 

@@ -86,23 +86,38 @@ impl Judge {
         }
     }
 
-    /// Units to be looked at, by number; also those to which a fire near by is evidence.
-    pub(super) fn take_touched(&mut self, roster: &Roster) -> Vec<u32> {
-        let mut fires = std::mem::take(&mut self.draft.fires);
-        fires.sort_unstable();
-        fires.dedup();
-        for id in fires {
-            let near = self.neighbourhood.fires(self.settings(), &self.state, roster, UnitId(id), self.state.at_ms);
-            self.draft.touched.extend(near.iter().map(|neighbour| neighbour.unit));
-        }
+    /// Units to be looked at, by number.
+    pub(super) fn take_touched(&mut self) -> Vec<u32> {
         let mut touched = std::mem::take(&mut self.draft.touched);
         touched.sort_unstable();
         touched.dedup();
         touched
     }
 
+    /// A device of the unit can be trusted from now on, or no longer.
+    pub(super) fn trust_changed(&mut self, id: model::DeviceId) {
+        let device = self.state.devices.get(id.index()).filter(|device| device.facts.current && !self.draft.adopting);
+        if let Some(device) = device {
+            self.settle_coverage(device.facts.unit, false);
+        }
+    }
+
+    /// Something that speaks for a fire began or ended in the unit: also its neighbours' evidence is another.
+    pub(super) fn evidence_changed(&mut self, id: UnitId) {
+        if !self.state.units.get(id.index()).is_some_and(|unit| unit.current) {
+            return;
+        }
+        self.settle_evidence(id);
+        let settings = self.rules.settings();
+        let near = self.neighbourhood.fires(settings, &self.state, &self.roster, id, self.state.at_ms);
+        for neighbour in near {
+            self.draft.touched.push(neighbour.unit);
+            self.settle_evidence(UnitId(neighbour.unit));
+        }
+    }
+
     /// What follows for the unit as a whole: its devices counted, its evidence weighed. Time does its part at ticks only.
-    pub(super) fn settle_unit(&mut self, id: UnitId, roster: &Roster, ticked: bool) {
+    pub(super) fn settle_unit(&mut self, id: UnitId, ticked: bool) {
         if !self.state.units.get(id.index()).is_some_and(|unit| unit.current) {
             self.leave_unit(id);
             return;
@@ -111,25 +126,24 @@ impl Judge {
             self.tell_due(id);
             self.end_sightings(id);
             self.forget(id);
+            self.settle_evidence(id);
         }
-        let eyes = self.eyes(id, roster);
-        self.settle_coverage(id, eyes, ticked);
-        self.settle_evidence(id, roster);
+        self.settle_coverage(id, ticked);
     }
 
     /// The unit's devices, counted.
-    pub(super) fn eyes(&self, id: UnitId, roster: &Roster) -> Eyes {
-        let rows = roster.devices_of(id).iter().filter_map(|device| self.state.devices.get(device.index()));
+    pub(super) fn eyes(&self, id: UnitId) -> Eyes {
+        let rows = self.roster.devices_of(id).iter().filter_map(|device| self.state.devices.get(device.index()));
         unit::eyes(rows, self.distrusting)
     }
 
     /// What speaks for a fire in the unit.
-    pub(super) fn weigh(&self, id: UnitId, roster: &Roster) -> Option<Weighed> {
+    pub(super) fn weigh(&self, id: UnitId) -> Option<Weighed> {
         let unit = self.state.units.get(id.index()).filter(|unit| !unit.held.is_empty() || unit.traces.is_some())?;
         let (settings, now_ms) = (self.rules.settings(), self.state.at_ms);
         let speaks = evidence::speaks(unit);
         let neighbours =
-            if speaks { self.neighbourhood.fires(settings, &self.state, roster, id, now_ms) } else { Vec::new() };
+            if speaks { self.neighbourhood.fires(settings, &self.state, &self.roster, id, now_ms) } else { Vec::new() };
         evidence::weigh(&settings.evidence, unit, &self.state.devices, &neighbours, now_ms)
     }
 
@@ -205,7 +219,8 @@ impl Judge {
         }
     }
 
-    fn settle_coverage(&mut self, id: UnitId, eyes: Eyes, ticked: bool) {
+    fn settle_coverage(&mut self, id: UnitId, ticked: bool) {
+        let eyes = self.eyes(id);
         let now_ms = self.state.at_ms;
         let Some(unit) = self.state.units.get_mut(id.index()) else { return };
         let no_device = match eyes {
@@ -223,7 +238,7 @@ impl Judge {
             let over = gap.is_none_or(|gap| gap.no_device != of_no_device);
             if over && holds(unit, base + within) {
                 self.unit_told(id, base + within, None, Note::default());
-                return self.settle_coverage(id, eyes, ticked);
+                return self.settle_coverage(id, ticked);
             }
         }
         let Some(gap) = gap.filter(|_| ticked) else { return };
@@ -261,10 +276,10 @@ impl Judge {
         may
     }
 
-    fn settle_evidence(&mut self, id: UnitId, roster: &Roster) {
+    fn settle_evidence(&mut self, id: UnitId) {
         let own = rule::of_units().evidence;
         let held = self.state.units.get(id.index()).is_some_and(|unit| holds(unit, own));
-        let weighed = self.weigh(id, roster);
+        let weighed = self.weigh(id);
         let red = self.settings().evidence.red();
         match weighed {
             Some(weighed) if !held && weighed.log_odds >= red => {
@@ -331,7 +346,9 @@ fn wakes_ms(unit: &Unit, settings: &RuleSettings, id: UnitId, now_ms: u64) -> u6
     let mut wake_ms = NEVER;
     let mut at = |at_ms: u64| wake_ms = wake_ms.min(if at_ms > now_ms { at_ms } else { NEVER });
     for held in &unit.held {
-        at(held.untold_ms);
+        if held.untold_ms != 0 {
+            at(held.untold_ms.max(now_ms.saturating_add(1)));
+        }
         if rule::condition(held.condition).family == Family::Warning && settings.colour.overdue_s > 0 {
             at(held.since_ms + u64::from(settings.colour.overdue_s) * 1000);
         }

@@ -86,8 +86,7 @@ impl Groups {
         self.groups.get(number as usize)
     }
 
-    /// All, by number.
-    pub fn iter(&self) -> impl Iterator<Item = (u32, &Group)> {
-        (0..).zip(&self.groups)
+    pub fn iter(&self) -> impl Iterator<Item = &Group> {
+        self.groups.iter()
     }
 }

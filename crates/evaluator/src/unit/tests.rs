@@ -342,7 +342,7 @@ fn evidence_makes_red_without_a_second_device_and_fades() {
     );
     assert!(evidence_en(&outs[4]).contains("fire near by +6.0"), "{}", evidence_en(&outs[4]));
     let found: Vec<String> = outs[4].findings.iter().map(line).collect();
-    assert_eq!(found, ["began alarm_manual orange 4", "began evidence red"]);
+    assert_eq!(found, ["began evidence red", "began alarm_manual orange 4"]);
 }
 
 #[test]
@@ -702,7 +702,7 @@ fn a_restored_judge_goes_on_as_if_nothing_had_been() {
     for rule in ["gateway_lost", "no_device", "sighting_fire", "coincidence"] {
         assert!(said.contains(&format!("rule: \"{rule}\"")), "{rule} is met");
     }
-    for at in 1..words.len() {
-        assert!(lived(Some(at)) == whole, "restored before {:?}", words[at]);
+    for (at, word) in words.iter().enumerate().skip(1) {
+        assert!(lived(Some(at)) == whole, "restored before {word:?}");
     }
 }

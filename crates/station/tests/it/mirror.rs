@@ -11,7 +11,7 @@ use model::report::{Body, DeviceState, EventKind};
 use model::roster::{DeviceClass, DeviceRow, RosterRows, UnitRow};
 use model::{
     Action, AlarmKind, Alert, AlertId, Colour, Command, Commit, DeviceId, Entry, Evaluated, Family, Journal, Ledger,
-    Quantity, Reading, Report, Roster, Step, UnitId, UnitStatus, Verdict,
+    Quantity, Reading, Report, Roster, Sighting, SightingKind, Step, UnitId, UnitStatus, Verdict,
 };
 use store::Store;
 
@@ -196,11 +196,23 @@ impl Town {
         for _ in 0..self.dice.of(&[0, 0, 1, 1, 3]) {
             entries.push(Entry::Report(self.report()));
         }
+        if self.dice.one_in(8) {
+            entries.push(Entry::Sighting(self.sighting()));
+        }
         for _ in 0..self.dice.of(&[0, 0, 0, 1, 2]) {
             entries.extend(self.command().map(Entry::Command));
         }
         let readings = (0..self.dice.below(4)).map(|_| self.reading()).collect();
         (entries, readings)
+    }
+
+    /// What one of two people sees; now and then for the second time.
+    fn sighting(&mut self) -> Sighting {
+        let kinds = [SightingKind::Fire, SightingKind::Smoke, SightingKind::Hazard, SightingKind::AllClear];
+        let id = format!("s{}", self.epoch / 3).into();
+        let by = self.dice.of(&["P1", "P2"]).into();
+        let unit = UnitId(self.dice.below(UNITS as usize) as u32);
+        Sighting { id, unit, by, kind: self.dice.of(&kinds), note: "".into() }
     }
 
     fn report(&mut self) -> Report {
