@@ -152,7 +152,7 @@ pub fn why(state: &State, rules: &Rules, roster: &Roster, id: UnitId, now_ms: u6
 }
 
 /// The index before rounding, 0 to 100.
-pub fn score(seen: &Seen, settings: &Settings) -> f64 {
+pub fn score(seen: &Seen<'_>, settings: &Settings) -> f64 {
     let each = INDICATORS.iter().map(|of| (of.weight)(&settings.weights) * (of.value)(seen, settings));
     100.0 * each.sum::<f64>()
 }

@@ -19,9 +19,9 @@ pub struct Indicator {
     pub name: &'static str,
     pub weight: fn(&Weights) -> f64,
     /// 0 to 1.
-    pub value: fn(&Seen, &Settings) -> f64,
+    pub value: fn(&Seen<'_>, &Settings) -> f64,
     /// What was seen, and what would lower it.
-    pub words: fn(&Seen, &Settings) -> Words,
+    pub words: fn(&Seen<'_>, &Settings) -> Words,
 }
 
 macro_rules! indicators {
@@ -63,11 +63,11 @@ fn known(count: Option<u32>, full: f64) -> f64 {
 }
 
 /// Hazards (隐患) that nobody cleared: warnings that hold and that nobody found void.
-pub fn open_hazards(seen: &Seen, settings: &Settings) -> f64 {
+pub fn open_hazards(seen: &Seen<'_>, settings: &Settings) -> f64 {
     ramp(f64::from(seen.hazards), 0.0, settings.hazards_full)
 }
 
-fn open_hazards_words(seen: &Seen, _: &Settings) -> Words {
+fn open_hazards_words(seen: &Seen<'_>, _: &Settings) -> Words {
     match seen.open {
         0 => words("无未消除的隐患", "no hazard is open"),
         open => words(
@@ -78,11 +78,11 @@ fn open_hazards_words(seen: &Seen, _: &Settings) -> Words {
 }
 
 /// Hazards that are open for longer than they may be: management does not work.
-pub fn overdue_hazards(seen: &Seen, settings: &Settings) -> f64 {
+pub fn overdue_hazards(seen: &Seen<'_>, settings: &Settings) -> f64 {
     ramp(f64::from(seen.overdue), 0.0, settings.overdue_full)
 }
 
-fn overdue_hazards_words(seen: &Seen, settings: &Settings) -> Words {
+fn overdue_hazards_words(seen: &Seen<'_>, settings: &Settings) -> Words {
     let days = settings.overdue_after_days;
     match seen.overdue {
         0 => words(format!("无超过 {days} 天的隐患"), format!("no hazard is open for longer than {days} days")),
@@ -94,11 +94,11 @@ fn overdue_hazards_words(seen: &Seen, settings: &Settings) -> Words {
 }
 
 /// Where it burnt, it burns again: full on the day of a fire that was found real, and less each day.
-pub fn recent_fire(seen: &Seen, settings: &Settings) -> f64 {
+pub fn recent_fire(seen: &Seen<'_>, settings: &Settings) -> f64 {
     seen.days_since_fire.map_or(0.0, |days| 1.0 - ramp(f64::from(days), 0.0, settings.fire_memory_days))
 }
 
-fn recent_fire_words(seen: &Seen, settings: &Settings) -> Words {
+fn recent_fire_words(seen: &Seen<'_>, settings: &Settings) -> Words {
     let memory = settings.fire_memory_days;
     match seen.days_since_fire.filter(|days| f64::from(*days) < memory) {
         None => words(format!("{memory} 天内无核实的火灾"), format!("no verified fire within {memory} days")),
@@ -110,12 +110,12 @@ fn recent_fire_words(seen: &Seen, settings: &Settings) -> Words {
 }
 
 /// Kind of building or business, by the table `[risk.category]`.
-pub fn category(seen: &Seen, settings: &Settings) -> f64 {
-    settings.of_category(&seen.category).0
+pub fn category(seen: &Seen<'_>, settings: &Settings) -> f64 {
+    settings.of_category(seen.category).0
 }
 
-fn category_words(seen: &Seen, settings: &Settings) -> Words {
-    let name = &seen.category;
+fn category_words(seen: &Seen<'_>, settings: &Settings) -> Words {
+    let name = seen.category;
     match settings.of_category(name).1 {
         true => words(
             format!("场所类别：{name}；类别分值由规则表给定"),
@@ -129,11 +129,11 @@ fn category_words(seen: &Seen, settings: &Settings) -> Words {
 }
 
 /// People who live or stay there.
-pub fn occupancy(seen: &Seen, settings: &Settings) -> f64 {
+pub fn occupancy(seen: &Seen<'_>, settings: &Settings) -> f64 {
     known(seen.profile.people, settings.people_full)
 }
 
-fn occupancy_words(seen: &Seen, _: &Settings) -> Words {
+fn occupancy_words(seen: &Seen<'_>, _: &Settings) -> Words {
     match seen.profile.people {
         None => words(
             "人数未知，按中等计；在名册 people 列填写",
@@ -147,11 +147,11 @@ fn occupancy_words(seen: &Seen, _: &Settings) -> Words {
 }
 
 /// Children, the aged, the sick: those who need help to get out.
-pub fn vulnerable(seen: &Seen, settings: &Settings) -> f64 {
+pub fn vulnerable(seen: &Seen<'_>, settings: &Settings) -> f64 {
     known(seen.profile.vulnerable, settings.vulnerable_full)
 }
 
-fn vulnerable_words(seen: &Seen, _: &Settings) -> Words {
+fn vulnerable_words(seen: &Seen<'_>, _: &Settings) -> Words {
     match seen.profile.vulnerable {
         None => words(
             "弱势人员数未知，按中等计；在名册 vulnerable 列填写",
@@ -166,11 +166,11 @@ fn vulnerable_words(seen: &Seen, _: &Settings) -> Words {
 }
 
 /// Storeys of the building: the way out, and the way in for the brigade.
-pub fn storeys(seen: &Seen, settings: &Settings) -> f64 {
+pub fn storeys(seen: &Seen<'_>, settings: &Settings) -> f64 {
     seen.profile.storeys.map_or(NOT_KNOWN, |storeys| ramp(f64::from(storeys), 1.0, settings.storeys_full))
 }
 
-fn storeys_words(seen: &Seen, _: &Settings) -> Words {
+fn storeys_words(seen: &Seen<'_>, _: &Settings) -> Words {
     match seen.profile.storeys {
         None => words(
             "层数未知，按中等计；在名册 storeys 列填写",
@@ -184,14 +184,14 @@ fn storeys_words(seen: &Seen, _: &Settings) -> Words {
 
 /// Classes of devices that the category must have (`[risk.coverage]`) and that the unit has not; half, where it has one and
 /// none can be trusted.
-pub fn coverage(seen: &Seen, _: &Settings) -> f64 {
+pub fn coverage(seen: &Seen<'_>, _: &Settings) -> f64 {
     if seen.required == 0 {
         return 0.0;
     }
     (seen.missing.len() as f64 + 0.5 * seen.dead.len() as f64) / f64::from(seen.required)
 }
 
-fn coverage_words(seen: &Seen, _: &Settings) -> Words {
+fn coverage_words(seen: &Seen<'_>, _: &Settings) -> Words {
     let names = |classes: &[DeviceClass], zh: bool| {
         let names: Vec<&str> = classes.iter().map(|class| if zh { class_zh(*class) } else { class.word() }).collect();
         names.join(if zh { "、" } else { ", " })
@@ -230,11 +230,11 @@ fn class_zh(class: DeviceClass) -> &'static str {
 }
 
 /// Share of the last 30 days with a device in fault.
-pub fn fault_time(seen: &Seen, settings: &Settings) -> f64 {
+pub fn fault_time(seen: &Seen<'_>, settings: &Settings) -> f64 {
     ramp(seen.fault_share, 0.0, settings.fault_share_full)
 }
 
-fn fault_time_words(seen: &Seen, _: &Settings) -> Words {
+fn fault_time_words(seen: &Seen<'_>, _: &Settings) -> Words {
     let (percent, hours) = (seen.fault_share * 100.0, seen.fault_share * 720.0);
     words(
         format!("近 30 天有设备故障的时间 {hours:.0} 小时（{percent:.1}%）；及时修复则逐日降低"),
@@ -243,11 +243,11 @@ fn fault_time_words(seen: &Seen, _: &Settings) -> Words {
 }
 
 /// Share of the last 30 days without a trustworthy device.
-pub fn blind_time(seen: &Seen, settings: &Settings) -> f64 {
+pub fn blind_time(seen: &Seen<'_>, settings: &Settings) -> f64 {
     ramp(seen.blind_share, 0.0, settings.blind_share_full)
 }
 
-fn blind_time_words(seen: &Seen, _: &Settings) -> Words {
+fn blind_time_words(seen: &Seen<'_>, _: &Settings) -> Words {
     let (percent, hours) = (seen.blind_share * 100.0, seen.blind_share * 720.0);
     words(
         format!("近 30 天失明 {hours:.0} 小时（{percent:.1}%）；恢复上报则逐日降低"),
@@ -257,7 +257,7 @@ fn blind_time_words(seen: &Seen, _: &Settings) -> Words {
 
 /// False alarms: people stop believing in them, and switch the system off. By verdicts, by the number of alarms, or full for
 /// a chronic source; whichever is worst.
-pub fn nuisance(seen: &Seen, settings: &Settings) -> f64 {
+pub fn nuisance(seen: &Seen<'_>, settings: &Settings) -> f64 {
     if seen.alarms_of_worst_day > settings.chronic_alarms_a_day {
         return 1.0;
     }
@@ -265,7 +265,7 @@ pub fn nuisance(seen: &Seen, settings: &Settings) -> f64 {
     by_verdict.max(ramp(f64::from(seen.alarms), 0.0, settings.alarms_full))
 }
 
-fn nuisance_words(seen: &Seen, settings: &Settings) -> Words {
+fn nuisance_words(seen: &Seen<'_>, settings: &Settings) -> Words {
     let Seen { alarms, falses, alarms_of_worst_day: worst, .. } = seen;
     if *worst > settings.chronic_alarms_a_day {
         return words(
@@ -283,7 +283,7 @@ fn nuisance_words(seen: &Seen, settings: &Settings) -> Words {
 }
 
 /// How far the micro fire station is that helps most.
-pub fn station_distance(seen: &Seen, settings: &Settings) -> f64 {
+pub fn station_distance(seen: &Seen<'_>, settings: &Settings) -> f64 {
     seen.station.as_ref().map_or(1.0, |reach| reach_distance(reach, settings))
 }
 
@@ -291,7 +291,7 @@ fn reach_distance(reach: &Reach, settings: &Settings) -> f64 {
     reach.distance_m.map_or(NOT_KNOWN, |metres| ramp(metres, settings.station_near_m, settings.station_far_m))
 }
 
-fn station_distance_words(seen: &Seen, settings: &Settings) -> Words {
+fn station_distance_words(seen: &Seen<'_>, settings: &Settings) -> Words {
     match seen.station {
         None => words(
             format!("{} 米内无微型消防站；就近设站可降低", settings.station_far_m),
@@ -309,7 +309,7 @@ fn station_distance_words(seen: &Seen, settings: &Settings) -> Words {
 }
 
 /// Whether that station has enough people.
-pub fn station_readiness(seen: &Seen, settings: &Settings) -> f64 {
+pub fn station_readiness(seen: &Seen<'_>, settings: &Settings) -> f64 {
     seen.station.as_ref().map_or(1.0, |reach| reach_readiness(reach, settings))
 }
 
@@ -317,7 +317,7 @@ fn reach_readiness(reach: &Reach, settings: &Settings) -> f64 {
     1.0 - ramp(f64::from(reach.members), 0.0, settings.station_members_full)
 }
 
-fn station_readiness_words(seen: &Seen, settings: &Settings) -> Words {
+fn station_readiness_words(seen: &Seen<'_>, settings: &Settings) -> Words {
     let full = settings.station_members_full;
     match seen.station {
         None => words("附近无可响应的微型消防站", "there is no micro fire station to respond"),
@@ -340,7 +340,7 @@ pub(super) fn station_cost(reach: &Reach, settings: &Settings) -> f64 {
 
 /// Hydrants, sprinklers and tanks that are monitored: full where the unit's own, or all within reach, are in trouble. The
 /// way to one that is in order counts up to a half.
-pub fn water(seen: &Seen, settings: &Settings) -> f64 {
+pub fn water(seen: &Seen<'_>, settings: &Settings) -> f64 {
     water_value(&seen.water, settings)
 }
 
@@ -353,7 +353,7 @@ pub(super) fn water_value(water: &Water, settings: &Settings) -> f64 {
     }
 }
 
-fn water_words(seen: &Seen, settings: &Settings) -> Words {
+fn water_words(seen: &Seen<'_>, settings: &Settings) -> Words {
     match seen.water {
         Water::OwnInTrouble => words(
             "本单位消防用水异常；恢复水压水位可降低",

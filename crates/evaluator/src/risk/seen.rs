@@ -42,7 +42,7 @@ pub enum Water {
 
 /// What the indicators look at.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Seen {
+pub struct Seen<'a> {
     /// Open hazards, those that are orange twice.
     pub hazards: u32,
     /// Open hazards, count.
@@ -62,7 +62,7 @@ pub struct Seen {
     /// On one day of the last 30.
     pub alarms_of_worst_day: u32,
     pub days_since_fire: Option<u32>,
-    pub category: Box<str>,
+    pub category: &'a str,
     pub profile: UnitProfile,
     /// Classes that the category must have, count.
     pub required: u32,
@@ -74,16 +74,16 @@ pub struct Seen {
     pub water: Water,
 }
 
-impl Seen {
+impl<'a> Seen<'a> {
     /// `None` for a unit that is not there.
     pub(crate) fn of(
         state: &State,
         settings: &Settings,
-        roster: &Roster,
+        roster: &'a Roster,
         places: &Places,
         id: UnitId,
         now_ms: u64,
-    ) -> Option<Seen> {
+    ) -> Option<Seen<'a>> {
         let unit = state.units.get(id.index())?;
         let row = roster.unit(id)?;
         let history = unit.standing.history.as_ref().map(|history| history.until(seconds(now_ms)));
@@ -98,7 +98,7 @@ impl Seen {
             falses: history.map_or(0, |history| history.falses()),
             alarms_of_worst_day: history.map_or(0, |history| history.alarms_of_worst_day()),
             days_since_fire: history.and_then(|history| history.days_since_fire()),
-            category: row.category.clone(),
+            category: &row.category,
             profile: row.profile,
             required: 0,
             missing: SmallVec::new(),
@@ -126,7 +126,7 @@ impl Seen {
         }
     }
 
-    fn see_coverage<'a>(&mut self, required: &[DeviceClass], devices: impl Iterator<Item = &'a Device> + Clone) {
+    fn see_coverage<'b>(&mut self, required: &[DeviceClass], devices: impl Iterator<Item = &'b Device> + Clone) {
         let devices = devices.filter(|device| device.facts.current);
         self.required = required.len() as u32;
         for class in required {

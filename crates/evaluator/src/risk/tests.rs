@@ -305,7 +305,7 @@ fn a_large_city_is_passed_in_portions() {
     assert_eq!(sweep.visits(0, T0 + 700_000, &settings), 0);
 }
 
-fn seen() -> impl Strategy<Value = Seen> {
+fn seen() -> impl Strategy<Value = Seen<'static>> {
     let profile = (prop::option::of(0..200_u32), prop::option::of(0..20_u32), prop::option::of(0..40_u16))
         .prop_map(|(people, vulnerable, storeys)| UnitProfile { people, vulnerable, storeys, area_m2: None });
     let water = prop_oneof![
@@ -332,7 +332,7 @@ fn seen() -> impl Strategy<Value = Seen> {
                 falses,
                 alarms_of_worst_day,
                 days_since_fire,
-                category: category.into(),
+                category,
                 profile,
                 required: 4,
                 missing: SmallVec::from_elem(DeviceClass::Gas, missing),
