@@ -8,8 +8,7 @@ use std::time::Duration;
 
 use evaluator::{Abort, Evaluator, Handle, Liveness, Rules, Settings};
 use model::{
-    Colour, ColourCounts, Commit, DeviceId, Entry, Evaluated, Family, Finding, Phase, Reading, RegionCode,
-    RegionStatus, RiskBands, Step, UnitId,
+    Colour, ColourCounts, Commit, DeviceId, Entry, Evaluated, Family, Finding, Phase, Reading, RegionCode, Step, UnitId,
 };
 use proptest::prelude::*;
 
