@@ -41,7 +41,7 @@ const NAIVE: &[Naive] = &[
     (&["gas", "co"], gas::conditions),
     (&["residual_current", "cable_temperature"], electrical::conditions),
     (&["water_low"], water_pressure::conditions),
-    (&["fault", "power_lost", "tamper"], device_event::conditions),
+    (&["fault", "power_lost", "tamper", "end_of_life", "contaminated"], device_event::conditions),
     (
         &[
             "alarm_smoke",

@@ -4,8 +4,13 @@ use model::report::{Body, EventKind};
 
 use super::history::{History, What};
 
-const NAMES: [(EventKind, &str); 3] =
-    [(EventKind::Fault, "fault"), (EventKind::PowerLost, "power_lost"), (EventKind::Tamper, "tamper")];
+const NAMES: [(EventKind, &str); 5] = [
+    (EventKind::Fault, "fault"),
+    (EventKind::PowerLost, "power_lost"),
+    (EventKind::Tamper, "tamper"),
+    (EventKind::EndOfLife, "end_of_life"),
+    (EventKind::Contaminated, "contaminated"),
+];
 
 pub fn conditions(history: &History) -> Vec<&'static str> {
     let last = |asked: EventKind| {
