@@ -14,3 +14,4 @@ pub(crate) mod session;
 pub(crate) mod sightings;
 pub(crate) mod units;
 pub(crate) mod vendors;
+pub(crate) mod why;

@@ -28,6 +28,7 @@ mod api;
 mod clients;
 mod encoding;
 mod extract;
+mod judging;
 mod problem;
 mod router;
 mod screen;
@@ -44,6 +45,7 @@ pub use actions::{
     ActionError, Actions, DeviceOrder, DeviceSent, DeviceStatus, Devices, RiskDay, RiskHistory, RosterReloaded,
 };
 pub use clients::{ClientConnection, ClientSession, Clients};
+pub use judging::{About, Judging, JudgingError};
 pub use router::{Need, ROUTES, Route};
 pub use server::{Checks, CommandCentre, Parts, ServeError};
 pub use settings::Settings;

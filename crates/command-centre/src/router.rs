@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use crate::access::Role;
 use crate::api::{
-    alerts, devices, feed, health, map, mqtt, quarantine, regions, risk, session, sightings, units, vendors,
+    alerts, devices, feed, health, map, mqtt, quarantine, regions, risk, session, sightings, units, vendors, why,
 };
 use crate::problem::{Kind, Problem};
 use crate::settings::Settings;
@@ -88,6 +88,12 @@ pub const ROUTES: &[Route] = &[
     route("GET", "/api/v1/map/snapshot", VIEWER, || get(map::snapshot)),
     route("GET", "/api/v1/map/risk", VIEWER, || get(risk::map)),
     route("POST", "/api/v1/devices/{vendor}/{device}/command", OPERATOR, || post(devices::command)),
+    route("GET", "/api/v1/devices/{vendor}/{device}/why", VIEWER, || get(why::device)),
+    route("GET", "/api/v1/units/{code}/why", VIEWER, || get(why::unit)),
+    route("GET", "/api/v1/alerts/{id}/why", VIEWER, || get(why::alert)),
+    route("GET", "/api/v1/regions/{code}/why", VIEWER, || get(why::region)),
+    route("GET", "/api/v1/rules", OPERATOR, || get(why::rules)),
+    route("POST", "/api/v1/rules/reload", ADMIN, || post(why::reload_rules)),
     route("POST", "/api/v1/roster/reload", ADMIN, || post(devices::reload_roster)),
 ];
 

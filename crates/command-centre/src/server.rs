@@ -24,6 +24,7 @@ use crate::access::Access;
 use crate::actions::{Actions, Devices, RiskHistory};
 use crate::clients::Clients;
 use crate::extract::Peer;
+use crate::judging::Judging;
 use crate::router;
 use crate::settings::Settings;
 use crate::shared::Shared;
@@ -52,6 +53,7 @@ pub struct Parts {
     pub risk: Arc<dyn RiskHistory>,
     pub clients: Arc<dyn Clients>,
     pub vendors: Arc<dyn Vendors>,
+    pub judging: Arc<dyn Judging>,
     /// Renders every metric of the process, as Prometheus text.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
     /// Whether every stage takes work; quick.

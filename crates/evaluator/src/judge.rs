@@ -270,6 +270,11 @@ impl Judge {
         state.epoch = commit.epoch;
     }
 
+    /// The rules in force.
+    pub(crate) fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
     pub(crate) fn settings(&self) -> &RuleSettings {
         self.rules.settings()
     }

@@ -1,8 +1,14 @@
 //! `fenghuo device`, `vendor`, `client`, `person`, `service`, `token`: who may come in, from the command line.
 
 pub mod changes;
+pub mod explain;
+mod http;
 pub mod import;
 mod reload;
+pub mod replay;
+pub mod rules;
+pub mod test_rules;
+mod times;
 
 use std::path::PathBuf;
 

@@ -29,6 +29,10 @@ pub struct Station {
     pub roster: PathBuf,
     /// Settings of the detection rules; absent: the defaults.
     pub rules: Option<PathBuf>,
+    /// New rules must find the fires that people verified as real within so many days, or they are not loaded, days. 0: none.
+    pub rules_gate_days: u32,
+    /// The record of those fires is judged for so long, the newest first, s.
+    pub rules_gate_limit_s: u64,
     /// Ladder of the alerts; absent: the default policy.
     pub policy: Option<PathBuf>,
     /// "text" or "json".
@@ -108,6 +112,8 @@ impl Default for Station {
             roster: "data/roster".into(),
             rules: None,
             policy: None,
+            rules_gate_days: 30,
+            rules_gate_limit_s: 60,
             log_format: LogFormat::Text,
             log: "info".into(),
             retention_every_s: 600,

@@ -23,12 +23,16 @@ mod desk;
 mod devices;
 mod folder;
 mod front;
+mod judging;
+mod laws;
 mod outlets;
 mod process;
 mod provision;
 mod refusals;
 mod replay;
 mod roster_files;
+mod rules_gate;
+mod rules_keeper;
 mod serve;
 mod sources;
 mod table;
@@ -45,7 +49,11 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 use clap::{Args, Parser, Subcommand};
 
+use crate::commands::explain::Explain;
 use crate::commands::import::RosterCommand;
+use crate::commands::replay::Replay;
+use crate::commands::rules::RulesCommand;
+use crate::commands::test_rules::TestRules;
 use crate::commands::{Accounts, AddClient, AddDevice, AddPerson, AddService, AddToken, AddVendor};
 use crate::config::Config;
 
@@ -93,6 +101,15 @@ enum Command {
     /// The roster as a whole.
     #[command(subcommand)]
     Roster(RosterCommand),
+    /// Why something is as it is, and why a rule did not fire: asked of a running station.
+    Explain(Explain),
+    /// The detection rules of a running station, or in a file.
+    #[command(subcommand)]
+    Rules(RulesCommand),
+    /// Runs the tests that a file of rules carries.
+    TestRules(TestRules),
+    /// Judges the record by other rules, and tells what would have differed.
+    Replay(Replay),
 }
 
 /// What has defaults.
@@ -175,6 +192,10 @@ fn run(cli: Cli) -> Result<()> {
         Command::Service(command) => commands::run("service", &command),
         Command::Token(command) => commands::run("token", &command),
         Command::Roster(command) => commands::import::run(&command),
+        Command::Explain(command) => commands::explain::run(&command),
+        Command::Rules(command) => commands::rules::run(&command),
+        Command::TestRules(command) => commands::test_rules::run(&command),
+        Command::Replay(command) => commands::replay::run(&command),
         Command::HashSecret => {
             let mut secret = String::new();
             std::io::stdin().read_to_string(&mut secret).context("reading the secret from standard input")?;
@@ -190,7 +211,7 @@ fn run(cli: Cli) -> Result<()> {
 
 /// Everything that a start would refuse, told without starting.
 fn check(config: &Config) -> Result<()> {
-    let laws = serve::Laws::read(&config.station)?;
+    let laws = laws::Laws::read(&config.station)?;
     println!("rules: {} bytes, policy: {} bytes: both can be used", laws.rules.len(), laws.policy.len());
     let rows = serve::read_roster(&config.station.roster)?;
     let change = model::Roster::default().change_to(&rows).map_err(|faults| serve::told(&faults))?;

@@ -16,13 +16,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use evaluator::Rules;
+use evaluator::{Rules, Solo};
 use model::{Checkpoints, Commit, Entry, Epoch, Journal, RegionCode, Roster, Step};
 
 pub use report::{AlertShape, Report};
 
 use colours::Colours;
-use side::{Side, acts_on};
+pub use side::Side;
+use side::acts_on;
 
 /// Progress is told, and the limit looked at, once in so many commits.
 const LOOK_EVERY: u64 = 256;
@@ -40,6 +41,9 @@ pub struct Plan {
     pub warm_up_ms: u64,
     /// It ends after this time, wherever it is then.
     pub limit: Option<Duration>,
+    /// The roster and rules to begin with, where the nearest are good enough; else those of that moment, which costs a look
+    /// through all of the journal before it.
+    pub known: Option<(Arc<Roster>, Rules)>,
     /// Only readings of these villages are judged; all, where there are none named.
     pub villages: BTreeSet<RegionCode>,
     /// Told how far it is: time of the commit, ms since 1970.
@@ -54,6 +58,7 @@ impl Plan {
             to_ms: u64::MAX,
             warm_up_ms: 24 * 3_600_000,
             limit: None,
+            known: None,
             villages: BTreeSet::new(),
             progress: Box::new(|_| {}),
         }
@@ -69,11 +74,30 @@ struct Both {
     trying: bool,
 }
 
+/// Both sides after a replay.
+pub struct Played {
+    pub before: Side,
+    pub after: Side,
+    pub roster: Arc<Roster>,
+    pub run: report::Run,
+    pub notes: Vec<report::Note>,
+    colours: Colours,
+}
+
 /// Replays, and tells what would have differed.
 ///
 /// # Errors
 /// A journal that cannot be read.
 pub fn run(journal: &dyn Journal, checkpoints: &dyn Checkpoints, plan: &Plan) -> Result<Report> {
+    let Played { before, after, colours, roster, run, notes } = play(journal, checkpoints, plan)?;
+    Ok(compare::report(&before, &after, &colours, &roster, run, notes))
+}
+
+/// Replays.
+///
+/// # Errors
+/// A journal that cannot be read.
+pub fn play(journal: &dyn Journal, checkpoints: &dyn Checkpoints, plan: &Plan) -> Result<Played> {
     let began = Instant::now();
     let start = start::find(journal, checkpoints, plan)?;
     let mut notes = start.notes;
@@ -82,17 +106,25 @@ pub fn run(journal: &dyn Journal, checkpoints: &dyn Checkpoints, plan: &Plan) ->
     let colours = Colours::begin(before.colours(), after.colours());
     let mut both = Both { before, after, colours, trying: false };
     let mut roster = start.roster;
-    let (mut commits, mut readings, mut last_ms, mut first_ms) = (0_u64, 0_u64, 0, None);
-    let mut cut = None;
+    let mut run = report::Run {
+        from_ms: plan.from_ms,
+        to_ms: 0,
+        commits: 0,
+        readings: 0,
+        took_ms: 0,
+        whole: true,
+        rules: evaluator::rules::hash(plan.rules.text()),
+    };
     for commit in journal.read(start.from) {
         let mut commit = commit.context("reading the journal")?;
         if commit.at_ms > plan.to_ms {
             break;
         }
-        if commits % LOOK_EVERY == 0 {
+        if run.commits % LOOK_EVERY == 0 {
             (plan.progress)(commit.at_ms);
             if plan.limit.is_some_and(|limit| began.elapsed() > limit) {
-                cut = Some(commit.at_ms);
+                run.whole = false;
+                notes.push(report::cut(commit.at_ms, plan.to_ms.min(start.last_ms)));
                 break;
             }
         }
@@ -100,28 +132,17 @@ pub fn run(journal: &dyn Journal, checkpoints: &dyn Checkpoints, plan: &Plan) ->
         if !plan.villages.is_empty() {
             keep_villages(&mut commit, &roster, &plan.villages);
         }
-        (commits, last_ms) = (commits + 1, commit.at_ms);
-        readings += commit.readings.len() as u64;
-        if commit.at_ms >= plan.from_ms {
-            first_ms.get_or_insert(commit.at_ms);
+        if !both.trying && commit.at_ms >= plan.from_ms {
+            run.from_ms = commit.at_ms;
         }
+        (run.commits, run.to_ms) = (run.commits + 1, commit.at_ms);
+        run.readings += commit.readings.len() as u64;
         both.step(commit, &roster, plan);
     }
-    if let Some(at_ms) = cut {
-        notes.push(report::cut(at_ms, plan.to_ms.min(start.last_ms)));
-    }
-    let from_ms = first_ms.unwrap_or(plan.from_ms);
-    both.colours.end(last_ms);
-    let run = report::Run {
-        from_ms,
-        to_ms: last_ms,
-        commits,
-        readings,
-        took_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
-        whole: cut.is_none(),
-        rules: evaluator::rules::hash(plan.rules.text()),
-    };
-    Ok(compare::report(both.before, both.after, &both.colours, &roster, run, notes))
+    let Both { before, after, mut colours, .. } = both;
+    colours.end(run.to_ms);
+    run.took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+    Ok(Played { before, after, roster, run, notes, colours })
 }
 
 fn roster_after(mut roster: Arc<Roster>, commit: &Commit) -> Arc<Roster> {
@@ -175,6 +196,29 @@ impl Both {
         }
         Some(other)
     }
+}
+
+/// The rules in force at the journal's end.
+///
+/// # Errors
+/// A journal that cannot be read.
+pub fn rules_in_force(journal: &dyn Journal, checkpoints: &dyn Checkpoints) -> Result<Rules> {
+    let last = journal.last_epoch();
+    let kept = checkpoints.newest(evaluator::STAGE, last)?;
+    let (from, mut text) = match kept.and_then(|(epoch, bytes)| Some((epoch, Solo::restore(&bytes).ok()?))) {
+        Some((epoch, solo)) => (epoch + 1, Box::from(solo.rules())),
+        None => (journal.first_epoch(), Box::<str>::default()),
+    };
+    if from <= last {
+        for commit in journal.read(from) {
+            for entry in commit.context("reading the journal")?.entries {
+                if let Entry::Rules(newer) = entry {
+                    text = newer;
+                }
+            }
+        }
+    }
+    Rules::parse(&text).context("the rules in force")
 }
 
 /// The first commit at or after a time; the last one's successor where there is none.

@@ -11,7 +11,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use broker::Broker;
 use command_centre::{CommandCentre, View};
 use evaluator::risk::Board;
-use evaluator::{Evaluator, Liveness};
+use evaluator::{Evaluator, Inspector, Liveness};
 use ingest::{Ingest, IngestHandle, Submission};
 use model::roster::{RosterFault, RosterRows};
 use model::{Checkpoints, Clock, Epoch, Journal, Ledger, Roster, Step};
@@ -23,14 +23,18 @@ use tokio_util::sync::CancellationToken;
 use crate::access::Gate;
 use crate::actions::{Acts, Tokens};
 use crate::clock::WallClock;
-use crate::config::{Config, Station};
+use crate::config::Config;
 use crate::credentials::Credentials;
 use crate::desk::{self, Listeners, Waiting};
 use crate::devices::{Heard, Moved};
 use crate::front::{AlertLog, Clients, Kept, tell_listening};
+use crate::judging::Judge;
+use crate::laws::Laws;
 use crate::outlets::{BrokerOutlet, Receipts};
 use crate::process::{Signals, files_for};
 use crate::refusals::Refusals;
+use crate::rules_gate::Limits;
+use crate::rules_keeper::{self, RulesKeeper};
 use crate::vendors::Vendors;
 use crate::watch::{self, Watch};
 use crate::{roster_files, upkeep};
@@ -42,40 +46,6 @@ pub type RosterNow = Arc<dyn Fn() -> Arc<Roster> + Send + Sync>;
 const THREADS_EVERY: Duration = Duration::from_millis(500);
 /// Commits on their way from ingest to the evaluator.
 const STEPS: usize = 64;
-
-/// Rules and policy as text, checked.
-pub struct Laws {
-    pub rules: String,
-    pub policy: String,
-}
-
-impl Laws {
-    /// Reads the files that the configuration names, or takes the defaults.
-    ///
-    /// # Errors
-    /// A file that cannot be read or used.
-    pub fn read(station: &Station) -> Result<Laws> {
-        let read = |path: &Option<std::path::PathBuf>, default: &str| match path {
-            Some(path) => std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display())),
-            None => Ok(default.to_owned()),
-        };
-        let laws = Laws {
-            rules: read(&station.rules, &evaluator::Rules::default().to_toml())?,
-            policy: read(&station.policy, alerts::DEFAULT_POLICY)?,
-        };
-        laws.parsed_rules()?;
-        alerts::Policy::parse(&laws.policy).context("the ladder policy")?;
-        Ok(laws)
-    }
-
-    /// The rules, ready for use.
-    ///
-    /// # Errors
-    /// A key that is not known, a value that makes no sense.
-    pub fn parsed_rules(&self) -> Result<evaluator::Rules> {
-        evaluator::Rules::parse(&self.rules).context("the rules")
-    }
-}
 
 /// Reads the roster folder.
 ///
@@ -135,6 +105,7 @@ async fn serve(config: Config) -> Result<()> {
     let listening = tokio::spawn(tell_listening(broker.subscribed(), dispatcher.clone()));
 
     let shutdown = CancellationToken::new();
+    let keeper = keeping(&config, &core, &handle, &roster_now, laws)?;
     let ready = readiness(&core, &ingest, sources.health());
     let (address, http) = CommandCentre::serve(
         command_centre::Parts {
@@ -153,6 +124,11 @@ async fn serve(config: Config) -> Result<()> {
             devices: Arc::new(Heard(Arc::clone(&core.liveness))),
             risk: Arc::new(Moved(Arc::clone(&core.risk))),
             clients: Arc::new(Clients(broker.clone())),
+            judging: Arc::new(Judge {
+                inspector: core.inspector.clone(),
+                roster: Arc::clone(&roster_now),
+                rules: Arc::clone(&keeper.desk),
+            }),
             vendors: Arc::new(Vendors::new(Arc::clone(&gate), &config.station, roster_now, Arc::clone(&clock))),
             metrics: {
                 let metrics = metrics.clone();
@@ -164,6 +140,7 @@ async fn serve(config: Config) -> Result<()> {
     )
     .await?;
     let watch = tokio::spawn(watching(&config, &gate, seen)?.run(shutdown.clone()));
+    let keeper = tokio::spawn(keeper.run(shutdown.clone()));
     let upkeep = tokio::spawn(upkeep::run(
         Arc::clone(&core.store),
         metrics,
@@ -182,7 +159,7 @@ async fn serve(config: Config) -> Result<()> {
     let limit = Duration::from_millis(config.station.shutdown_limit_ms);
     let drained = tokio::time::timeout(limit, async {
         sources.shutdown().await;
-        drain(broker, dispatcher, shutdown, http, [upkeep, watch], handle, ingest, core).await
+        drain(broker, dispatcher, shutdown, http, [upkeep, watch, keeper], handle, ingest, core).await
     })
     .await;
     drained.map_err(|_| anyhow!("the stages did not drain within {} ms", limit.as_millis()))?
@@ -212,6 +189,21 @@ fn watching(config: &Config, gate: &Arc<Gate>, seen: Option<watch::Version>) -> 
         hangup: signal(SignalKind::hangup())?,
         seen,
     })
+}
+
+fn keeping(config: &Config, core: &Core, ingest: &IngestHandle, roster: &RosterNow, laws: Laws) -> Result<RulesKeeper> {
+    let every_s = config.mqtt_access.credentials_reload_s;
+    let station = &config.station;
+    Ok(RulesKeeper::new(rules_keeper::Parts {
+        ingest: ingest.clone(),
+        store: Arc::clone(&core.store),
+        roster: Arc::clone(roster),
+        path: station.rules.clone(),
+        text: laws.rules,
+        every: (every_s > 0).then(|| Duration::from_secs(every_s)),
+        hangup: signal(SignalKind::hangup())?,
+        limits: Limits { days: station.rules_gate_days, time: Duration::from_secs(station.rules_gate_limit_s) },
+    }))
 }
 
 fn ingesting(config: &Config, core: &mut Core, inlets: broker::Inlets, clock: &Arc<dyn Clock>) -> Result<Ingest> {
@@ -252,7 +244,7 @@ async fn drain(
     dispatcher: dispatcher::Handle,
     shutdown: CancellationToken,
     http: Task<()>,
-    others: [Task<()>; 2],
+    others: [Task<()>; 3],
     handle: IngestHandle,
     ingest: Ingest,
     core: Core,
@@ -320,6 +312,7 @@ pub struct Core {
     pub dispatcher: Arc<OnceLock<dispatcher::Handle>>,
     liveness: Arc<Liveness>,
     risk: Arc<Board>,
+    inspector: Inspector,
     restored: Option<ingest::Restored>,
     steps: Option<std::sync::mpsc::SyncSender<Step>>,
     evaluation: JoinHandle<Result<()>>,
@@ -363,7 +356,7 @@ impl Core {
         while done.load(Ordering::Acquire) < store.last_epoch() {
             std::thread::park_timeout(Duration::from_millis(1));
         }
-        let (liveness, risk) = (evaluator.liveness(), evaluator.risk());
+        let (liveness, risk, inspector) = (evaluator.liveness(), evaluator.risk(), evaluator.inspector());
         let (steps, inlet) = sync_channel(STEPS);
         let evaluation =
             std::thread::Builder::new().name("to-evaluator".to_owned()).spawn(move || forward(&inlet, evaluator))?;
@@ -375,6 +368,7 @@ impl Core {
             dispatcher,
             liveness,
             risk,
+            inspector,
             restored: Some(restored),
             steps: Some(steps),
             evaluation,

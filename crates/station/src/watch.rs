@@ -37,7 +37,12 @@ pub struct Watch {
 
 /// The version of a folder's credentials.csv; `None` where there is none.
 pub fn version(folder: &Path) -> Option<Version> {
-    let found = std::fs::metadata(folder.join(FILE)).ok()?;
+    version_of(&folder.join(FILE))
+}
+
+/// The version of a file; `None` where there is none.
+pub fn version_of(file: &Path) -> Option<Version> {
+    let found = std::fs::metadata(file).ok()?;
     Some(Version { changed: found.modified().ok(), bytes: found.len(), file: found.ino() })
 }
 
@@ -52,23 +57,10 @@ impl Watch {
             };
             let now = version(&self.folder);
             if asked || now != self.seen {
-                self.seen = self.still(now).await;
+                self.seen = still(&self.folder.join(FILE), now).await;
                 self.load(asked).await;
             }
         }
-    }
-
-    /// The version that stayed the same for a moment: an editor may write in several steps.
-    async fn still(&self, mut seen: Option<Version>) -> Option<Version> {
-        for _ in 0..LOOKS_MAX {
-            tokio::time::sleep(SETTLE).await;
-            let now = version(&self.folder);
-            if now == seen {
-                break;
-            }
-            seen = now;
-        }
-        seen
     }
 
     async fn load(&self, asked: bool) {
@@ -99,7 +91,21 @@ impl Watch {
     }
 }
 
-async fn pause(every: Option<Duration>) {
+/// The version that stayed the same for a moment: an editor may write in several steps.
+pub async fn still(file: &Path, mut seen: Option<Version>) -> Option<Version> {
+    for _ in 0..LOOKS_MAX {
+        tokio::time::sleep(SETTLE).await;
+        let now = version_of(file);
+        if now == seen {
+            break;
+        }
+        seen = now;
+    }
+    seen
+}
+
+/// Until the next look; for ever where there is none.
+pub async fn pause(every: Option<Duration>) {
     match every {
         Some(every) => tokio::time::sleep(every).await,
         None => std::future::pending().await,

@@ -13,7 +13,7 @@ use model::{Alert, AlertId, Cursor, Epoch, Family, Ledger, RegionCode, StoreErro
 use serde::{Deserialize, Serialize, Serializer};
 
 pub(crate) use acts::{acknowledge, arrive, close, verify, within_deadline};
-pub(crate) use story::one;
+pub(crate) use story::{alert_id, no_alert, one};
 
 use crate::access::Caller;
 use crate::extract::{Params, page_limit, region_limit};

@@ -21,13 +21,17 @@ pub(crate) async fn live() -> &'static str {
 pub(crate) async fn ready(State(shared): State<Arc<Shared>>) -> Result<Response, Problem> {
     let checks = (shared.parts.ready)();
     let failed: Vec<&str> = checks.iter().filter(|(_, result)| result.is_err()).map(|(name, _)| *name).collect();
-    let told: Vec<Value> = checks
+    let mut told: Vec<Value> = checks
         .iter()
         .map(|(name, result)| match result {
             Ok(()) => json!({ "name": name, "ok": true }),
             Err(detail) => json!({ "name": name, "ok": false, "detail": detail }),
         })
         .collect();
+    // the rules before it stay in force: worth telling, and no reason to take the station out of service
+    told.extend(
+        shared.parts.judging.rules_fault().map(|fault| json!({ "name": "rules", "ok": true, "detail": fault })),
+    );
     if failed.is_empty() {
         return Ok(Json(json!({ "ready": true, "checks": told })).into_response());
     }

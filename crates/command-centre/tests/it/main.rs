@@ -20,3 +20,4 @@ mod risk;
 mod screen;
 mod station;
 mod vendors;
+mod why;

@@ -19,7 +19,7 @@ use crate::conform;
 use crate::desk::Desk;
 use crate::ledger::MemoryLedger;
 use crate::mqtt::Door;
-use crate::vendors;
+use crate::{vendors, why};
 
 pub const DEADLINE: Duration = Duration::from_secs(20);
 pub const ADMIN: &str = "ops.admin.s";
@@ -143,6 +143,7 @@ impl Station {
             clients: Arc::clone(&door) as _,
             vendors: Arc::new(vendors::Door),
             risk: Arc::new(Weeks),
+            judging: Arc::new(why::Judge),
             metrics: Arc::new(|| "fenghuo_up 1\n".to_owned()),
             ready: Arc::new(move || {
                 let disk = if is_healthy.load(Ordering::SeqCst) { Ok(()) } else { Err("the disk is full".to_owned()) };
@@ -210,6 +211,7 @@ impl Station {
             clients: Arc::clone(&self.door) as _,
             vendors: Arc::new(vendors::Door),
             risk: Arc::new(Weeks),
+            judging: Arc::new(why::Judge),
             metrics: Arc::new(String::new),
             ready: Arc::new(Vec::new),
         }

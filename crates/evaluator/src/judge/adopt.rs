@@ -23,11 +23,22 @@ impl Judge {
         if new_rules || new_roster {
             self.state.sweep.generation = self.state.sweep.generation.wrapping_add(1);
         }
-        if new_rules && !new_roster {
-            for id in 0..self.state.devices.len() {
-                self.promise(DeviceId(id as u32));
+        if new_rules {
+            self.ask_anew();
+        }
+    }
+
+    /// Other rules are in force. Memories and what holds stay; every device is asked at the next tick, since what rules
+    /// wait for may be due earlier now, and every unit's colour follows the rules that are in force.
+    fn ask_anew(&mut self) {
+        let now_ms = self.state.at_ms;
+        for id in (0..self.state.devices.len() as u32).map(DeviceId) {
+            self.promise(id);
+            if let Some(device) = self.state.devices.get_mut(id.index()).filter(|device| device.facts.current) {
+                self.timers.arm(id, device, now_ms);
             }
         }
+        self.draft.touched.extend(0..self.state.units.len() as u32);
     }
 
     fn take_rules(&mut self, text: &str) -> bool {
@@ -186,3 +197,6 @@ impl Judge {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -37,8 +37,8 @@ struct Asked<'a> {
 impl Asked<'_> {
     fn as_of(&self) -> AsOf {
         let state = self.judge.state();
-        let rules = RulesVersion { hash: crate::rules::hash(&state.rules), epoch: state.rules_epoch };
-        AsOf { epoch: state.epoch, at_ms: state.at_ms, rules }
+        let in_force = RulesVersion { hash: crate::rules::hash(&state.rules), epoch: state.rules_epoch };
+        AsOf { epoch: state.epoch, at_ms: state.at_ms, in_force }
     }
 
     fn row(&self, id: DeviceId) -> Option<(&Device, &model::roster::Device)> {
@@ -185,7 +185,8 @@ impl Asked<'_> {
             holds: unit.held.iter().map(|held| self.held(unit, held)).collect(),
             incidents: Family::ALL.into_iter().filter_map(|family| incident(unit, family)).collect(),
             severity: Vec::new(),
-            risk_parts: Vec::new(),
+            risk_parts: crate::risk::why(state, self.judge.rules(), self.roster, id, state.at_ms)
+                .map_or_else(Vec::new, |why| why.parts),
             devices,
             timers,
             fire_ended: unit

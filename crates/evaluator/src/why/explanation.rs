@@ -61,7 +61,7 @@ pub struct AsOf {
     pub epoch: Epoch,
     /// Its time.
     pub at_ms: u64,
-    pub rules: RulesVersion,
+    pub in_force: RulesVersion,
 }
 
 /// Which rules are in force.

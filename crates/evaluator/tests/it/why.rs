@@ -45,8 +45,13 @@ fn settled(handle: &Handle) {
 
 #[test]
 fn a_device_a_unit_an_alert_and_a_region_are_explained() {
+    (1..=3).for_each(all_are_explained);
+}
+
+fn all_are_explained(workers: usize) {
     let roster = roster(4, 2, 60);
-    let (handle, _) = start(Settings::default(), None, Arc::<Kept>::default());
+    let settings = Settings { workers, ..Settings::default() };
+    let (handle, _) = start(settings, None, Arc::<Kept>::default());
     let inspector = handle.inspector();
     submit(&handle, &roster, 1, 0, vec![Entry::Tick], &[(0, 0.02), (2, 0.02)]);
     submit(&handle, &roster, 2, 10, vec![alarm(0, 10), Entry::Tick], &[]);

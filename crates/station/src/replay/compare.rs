@@ -17,10 +17,10 @@ const SAME_MS: u64 = 600_000;
 
 const HOUR_MS: f64 = 3_600_000.0;
 
-pub fn report(before: Side, after: Side, colours: &Colours, roster: &Roster, run: Run, notes: Vec<Note>) -> Report {
+pub fn report(before: &Side, after: &Side, colours: &Colours, roster: &Roster, run: Run, notes: Vec<Note>) -> Report {
     let mut alerts = Alerts::default();
     let (mut lost_fires, mut real_fires) = (Vec::new(), 0);
-    for (one, other) in pairs(&before, &after) {
+    for (one, other) in pairs(before, after) {
         let later_ms = match (one, other) {
             (Some(one), Some(other)) => Some(other.raised_ms as i64 - one.raised_ms as i64),
             _ => None,
@@ -58,9 +58,9 @@ pub fn report(before: Side, after: Side, colours: &Colours, roster: &Roster, run
         real_fires,
         families: Family::ALL
             .into_iter()
-            .map(|family| FamilyCount { family, before: count(&before, family), after: count(&after, family) })
+            .map(|family| FamilyCount { family, before: count(before, family), after: count(after, family) })
             .collect(),
-        rules: rules(&before, &after),
+        rules: rules(before, after),
         colours: colours_told(colours, roster),
     }
 }

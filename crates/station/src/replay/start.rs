@@ -50,6 +50,10 @@ pub fn find(journal: &dyn Journal, checkpoints: &dyn Checkpoints, plan: &Plan) -
     } else {
         epoch_at(journal, plan.from_ms.saturating_sub(plan.warm_up_ms))?
     };
+    if let Some((roster, rules)) = &plan.known {
+        let (evaluator, roster) = (Beginning::Rules(Box::new(rules.clone())), Arc::clone(roster));
+        return Ok(Start { from: wanted.max(1), last_ms, evaluator, policy: Policy::default(), roster, notes });
+    }
     // the whole journal from its first commit on needs nothing else
     if wanted <= 1 {
         let evaluator = Beginning::Rules(Box::default());

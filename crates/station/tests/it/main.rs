@@ -14,3 +14,4 @@ mod mirror;
 mod raw;
 mod rig;
 mod source;
+mod why;

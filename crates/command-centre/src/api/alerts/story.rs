@@ -184,10 +184,10 @@ pub(crate) async fn one(
 }
 
 /// The id in a path; 404 when it cannot be one.
-pub(super) fn alert_id(text: &str) -> Result<AlertId, Problem> {
+pub(crate) fn alert_id(text: &str) -> Result<AlertId, Problem> {
     text.parse().map_err(|error: model::ids::IdError| Problem::new(Kind::NotFound, error.to_string()))
 }
 
-pub(super) fn no_alert(id: AlertId) -> Problem {
+pub(crate) fn no_alert(id: AlertId) -> Problem {
     Problem::new(Kind::NotFound, format!("there is no alert {id} within this token's scope"))
 }
