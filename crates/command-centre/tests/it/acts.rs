@@ -139,9 +139,10 @@ async fn people_report_what_they_see() {
     let station = Station::start().await;
     let path = "/api/v1/units/U0000/sightings";
     let body = json!({ "id": "photo-1", "kind": "fire", "note": "三楼冒火" });
-    assert_eq!(station.post(LOCAL, path, &body).await.ok(), json!({ "epoch": 1 }));
+    let taken = station.post(LOCAL, path, &body).await;
+    assert_eq!((taken.status.as_u16(), taken.json()), (202, json!({ "epoch": 1 })));
     let call = json!({ "id": "call-7", "kind": "smoke", "person": "13800000000" });
-    station.post(OPERATOR, path, &call).await.ok();
+    assert_eq!(station.post(OPERATOR, path, &call).await.status, 202);
     let seen = station.desk.sightings.lock().unwrap().clone();
     let told: Vec<_> = seen.iter().map(|one| (&*one.id, &*one.by, one.kind.word(), &*one.note)).collect();
     assert_eq!(told, [("P2/photo-1", "P2", "fire", "三楼冒火"), ("P3/call-7", "13800000000", "smoke", "")]);
