@@ -90,7 +90,7 @@ impl Place {
             (Quantity::GasLelPct, (0.5 * dice.noise()).max(0.0) + if dice.one_in(3000) { 7.0 } else { 0.0 }),
             (Quantity::CoPpm, (2.0 * dice.noise()).max(0.0).round()),
         ];
-        if at_s % 21_600 == 0 {
+        if at_s.is_multiple_of(21_600) {
             let unmeasured = dice.one_in(400);
             measured.push((Quantity::BatteryPct, if unmeasured { 0.0 } else { self.battery_pct.round() }));
             measured.push((Quantity::BatteryV, 3.0 + 0.02 * dice.noise() - if dice.one_in(40) { 0.7 } else { 0.0 }));
