@@ -44,7 +44,7 @@ impl Answering {
     }
 
     /// The last checkpoint, and what is known of each device's liveness.
-    fn end(self) -> (Vec<u8>, Vec<(Option<u64>, Option<bool>)>) {
+    fn end(self) -> (Vec<u8>, Vec<Known>) {
         let live = self.handle.liveness();
         self.handle.finish().unwrap();
         let last = self.kept.0.lock().unwrap().pop_last().unwrap().1;
@@ -52,7 +52,10 @@ impl Answering {
     }
 }
 
-fn known(live: &Liveness) -> Vec<(Option<u64>, Option<bool>)> {
+/// When a device was last heard of, and whether it is alive.
+type Known = (Option<u64>, Option<bool>);
+
+fn known(live: &Liveness) -> Vec<Known> {
     (0..12).map(|id| (live.last_seen_ms(DeviceId(id)), live.alive(DeviceId(id)))).collect()
 }
 
@@ -149,6 +152,9 @@ fn split(step: &Step, parts: usize) -> Vec<Commit> {
     commits
 }
 
+/// Rules and devices of a unit's reasons.
+type Reasons = Vec<(String, Option<DeviceId>)>;
+
 /// What batching must not change: what is found of each device, in order, and in the end each unit's colour and reasons and
 /// the regions' counts.
 #[derive(Default)]
@@ -157,7 +163,7 @@ struct Seen {
     of_devices: Vec<Finding>,
     /// Of whole units: their rules are asked at the end of a commit.
     of_units: Vec<(UnitId, String, Phase)>,
-    units: BTreeMap<UnitId, (Colour, bool, Vec<(String, Option<DeviceId>)>)>,
+    units: BTreeMap<UnitId, (Colour, bool, Reasons)>,
     regions: BTreeMap<RegionCode, (ColourCounts, u32)>,
     alive: BTreeMap<DeviceId, bool>,
 }

@@ -25,18 +25,18 @@ fn stage(history: &History, quantity: Quantity, stages: impl Fn(&Moment) -> [f32
             Asks { samples: set.confirm_samples, hold_s: set.confirm_s, lone_s: set.lone_s, clear_s: set.clear_s };
         let before = reached;
         let Some(value) = sample else {
-            for stage in before..2 {
-                if pending[stage].is_due(moment, asks, &pace) {
+            for (stage, pending) in pending.iter().enumerate().skip(before) {
+                if pending.is_due(moment, asks, &pace) {
                     reached = stage + 1;
                 }
             }
             continue;
         };
         pace.0.push(moment.at_ms);
-        for stage in before..2 {
+        for (stage, pending) in pending.iter_mut().enumerate().skip(before) {
             if value < stages(moment)[stage] {
-                pending[stage].0.clear();
-            } else if pending[stage].confirms(moment.at_ms, asks) {
+                pending.0.clear();
+            } else if pending.confirms(moment.at_ms, asks) {
                 reached = stage + 1;
             }
         }

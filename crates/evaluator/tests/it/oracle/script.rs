@@ -29,7 +29,7 @@ pub enum Act {
     /// Other rules; see [`RULES`].
     Rules(u8),
     /// Somebody acts on one of the alerts so far.
-    Act { pick: u8, action: u8, again: bool },
+    Order { pick: u8, action: u8, again: bool },
 }
 
 /// What a device or a person says.
@@ -154,7 +154,7 @@ fn act() -> impl Strategy<Value = Act> {
             .prop_map(|(device, from_c, k_min, samples, every_ms)| Act::Ramp { device, from_c, k_min, samples, every_ms }),
         1 => prop::collection::vec(change(), 1..4).prop_map(Act::Roster),
         1 => (0..RULES.len() as u8).prop_map(Act::Rules),
-        3 => (any::<u8>(), 0..5_u8, prop::bool::weighted(0.2)).prop_map(|(pick, action, again)| Act::Act { pick, action, again }),
+        3 => (any::<u8>(), 0..5_u8, prop::bool::weighted(0.2)).prop_map(|(pick, action, again)| Act::Order { pick, action, again }),
     ]
 }
 
@@ -327,7 +327,7 @@ impl Player {
             Act::Rules(which) => {
                 once.map(|()| self.commit(vec![Entry::Rules(RULES[usize::from(*which)].into())], vec![]))
             }
-            Act::Act { pick, action, again } => {
+            Act::Order { pick, action, again } => {
                 once?;
                 let command = if *again && !self.commands.is_empty() {
                     self.commands[usize::from(*pick) % self.commands.len()].clone()
