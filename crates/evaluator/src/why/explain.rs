@@ -145,6 +145,7 @@ impl Asked<'_> {
         let (unit, row) = (state.units.get(id.index()).filter(|unit| unit.current)?, self.roster.unit(id)?);
         let of_unit = self.roster.devices_of(id);
         let reasons = self.judge.judged(self.roster, id, unit).reasons(unit.since_ms);
+        let (severity, evidence) = unit::why(state, self.judge.rules(), self.roster, id, state.at_ms);
         let mut timers = Vec::new();
         let mut devices = Vec::new();
         for device_id in of_unit {
@@ -184,7 +185,8 @@ impl Asked<'_> {
             reasons,
             holds: unit.held.iter().map(|held| self.held(unit, held)).collect(),
             incidents: Family::ALL.into_iter().filter_map(|family| incident(unit, family)).collect(),
-            severity: Vec::new(),
+            severity,
+            evidence,
             risk_parts: crate::risk::why(state, self.judge.rules(), self.roster, id, state.at_ms)
                 .map_or_else(Vec::new, |why| why.parts),
             devices,

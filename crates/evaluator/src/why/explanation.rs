@@ -159,6 +159,8 @@ pub struct UnitWhy {
     pub incidents: Vec<IncidentWhy>,
     /// What the severity now consists of.
     pub severity: Vec<Part>,
+    /// What speaks for a fire, as log-odds, each piece after fading.
+    pub evidence: Vec<Part>,
     /// What the standing risk consists of.
     pub risk_parts: Vec<Part>,
     pub devices: Vec<DeviceShort>,

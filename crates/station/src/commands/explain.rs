@@ -192,7 +192,11 @@ fn unit(why: &Value, text: &mut String) {
             ),
         );
     }
-    for (member, what) in [("severity", "严重度 severity"), ("risk_parts", "风险构成 standing risk")] {
+    for (member, what) in [
+        ("severity", "严重度 severity"),
+        ("evidence", "火灾证据 evidence of a fire, log-odds"),
+        ("risk_parts", "风险构成 standing risk"),
+    ] {
         let parts = list(why, member);
         if !parts.is_empty() {
             put(text, what);
