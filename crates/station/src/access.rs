@@ -173,7 +173,7 @@ impl broker::Access for Gate {
     }
 
     fn sessions_max(&self, grant: &Grant) -> Option<usize> {
-        (grant.class == Kind::Device.class()).then(|| self.refusals.settings.sessions_per_device)
+        (grant.class == Kind::Device.class()).then_some(self.refusals.settings.sessions_per_device)
     }
 
     fn now_ms(&self) -> u64 {

@@ -120,7 +120,7 @@ pub fn play(journal: &dyn Journal, checkpoints: &dyn Checkpoints, plan: &Plan) -
         if commit.at_ms > plan.to_ms {
             break;
         }
-        if run.commits % LOOK_EVERY == 0 {
+        if run.commits.is_multiple_of(LOOK_EVERY) {
             (plan.progress)(commit.at_ms);
             if plan.limit.is_some_and(|limit| began.elapsed() > limit) {
                 run.whole = false;
@@ -181,7 +181,8 @@ impl Both {
             Entry::Command(command) => acts_on(command, &self.before, &self.after) != command.alert,
             _ => false,
         };
-        if !begins && !(self.trying && commit.entries.iter().any(differs)) {
+        let tried = self.trying && commit.entries.iter().any(differs);
+        if !begins && !tried {
             return None;
         }
         let mut other = commit.clone();

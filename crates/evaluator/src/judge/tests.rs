@@ -1,7 +1,8 @@
 //! Colours, incidents, rosters, and that the state holds all there is to know.
 
+use model::report::{Body, DeviceState, EventKind};
 use model::roster::DeviceClass;
-use model::{Action, AlertId, Command, CommandId, Family, Phase, Reading, UnitId, Verdict};
+use model::{Action, AlertId, Command, CommandId, Family, Phase, Reading, Report, UnitId, Verdict};
 
 use super::*;
 use crate::rollup::Rollup;
