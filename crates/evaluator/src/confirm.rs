@@ -39,7 +39,7 @@ pub struct Confirm {
 /// How often a device gives samples of one quantity.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Pace {
-    last_ms: u64,
+    pub last_ms: u64,
     /// Time between the last two samples; 0 when there were fewer.
     gap_ms: u32,
 }
@@ -48,6 +48,11 @@ impl Pace {
     /// Reads something of it, see [`crate::rule::Rule::look`].
     pub fn look(&self) -> u64 {
         self.last_ms
+    }
+
+    /// Time from the last sample to one at `at_ms`, ms; 0 for the first.
+    pub fn past_ms(&self, at_ms: u64) -> u64 {
+        if self.last_ms == 0 { 0 } else { at_ms.saturating_sub(self.last_ms) }
     }
 
     /// Takes in a sample.
