@@ -17,6 +17,7 @@ pub mod coverage;
 pub mod device_event;
 pub mod electrical;
 pub mod evidence;
+pub mod fusion;
 pub mod gas;
 pub mod gateway;
 pub mod heat_fixed;
@@ -482,6 +483,7 @@ rules! {
     smoke: smoke::Smoke,
     heat_fixed: heat_fixed::HeatFixed,
     heat_rise: heat_rise::HeatRise,
+    fusion: fusion::Fusion,
     gas: gas::Gas,
     electrical: electrical::Electrical,
     leakage: leakage::Leakage,
