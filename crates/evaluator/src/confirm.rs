@@ -42,6 +42,8 @@ pub struct Pace {
     pub last_ms: u64,
     /// Time between the last two samples; 0 when there were fewer.
     gap_ms: u32,
+    /// The time between samples before that; 0 when there was none.
+    before_ms: u32,
 }
 
 impl Pace {
@@ -58,14 +60,20 @@ impl Pace {
     /// Takes in a sample.
     pub fn sample(&mut self, at_ms: u64) {
         if self.last_ms != 0 {
+            self.before_ms = self.gap_ms;
             self.gap_ms = u32::try_from(at_ms.saturating_sub(self.last_ms)).unwrap_or(u32::MAX).max(1);
         }
         self.last_ms = at_ms;
     }
 
-    /// Time to the next sample as far as one can tell, ms: as between the last two, else the device's promise.
+    /// Time to the next sample as far as one can tell, ms: the shorter of the last two, else the device's promise. One
+    /// long gap (no power, no network) does not make a slow device.
     pub fn expected_ms(&self, promise_s: u32) -> u32 {
-        if self.gap_ms != 0 { self.gap_ms } else { promise_s.saturating_mul(1000) }
+        match (self.gap_ms, self.before_ms) {
+            (0, _) => promise_s.saturating_mul(1000),
+            (gap_ms, 0) => gap_ms,
+            (gap_ms, before_ms) => gap_ms.min(before_ms),
+        }
     }
 
     /// Whether the next sample is worth waiting for.

@@ -3,7 +3,7 @@
 //! Dust settles over months and shifts it; smoke and gas come within seconds to hours. So the zero follows what is near it,
 //! slowly and no faster than dust settles, follows at once what is below it, and stands still while the value is above its
 //! neighbourhood: a smouldering fire is never taken for dust. Its sum is capped. A sensor that came with a zero of its own
-//! shows it with its first two values.
+//! shows it with its first values.
 
 use serde::{Deserialize, Serialize};
 
@@ -20,7 +20,7 @@ pub struct Follow {
     pub rise_day: f32,
     /// It rises at most to this.
     pub cap: f32,
-    /// What the first two values show is taken up to this.
+    /// What the first values show is taken up to this.
     pub born_max: f32,
 }
 
@@ -40,7 +40,8 @@ pub struct Zero {
     pub value: f32,
     /// Standard deviation from one value to the next.
     pub noise: f32,
-    last: f32,
+    /// The two values before, the older first.
+    before: [f32; 2],
     /// Values taken in, up to 255.
     pub seen: u8,
 }
@@ -49,16 +50,19 @@ impl Zero {
     /// Takes in a value, `past_s` after the one before; how far it is above the zero.
     pub fn take(&mut self, x: f32, past_s: f32, follow: Follow) -> f32 {
         let past_s = past_s.min(DAY_S);
+        let [older, newer] = self.before;
         match self.seen {
             0 => self.value = x.min(0.0),
-            1 => self.value = x.min(self.last).min(follow.born_max),
+            1 => self.value = x.min(newer),
+            2 => self.value = median(older, newer, x),
             _ => self.follow(x, past_s, follow),
         }
+        self.value = self.value.clamp(-follow.near_max, follow.born_max);
         if self.seen > 0 {
-            let near = (x - self.last).abs().min(4.0 * self.noise + follow.near);
+            let near = (x - newer).abs().min(4.0 * self.noise + follow.near);
             self.noise += (near * DEVIATION - self.noise) / f32::from(self.seen).min(NOISE_OF);
         }
-        self.last = x;
+        self.before = [newer, x];
         self.seen = self.seen.saturating_add(1);
         x - self.value
     }
@@ -66,9 +70,11 @@ impl Zero {
     fn follow(&mut self, x: f32, past_s: f32, follow: Follow) {
         let above = x - self.value;
         let near = follow.near.max(3.0 * self.noise).min(follow.near_max);
-        if above < -near {
-            self.value += above * past_s / (past_s + FALL_S);
-        } else if above <= near {
+        // one wrong value below is no new zero
+        let below = x.max(self.before[1]) - self.value;
+        if below < -near {
+            self.value += below * past_s / (past_s + FALL_S);
+        } else if (-near..=near).contains(&above) {
             let step = if self.seen < YOUNG {
                 above / f32::from(self.seen)
             } else {
@@ -79,6 +85,11 @@ impl Zero {
             }
         }
     }
+}
+
+/// The middle one of three.
+pub fn median(a: f32, b: f32, c: f32) -> f32 {
+    a.max(b).min(a.min(b).max(c))
 }
 
 #[cfg(test)]
@@ -119,6 +130,19 @@ mod tests {
             zero.take(0.0, 5.0, SMOKE);
         }
         assert!(zero.value < 0.03, "{zero:?}");
+    }
+
+    #[test]
+    fn a_wrong_value_is_no_zero() {
+        for wrong_at in 0..40 {
+            for wrong in [-0.5, 1.0] {
+                let (mut zero, mut above) = (Zero::default(), 0.0);
+                for at in 0..60 {
+                    above = zero.take(if at == wrong_at { wrong } else { 0.03 }, 5.0, SMOKE);
+                }
+                assert!(above.abs() < 0.03, "{wrong} at {wrong_at}: {zero:?}");
+            }
+        }
     }
 
     #[test]

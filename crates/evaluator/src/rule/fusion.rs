@@ -1,8 +1,8 @@
 //! Several quantities together: a fire makes heat, smoke and carbon monoxide at once, and hardly anything else does.
 //!
 //! Each quantity counts from what it was before: temperature from a base that follows heating and sun but not a fire,
-//! smoke and carbon monoxide from their sensor's zero. The level is the median of three samples, so that no single wrong
-//! one counts. Two of them together are a fire long before either reaches its own threshold, and surer:
+//! smoke and carbon monoxide from their sensor's zero. The level is the median of three samples, or the newest where
+//! the one before was on its way there: no single wrong one counts. Two of them together are a fire long before either reaches its own threshold, and surer:
 //!
 //! | together | source | what else does that |
 //! |---|---|---|
@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use super::{Condition, Note, Rule, Sample, Scene, words};
 use crate::ring::{Stamp, between, stamp};
 use crate::rules::positive;
-use crate::zero::{Follow, Zero};
+use crate::zero::{Follow, Zero, median};
 
 /// See the module.
 pub struct Fusion;
@@ -92,7 +92,7 @@ const CO: Follow = Follow { near: 3.0, near_max: 8.0, slow_s: 3600.0, rise_day: 
 /// The newest samples of a quantity.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 struct Newest {
-    /// The two before the newest, the older first.
+    /// The newest two, the newest last.
     before: [f32; 2],
     /// Median of the newest three.
     level: f32,
@@ -115,11 +115,18 @@ impl Newest {
             return None;
         }
         let [older, newer] = self.before;
-        self.level = older.max(newer).min(older.min(newer).max(value));
+        self.level = median(older, newer, value);
         self.before = [newer, value];
         self.at = at;
         self.seen = self.seen.saturating_add(1).min(3);
         Some(past_ms as f32 / 1000.0)
+    }
+
+    /// How far it is above `base`: by the median, or by the newest where the one before was half as far.
+    fn above(&self, base: f32) -> f32 {
+        let [newer, newest] = self.before;
+        let growing = (newest - base).min(2.0 * (newer - base));
+        (self.level - base).max(growing).max(0.0)
     }
 
     fn fresh(&self, at: Stamp, settings: &Settings) -> bool {
@@ -223,16 +230,16 @@ impl Memory {
         let at = stamp(at_ms);
         let mut above = Above::default();
         if self.heat.fresh(at, settings) {
-            above.heat_k = (self.heat.level - self.base_c).max(0.0);
+            above.heat_k = self.heat.above(self.base_c);
         }
         if self.smoke.fresh(at, settings) {
-            let smoke_db_m = self.smoke.level - self.smoke_zero.value;
-            above.smoke_db_m = if smoke_db_m >= NOISES * self.smoke_zero.noise { smoke_db_m.max(0.0) } else { 0.0 };
+            let smoke_db_m = self.smoke.above(self.smoke_zero.value);
+            above.smoke_db_m = if smoke_db_m >= NOISES * self.smoke_zero.noise { smoke_db_m } else { 0.0 };
         }
         let knows_co = self.co.fresh(at, settings);
         if knows_co {
-            let co_ppm = self.co.level - self.co_zero.value;
-            above.co_ppm = if co_ppm >= NOISES * self.co_zero.noise { co_ppm.max(0.0) } else { 0.0 };
+            let co_ppm = self.co.above(self.co_zero.value);
+            above.co_ppm = if co_ppm >= NOISES * self.co_zero.noise { co_ppm } else { 0.0 };
         }
         if self.humidity.fresh(at, settings) {
             // the newest: smoke must not be ahead of what speaks against it

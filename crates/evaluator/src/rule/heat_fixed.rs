@@ -20,6 +20,8 @@ pub struct Settings {
     pub lone_margin_k: f32,
     /// Consecutive samples at or above the threshold.
     pub confirm_samples: u8,
+    /// Samples of a device that was not heard of for a while (it may have got its power just now) must stay so long, s.
+    pub start_s: u32,
     /// A sample that nothing contradicts for this time counts, where the next one was due, s.
     pub lone_s: u32,
     /// Ends so far below the threshold, K,
@@ -30,7 +32,7 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Settings { threshold_c: 57.2, lone_margin_k: 20.0, confirm_samples: 2, lone_s: 10, clear_k: 5.0, clear_s: 30 }
+        Settings { threshold_c: 57.2, lone_margin_k: 20.0, confirm_samples: 2, start_s: 5, lone_s: 10, clear_k: 5.0, clear_s: 30 }
     }
 }
 
@@ -45,6 +47,8 @@ impl Settings {
     }
 }
 
+/// Silence for less than this, or three times what is usual, is no new start, ms.
+const GAP_MS: u64 = 20_000;
 /// A fire that grew by so much since it was told of is told of again, K.
 const GROWN_K: f32 = 50.0;
 
@@ -53,6 +57,8 @@ pub struct Memory {
     pace: Pace,
     confirm: Confirm,
     told: f32,
+    /// When it was heard of again after a while, ms since 1970.
+    start_ms: u64,
 }
 
 impl Memory {
@@ -80,6 +86,11 @@ impl Rule for HeatFixed {
 
     fn reading(settings: &Settings, memory: &mut Memory, sample: Sample, scene: &mut Scene<'_>) {
         let (at_ms, value, need) = (sample.at_ms, sample.value, settings.need());
+        let usual_ms = u64::from(memory.pace.expected_ms(scene.device.report_every_s));
+        let past_ms = memory.pace.past_ms(at_ms);
+        if past_ms == 0 || past_ms > GAP_MS.max(usual_ms * 3) {
+            memory.start_ms = at_ms;
+        }
         memory.pace.sample(at_ms);
         if scene.holds(0) {
             let calm = value < settings.threshold_c - settings.clear_k;
@@ -95,7 +106,8 @@ impl Rule for HeatFixed {
             memory.confirm.within();
             return;
         }
-        let confirmed = memory.confirm.beyond(at_ms, value, need);
+        let is_start = at_ms.saturating_sub(memory.start_ms) < u64::from(settings.start_s) * 1000;
+        let confirmed = memory.confirm.beyond(at_ms, value, need) && !is_start;
         let soon = memory.pace.speaks_soon(scene.device.report_every_s);
         if confirmed || (!soon && value >= settings.threshold_c + settings.lone_margin_k) {
             memory.begin(settings, value, scene);
@@ -184,6 +196,23 @@ mod tests {
             10   temperature_c=60
             19   tick
             20   tick                   => began heat_fixed orange
+            ",
+        );
+        // several of them, where samples come each second
+        scenario(
+            NO_RISE,
+            "
+            0    temperature_c=22
+            1    temperature_c=22
+            60   temperature_c=85
+            61   temperature_c=85
+            62   temperature_c=85
+            63   temperature_c=22
+            64   temperature_c=22
+            120  temperature_c=85
+            121  temperature_c=85
+            124  temperature_c=86
+            125  temperature_c=88      => began heat_fixed orange
             ",
         );
         // a power-on value of 85 °C is contradicted by the next sample, also where one comes each minute

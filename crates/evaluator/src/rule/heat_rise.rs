@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use super::{Condition, Note, Rule, Sample, Scene, words};
 use crate::ring::{Ring, Spot, between, stamp};
 use crate::rules::positive;
+use crate::zero::median;
 
 /// See the module.
 pub struct HeatRise;
@@ -172,10 +173,6 @@ impl Memory {
         }
         None
     }
-}
-
-fn median(a: f32, b: f32, c: f32) -> f32 {
-    a.max(b).min(a.min(b).max(c))
 }
 
 impl Rule for HeatRise {

@@ -26,7 +26,7 @@ pub struct Smoke;
 pub struct Settings {
     /// Alarms at and above, dB/m. Detectors of EN 54-7 and EN 14604 usually answer between 0.05 and 0.20.
     pub threshold_db_m: f32,
-    /// Calm below, dB/m; samples between it and the threshold neither count nor contradict.
+    /// Calm below, dB/m; samples between it and the threshold neither count nor, for `confirm_s`, contradict.
     pub clear_db_m: f32,
     /// Consecutive samples at or above the threshold.
     pub confirm_samples: u8,
@@ -169,6 +169,8 @@ pub struct Memory {
     dose: f32,
     /// The density last told of, dB/m: twice as much is told again.
     told: f32,
+    /// Last sample at or above the threshold, ms since 1970.
+    dense_ms: u64,
     /// The threshold in force at the last sample, dB/m.
     threshold: f32,
     zero: Zero,
@@ -216,9 +218,12 @@ impl Memory {
         }
         let doubt = self.doubt(settings, at_ms);
         self.threshold = settings.threshold_db_m * doubt;
-        if value < settings.clear_db_m {
+        let since_dense_ms = at_ms.saturating_sub(self.dense_ms);
+        let pause_ms = u64::from(settings.confirm_s) * 1000;
+        if value < settings.clear_db_m || (value < self.threshold && since_dense_ms > pause_ms) {
             self.confirm.within();
         } else if value >= self.threshold {
+            self.dense_ms = at_ms;
             self.dose = if self.confirm.count == 0 { 0.0 } else { self.dose + value * value * past_s };
             let dense = settings.dense_db_m.max(settings.threshold_db_m) * doubt;
             let enough = self.dose >= dense * dense * settings.confirm_s as f32;
