@@ -71,7 +71,9 @@ pub fn run(options: &FireOptions) -> Result<()> {
 
 fn recordings(options: &FireOptions) -> Result<Vec<recordings::Recording>> {
     let Some(data) = options.data.clone().or_else(recordings::data) else {
-        println!("SKIPPED: no recordings: give --data or FENGHUO_DATA a folder with fires/ in it. Nuisances alone follow.");
+        println!(
+            "SKIPPED: no recordings: give --data or FENGHUO_DATA a folder with fires/ in it. Nuisances alone follow."
+        );
         return Ok(Vec::new());
     };
     anyhow::ensure!(data.join("fires").is_dir(), "{} has no folder fires/: give --data another", data.display());

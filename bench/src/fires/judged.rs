@@ -127,9 +127,9 @@ pub fn judge(recording: &Recording, layout: Layout, change: Change, rules: &Rule
         play.found.iter().find(|found| found.at_ms >= 0 && wanted(found))
     };
     let fire = first(&|found| found.fire);
-    let fixed = all.iter().find(|(at_ms, _, quantity, value)| {
-        *at_ms >= 0 && *quantity == Quantity::TemperatureC && *value >= 57.2
-    });
+    let fixed = all
+        .iter()
+        .find(|(at_ms, _, quantity, value)| *at_ms >= 0 && *quantity == Quantity::TemperatureC && *value >= 57.2);
     Ok(Some(Verdict {
         name: recording.name.clone(),
         kind: recording.kind,

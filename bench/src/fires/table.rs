@@ -190,7 +190,10 @@ pub fn json(outcome: &Outcome) -> Value {
     };
     let verdicts = |verdicts: &[Verdict]| verdicts.iter().map(verdict).collect::<Vec<_>>();
     let named = |all: &[(&str, Vec<Verdict>)]| -> Value {
-        all.iter().map(|(name, of)| ((*name).to_owned(), Value::from(verdicts(of)))).collect::<serde_json::Map<_, _>>().into()
+        all.iter()
+            .map(|(name, of)| ((*name).to_owned(), Value::from(verdicts(of))))
+            .collect::<serde_json::Map<_, _>>()
+            .into()
     };
     let segment = |segment: &Segment| {
         json!({

@@ -39,7 +39,7 @@ use model::{Family, Quantity};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::state::{Device, Facts, Held};
+use crate::state::{Device, Facts, Held, Sign};
 use crate::why::{Standing, Watch};
 
 pub use scene::Scene;
@@ -135,7 +135,8 @@ pub trait Rule {
     /// A condition of the device, of any rule, began or ended. For rules that listen.
     fn turned(_: &Self::Settings, _: &mut Self::Memory, _: Turn, _: &mut Scene<'_>) {}
 
-    /// A fire condition began or ended in the unit. `condition` numbers here are conditions of the unit.
+    /// A fire condition began or ended in the unit, or a device gave a sign. `condition` numbers here are conditions of
+    /// the unit.
     fn unit(_: &Self::Settings, _: &UnitView<'_>, _: &mut Scene<'_>) {}
 
     /// What was seen, and what would end it.
@@ -190,6 +191,8 @@ pub struct UnitView<'a> {
     pub ended: &'a [(u32, u64)],
     /// People who see fire or smoke, each once.
     pub people: &'a [u32],
+    /// The newest sign of each device and quantity.
+    pub signs: &'a [Sign],
 }
 
 /// Chinese and English of one sentence.

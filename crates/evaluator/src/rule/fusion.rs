@@ -17,9 +17,10 @@ use model::finding::Words;
 use model::{Colour, Family, Quantity};
 use serde::{Deserialize, Serialize};
 
-use super::{Condition, Note, Rule, Sample, Scene, words};
+use super::{Condition, Note, Rule, Sample, Scene, UnitView, words};
 use crate::ring::{Stamp, between, stamp};
 use crate::rules::positive;
+use crate::state::Sign;
 use crate::zero::{Follow, Zero, median};
 
 /// See the module.
@@ -51,6 +52,8 @@ pub struct Settings {
     pub start_k: f32,
     /// Ends when it was not seen for so long, s.
     pub clear_s: u32,
+    /// Signs of two devices of a unit are taken together within this time, s.
+    pub together_s: u32,
 }
 
 impl Default for Settings {
@@ -68,6 +71,7 @@ impl Default for Settings {
             start_s: 20,
             start_k: 15.0,
             clear_s: 180,
+            together_s: 60,
         }
     }
 }
@@ -148,7 +152,25 @@ pub struct Memory {
     usual_pct: f32,
     /// While it holds: when it was last seen, ms since 1970.
     seen_ms: u64,
+    /// What was last told as a sign: temperature, smoke, carbon monoxide, humidity.
+    signs: [Told; 4],
 }
+
+/// A sign as it was told.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+struct Told {
+    above: f32,
+    at: Stamp,
+}
+
+/// A sign that lasts is told again after this time, ms.
+const AGAIN_MS: u32 = 10_000;
+/// One that grew by this factor is told again at once.
+const GREW: f32 = 1.2;
+/// The quantities of signs, in the order in which they are remembered.
+const SIGNS: [Quantity; 4] = [Quantity::TemperatureC, Quantity::SmokeDbM, Quantity::CoPpm, Quantity::HumidityPct];
+
+const UNIT: usize = 1;
 
 /// How far each quantity is above what it was, 0 where it is not known.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -189,7 +211,55 @@ fn obscuration_pct_m(db_m: f32) -> f32 {
     100.0 * (1.0 - 10_f32.powf(-db_m / 10.0))
 }
 
+impl Above {
+    fn note(&self, which: u32) -> Note {
+        Note { a: self.heat_k, b: self.smoke_db_m, c: self.co_ppm, n: which }
+    }
+}
+
+/// A fire of signs of different quantities of different devices.
+fn together(settings: &Settings, signs: &[Sign], now_ms: u64) -> Option<(u32, Above)> {
+    let window_ms = u64::from(settings.together_s) * 1000;
+    let fresh = |sign: &&Sign| sign.at_ms + window_ms >= now_ms;
+    let steam = signs.iter().filter(fresh).any(|sign| sign.quantity == Quantity::HumidityPct);
+    let of = |sign: &Sign, quantity| if sign.quantity == quantity { sign.above } else { 0.0 };
+    for (at, one) in signs.iter().enumerate().filter(|(_, sign)| fresh(sign)) {
+        for other in signs[at + 1..].iter().filter(fresh) {
+            if one.device == other.device || one.quantity == other.quantity {
+                continue;
+            }
+            let [heat_k, smoke_db_m, co_ppm] = [Quantity::TemperatureC, Quantity::SmokeDbM, Quantity::CoPpm]
+                .map(|quantity| of(one, quantity).max(of(other, quantity)));
+            let above = Above { heat_k, smoke_db_m, co_ppm, steam };
+            if let Some(which) = above.fire(settings) {
+                return Some((which, above));
+            }
+        }
+    }
+    None
+}
+
 impl Memory {
+    /// Tells what is above its floor as a sign, when it grew or lasts, and when it is gone.
+    fn tell(&mut self, settings: &Settings, above: &Above, at_ms: u64, scene: &mut Scene<'_>) {
+        let now = stamp(at_ms);
+        let steam = if above.steam { settings.steam_pct } else { 0.0 };
+        let floors = [settings.heat_k, settings.smoke_db_m, settings.co_ppm, settings.steam_pct];
+        let values = [above.heat_k, above.smoke_db_m, above.co_ppm, steam];
+        for (at, told) in self.signs.iter_mut().enumerate() {
+            let (value, past_ms) = (values[at], between(told.at, now));
+            if value >= floors[at] {
+                if told.above == 0.0 || value >= told.above * GREW || past_ms >= AGAIN_MS {
+                    *told = Told { above: value, at: now };
+                    scene.sign(SIGNS[at], value);
+                }
+            } else if told.above > 0.0 && past_ms >= settings.clear_s.saturating_mul(1000) {
+                *told = Told::default();
+                scene.sign(SIGNS[at], 0.0);
+            }
+        }
+    }
+
     /// Takes in a sample; whether it counts.
     fn take(&mut self, settings: &Settings, sample: Sample) -> bool {
         let (at, value) = (stamp(sample.at_ms), sample.value);
@@ -260,7 +330,8 @@ fn zeroed(newest: &mut Newest, zero: &mut Zero, at: Stamp, value: f32, follow: F
 }
 
 impl Rule for Fusion {
-    const CONDITIONS: &'static [Condition] = &[Condition::new("fusion", Family::Fire)];
+    const CONDITIONS: &'static [Condition] =
+        &[Condition::new("fusion", Family::Fire), Condition::new("fusion_unit", Family::Fire)];
     const READS: &'static [Quantity] =
         &[Quantity::TemperatureC, Quantity::SmokeDbM, Quantity::CoPpm, Quantity::HumidityPct];
     type Settings = Settings;
@@ -287,23 +358,32 @@ impl Rule for Fusion {
             return;
         }
         let above = memory.above(settings, sample.at_ms);
+        memory.tell(settings, &above, sample.at_ms, scene);
         let fire = above.fire(settings);
         if let Some(which) = fire {
             memory.seen_ms = sample.at_ms;
             if !scene.holds(0) {
-                let Above { heat_k: a, smoke_db_m: b, co_ppm: c, .. } = above;
-                scene.begin(0, Colour::Orange, Note { a, b, c, n: which });
+                scene.begin(0, Colour::Orange, above.note(which));
             }
         } else if scene.holds(0) {
             let unseen_ms = sample.at_ms.saturating_sub(memory.seen_ms);
             if unseen_ms >= u64::from(settings.clear_s) * 1000 {
-                let Above { heat_k: a, smoke_db_m: b, co_ppm: c, .. } = above;
-                scene.end(0, Note { a, b, c, n: 0 });
+                scene.end(0, above.note(0));
             }
         }
     }
 
-    fn words(_: usize, note: &Note) -> (Words, Words) {
+    fn unit(settings: &Settings, view: &UnitView<'_>, scene: &mut Scene<'_>) {
+        if let Some((which, above)) = together(settings, view.signs, scene.now_ms) {
+            if !scene.holds(UNIT) {
+                scene.begin(UNIT, Colour::Orange, above.note(which));
+            }
+        } else if scene.holds(UNIT) && view.signs.is_empty() {
+            scene.end(UNIT, Note::default());
+        }
+    }
+
+    fn words(condition: usize, note: &Note) -> (Words, Words) {
         let Note { a, b, c, n } = note;
         let (zh, en) = match *n {
             0 => (
@@ -328,6 +408,9 @@ impl Rule for Fusion {
         } else {
             words("不再同时升高", "no longer high together")
         };
+        if condition == UNIT {
+            return (words(format!("不同探测器：{zh}"), format!("different detectors: {en}")), change);
+        }
         (words(zh, en), change)
     }
 }

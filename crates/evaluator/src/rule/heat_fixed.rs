@@ -32,7 +32,15 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Settings { threshold_c: 57.2, lone_margin_k: 20.0, confirm_samples: 2, start_s: 5, lone_s: 10, clear_k: 5.0, clear_s: 30 }
+        Settings {
+            threshold_c: 57.2,
+            lone_margin_k: 20.0,
+            confirm_samples: 2,
+            start_s: 5,
+            lone_s: 10,
+            clear_k: 5.0,
+            clear_s: 30,
+        }
     }
 }
 

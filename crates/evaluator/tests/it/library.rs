@@ -104,14 +104,24 @@ impl Case {
     /// What happens, in words and figures.
     pub fn meaning(self) -> &'static str {
         match self {
-            Case::Quiet => "a day's and a heater's temperature, noise 0.3 K and 0.01 dB/m, offsets of the zero up to ±0.05",
-            Case::Cooking => "10 to 20 min: +1 to 2 K, 2 to 9 ppm, smoke 0.03 to 0.12 dB/m with puffs of 4 to 8 s up to 0.4",
-            Case::Steam => "3 to 10 min: humidity 45 to 70-85 %, +1 to 2 K, smoke 0.03 to 0.13 dB/m, the door's gust of 8 s up to 0.3",
-            Case::Candles => "2 to 4 h: +0.5 to 1.5 K, 1 to 4 ppm, smoke up to 0.03 dB/m, a puff of 0.1 for 10 s when put out",
+            Case::Quiet => {
+                "a day's and a heater's temperature, noise 0.3 K and 0.01 dB/m, offsets of the zero up to ±0.05"
+            }
+            Case::Cooking => {
+                "10 to 20 min: +1 to 2 K, 2 to 9 ppm, smoke 0.03 to 0.12 dB/m with puffs of 4 to 8 s up to 0.4"
+            }
+            Case::Steam => {
+                "3 to 10 min: humidity 45 to 70-85 %, +1 to 2 K, smoke 0.03 to 0.13 dB/m, the door's gust of 8 s up to 0.3"
+            }
+            Case::Candles => {
+                "2 to 4 h: +0.5 to 1.5 K, 1 to 4 ppm, smoke up to 0.03 dB/m, a puff of 0.1 for 10 s when put out"
+            }
             Case::Toast => "2 to 4 min: smoke 0.05 to 0.13 dB/m, 3 to 9 ppm, +0.3 to 1 K, puffs of 4 to 8 s up to 0.5",
             Case::Heating => "+6 to 12 K at 2 to 4 K/min, each two hours",
             Case::Sun => "+8 to 15 K at 1 to 3 K/min, clouds between",
-            Case::HotAir => "an outlet near the sensor: +2 to 3.5 K within 30 s, for 10 min; people under it: +5 K for 5 s",
+            Case::HotAir => {
+                "an outlet near the sensor: +2 to 3.5 K within 30 s, for 10 min; people under it: +5 K for 5 s"
+            }
             Case::Door => "to the frost for 20 to 90 s: -5 to -12 K, and back within a minute",
             Case::Dust => "a step of 0.02 to 0.07 dB/m that stays, sweeping with 0.1 dB/m for 20 s",
             Case::Insects => "0.2 to 1.5 dB/m for one or two samples, again and again",

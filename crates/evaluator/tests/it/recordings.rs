@@ -152,7 +152,8 @@ fn homes(folder: &Path) -> Result<Vec<Recording>, Fault> {
         let time = |cells: &BTreeMap<&str, &str>| Some((cells.get("TIME")?.parse::<f64>().ok()? * 1000.0) as i64);
         let sensors = columns(path, time)?.into_iter().filter_map(home_sensor).collect();
         let first = |prefix: &str| {
-            let of_test = activations.iter().filter(|row| row.len() == 3 && row[0] == name && row[1].starts_with(prefix));
+            let of_test =
+                activations.iter().filter(|row| row.len() == 3 && row[0] == name && row[1].starts_with(prefix));
             of_test.filter_map(|row| row[2].parse().ok()).min_by(f64::total_cmp)
         };
         let (ion_s, photo_s) = (first("Ion"), first("Pho"));

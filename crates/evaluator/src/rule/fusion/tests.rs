@@ -41,7 +41,9 @@ fn heat_and_smoke_together_before_either_alone() {
 #[test]
 fn smoke_and_carbon_monoxide_together() {
     // smouldering: 0.01 dB/m and 3 ppm a minute
-    let fire = |at_s: f32| [Some(22.0), Some(0.01 + after(at_s, 60.0, 0.01 / 60.0)), Some(1.0 + after(at_s, 60.0, 0.05)), None];
+    let fire = |at_s: f32| {
+        [Some(22.0), Some(0.01 + after(at_s, 60.0, 0.01 / 60.0)), Some(1.0 + after(at_s, 60.0, 0.05)), None]
+    };
     // 0.062 dB/m (1.4 %/m) × 18 ppm, at a third of the threshold of smoke
     let found = begins(900, fire).expect("smouldering is found");
     assert!((400..450).contains(&found), "{found}");
@@ -106,6 +108,58 @@ fn it_ends_when_nothing_is_high_any_longer() {
         150  temperature_c=20
         220  temperature_c=20
         300  temperature_c=20   => ended fusion orange
+        ",
+    );
+}
+
+#[test]
+fn heat_of_one_device_and_smoke_of_another_are_a_fire_of_the_unit() {
+    scenario(
+        "only = \"fusion_unit\"",
+        "
+        0    a temperature_c=20
+        0    b smoke_db_m=0.01
+        10   a temperature_c=20
+        10   b smoke_db_m=0.01
+        20   a temperature_c=20
+        20   b smoke_db_m=0.01
+        30   a temperature_c=24
+        30   b smoke_db_m=0.06
+        40   a temperature_c=27
+        40   b smoke_db_m=0.12       => began fusion_unit orange
+        50   a temperature_c=29
+        50   b smoke_db_m=0.13
+        60   a temperature_c=20
+        60   b smoke_db_m=0.02
+        200  a temperature_c=20
+        200  b smoke_db_m=0.01
+        210  a temperature_c=20
+        210  b smoke_db_m=0.01
+        300  a temperature_c=20
+        300  b smoke_db_m=0.01       => ended fusion_unit orange
+        ",
+    );
+    // long after one another; two devices with the same quantity
+    scenario(
+        "only = \"fusion_unit\"",
+        "
+        0    a temperature_c=20
+        0    b temperature_c=20
+        0    c smoke_db_m=0.01
+        10   a temperature_c=20
+        10   b temperature_c=20
+        10   c smoke_db_m=0.01
+        20   a temperature_c=20
+        20   b temperature_c=20
+        20   c smoke_db_m=0.01
+        30   a temperature_c=26
+        30   b temperature_c=26
+        40   a temperature_c=26
+        40   b temperature_c=26
+        50   a temperature_c=20
+        50   b temperature_c=20
+        140  c smoke_db_m=0.12
+        150  c smoke_db_m=0.12
         ",
     );
 }

@@ -101,7 +101,12 @@ fn a_device_that_falls_silent_after_smoke_alarms() {
 
 #[test]
 fn a_zero_of_its_own_is_no_smoke_and_is_told() {
-    let quiet = every_five(0, 3700, "smoke_db_m=0.22", Some((3605, "began smoke_contaminated yellow, began smoke_worn_out yellow")));
+    let quiet = every_five(
+        0,
+        3700,
+        "smoke_db_m=0.22",
+        Some((3605, "began smoke_contaminated yellow, began smoke_worn_out yellow")),
+    );
     let fire = every_five(3700, 3720, "smoke_db_m=0.80", Some((3710, "began smoke orange")));
     scenario("", &(quiet + &fire));
     // and below nothing
@@ -149,7 +154,8 @@ fn smoke_without_carbon_monoxide_or_with_steam_is_doubted() {
 #[test]
 fn smouldering_is_never_compensated_away() {
     // to the threshold within five hours, a sample a minute
-    let mut bench = crate::testing::Bench::new("", crate::testing::town(1, &[("a", model::roster::DeviceClass::Smoke, 0, 60)]));
+    let mut bench =
+        crate::testing::Bench::new("", crate::testing::town(1, &[("a", model::roster::DeviceClass::Smoke, 0, 60)]));
     let mut found = Vec::new();
     for minute in 0..420_u64 {
         let word = format!("smoke_db_m={}", 0.01 + minute as f32 * 0.15 / 300.0);
