@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize};
 /// A device that speaks at least so often is waited for, ms.
 const SPEAKS_SOON_MS: u32 = 60_000;
 
+/// Silence for less than this, or three times what is usual, is no new start, ms.
+const START_MS: u64 = 20_000;
+
 /// What a rule asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Need {
@@ -55,6 +58,12 @@ impl Pace {
     /// Time from the last sample to one at `at_ms`, ms; 0 for the first.
     pub fn past_ms(&self, at_ms: u64) -> u64 {
         if self.last_ms == 0 { 0 } else { at_ms.saturating_sub(self.last_ms) }
+    }
+
+    /// Whether a sample at `at_ms` is the first after a while: a device that got its power just now shows anything.
+    pub fn starts(&self, at_ms: u64, promise_s: u32) -> bool {
+        let past_ms = self.past_ms(at_ms);
+        self.last_ms == 0 || past_ms > START_MS.max(u64::from(self.expected_ms(promise_s)) * 3)
     }
 
     /// Takes in a sample.

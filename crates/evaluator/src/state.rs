@@ -227,6 +227,8 @@ pub struct Sign {
     /// How far, in the quantity's unit.
     pub above: f32,
     pub at_ms: u64,
+    /// Since when there are such signs.
+    pub since_ms: u64,
 }
 
 /// A unit.
@@ -271,9 +273,12 @@ impl Unit {
     pub const SIGNS_MAX: usize = 16;
 
     /// Takes in a sign in the place of the one before; 0 takes that away. Beyond the limit the oldest goes.
-    pub fn sign(&mut self, sign: Sign) {
+    pub fn sign(&mut self, mut sign: Sign) {
         let signs = self.signs.get_or_insert_default();
-        signs.retain(|known| (known.device, known.quantity) != (sign.device, sign.quantity));
+        let known = signs.iter().position(|known| (known.device, known.quantity) == (sign.device, sign.quantity));
+        if let Some(known) = known {
+            sign.since_ms = signs.remove(known).since_ms;
+        }
         if sign.above > 0.0 {
             if signs.len() == Unit::SIGNS_MAX {
                 signs.remove(0);

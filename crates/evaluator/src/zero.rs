@@ -28,6 +28,10 @@ pub struct Follow {
 const FALL_S: f32 = 60.0;
 /// The zero of a sensor with fewer values is their mean.
 const YOUNG: u8 = 16;
+/// The noise of a new sensor is that of so many differences of half of what is near.
+const PRIOR: f32 = 4.0;
+/// A fall by more than so many times of what is near, beyond four times the noise, is a wrong value.
+const WRONG: f32 = 5.0;
 /// Differences that the noise is the mean of, about.
 const NOISE_OF: f32 = 32.0;
 /// Mean absolute difference of two values of normal noise to its standard deviation.
@@ -52,15 +56,16 @@ impl Zero {
         let past_s = past_s.min(DAY_S);
         let [older, newer] = self.before;
         match self.seen {
-            0 => self.value = x.min(0.0),
+            0 => (self.value, self.noise) = (x.min(0.0), follow.near / 2.0),
             1 => self.value = x.min(newer),
             2 => self.value = median(older, newer, x),
             _ => self.follow(x, past_s, follow),
         }
         self.value = self.value.clamp(-follow.near_max, follow.born_max);
         if self.seen > 0 {
-            let near = (x - newer).abs().min(4.0 * self.noise + follow.near);
-            self.noise += (near * DEVIATION - self.noise) / f32::from(self.seen).min(NOISE_OF);
+            // noise falls as often as it rises, a fire rises
+            let fell = (2.0 * (newer - x).max(0.0)).min(4.0 * self.noise + WRONG * follow.near);
+            self.noise += (fell * DEVIATION - self.noise) / (PRIOR + f32::from(self.seen)).min(NOISE_OF);
         }
         self.before = [newer, x];
         self.seen = self.seen.saturating_add(1);

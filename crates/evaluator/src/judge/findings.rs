@@ -60,7 +60,7 @@ impl Judge {
         let Some(device) = self.state.devices.get(id.index()) else { return };
         let of_unit = device.facts.unit;
         if let Some(unit) = self.state.units.get_mut(of_unit.index()) {
-            unit.sign(Sign { device: id.0, quantity, above, at_ms: self.state.at_ms });
+            unit.sign(Sign { device: id.0, quantity, above, at_ms: self.state.at_ms, since_ms: self.state.at_ms });
             self.ask_unit(of_unit);
         }
     }

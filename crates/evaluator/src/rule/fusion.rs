@@ -33,12 +33,14 @@ pub struct Settings {
     pub follow_k_min: f32,
     /// Heat: so far above the base, K. Cooking makes 1 to 2.
     pub heat_k: f32,
-    /// Smoke: so far above the zero, dB/m, and above three times its noise.
+    /// Smoke: so far above the zero, dB/m, and above four times its noise.
     pub smoke_db_m: f32,
     /// Smoke and heat: their product, K·dB/m.
     pub smoke_heat: f32,
     /// Carbon monoxide: so far above the zero, ppm. Cooking stays below 10.
     pub co_ppm: f32,
+    /// What carbon monoxide is a part of must be seen for so long, s: it is smouldering, and never in a hurry.
+    pub co_hold_s: u32,
     /// Smoke and carbon monoxide: the product of obscuration and rise, %/m·ppm. 10 is usual where nobody cooks.
     pub smoke_co: f32,
     /// Steam: humidity rises by so many points of % within about half an hour, without carbon monoxide.
@@ -64,6 +66,7 @@ impl Default for Settings {
             smoke_db_m: 0.04,
             smoke_heat: 0.25,
             co_ppm: 15.0,
+            co_hold_s: 30,
             smoke_co: 25.0,
             steam_pct: 10.0,
             steam_factor: 2.0,
@@ -71,7 +74,7 @@ impl Default for Settings {
             start_s: 20,
             start_k: 15.0,
             clear_s: 180,
-            together_s: 60,
+            together_s: 30,
         }
     }
 }
@@ -80,8 +83,8 @@ impl Default for Settings {
 const FINE_MS: u32 = 900;
 /// The base falls at most so fast, K/min: a door that is opened to the frost is no new base.
 const FALL_K_MIN: f32 = 1.0;
-/// Samples whose noise three times is not smoke.
-const NOISES: f32 = 3.0;
+/// A level of less than so many times the noise is noise.
+const NOISES: f32 = 4.0;
 /// After so long without samples everything is taken anew, ms.
 const GAP_MS: u32 = 600_000;
 /// Time to follow the usual humidity, s.
@@ -91,7 +94,7 @@ const NO_STEAM_PPM: f32 = 10.0;
 
 const SMOKE: Follow =
     Follow { near: 0.02, near_max: 0.075, slow_s: 86_400.0, rise_day: 0.02, cap: 0.075, born_max: 0.3 };
-const CO: Follow = Follow { near: 3.0, near_max: 8.0, slow_s: 3600.0, rise_day: 200.0, cap: 30.0, born_max: 30.0 };
+const CO: Follow = Follow { near: 5.0, near_max: 10.0, slow_s: 3600.0, rise_day: 200.0, cap: 100.0, born_max: 1000.0 };
 
 /// The newest samples of a quantity.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
@@ -126,7 +129,8 @@ impl Newest {
         Some(past_ms as f32 / 1000.0)
     }
 
-    /// How far it is above `base`: by the median, or by the newest where the one before was half as far.
+    /// How far it is above `base`: by the median, or by the newest where the one before was half as far. Air that was 3 K
+    /// warmer and then 6 K is no noise; smoke and gas are not so steady.
     fn above(&self, base: f32) -> f32 {
         let [newer, newest] = self.before;
         let growing = (newest - base).min(2.0 * (newer - base));
@@ -152,6 +156,8 @@ pub struct Memory {
     usual_pct: f32,
     /// While it holds: when it was last seen, ms since 1970.
     seen_ms: u64,
+    /// Since when carbon monoxide and another are seen together, ms since 1970; 0 for not.
+    co_since_ms: u64,
     /// What was last told as a sign: temperature, smoke, carbon monoxide, humidity.
     signs: [Told; 4],
 }
@@ -231,7 +237,10 @@ fn together(settings: &Settings, signs: &[Sign], now_ms: u64) -> Option<(u32, Ab
             let [heat_k, smoke_db_m, co_ppm] = [Quantity::TemperatureC, Quantity::SmokeDbM, Quantity::CoPpm]
                 .map(|quantity| of(one, quantity).max(of(other, quantity)));
             let above = Above { heat_k, smoke_db_m, co_ppm, steam };
-            if let Some(which) = above.fire(settings) {
+            let lasted_ms = now_ms.saturating_sub(one.since_ms.max(other.since_ms));
+            let hold_ms = u64::from(settings.co_hold_s) * 1000;
+            let found = above.fire(settings).filter(|which| *which == SMOKE_HEAT || lasted_ms >= hold_ms);
+            if let Some(which) = found {
                 return Some((which, above));
             }
         }
@@ -296,6 +305,17 @@ impl Memory {
         true
     }
 
+    /// Whether what is seen together has lasted for long enough.
+    fn lasts(&mut self, settings: &Settings, which: u32, at_ms: u64) -> bool {
+        if which == SMOKE_HEAT {
+            return true;
+        }
+        if self.co_since_ms == 0 {
+            self.co_since_ms = at_ms;
+        }
+        at_ms.saturating_sub(self.co_since_ms) >= u64::from(settings.co_hold_s) * 1000
+    }
+
     fn above(&self, settings: &Settings, at_ms: u64) -> Above {
         let at = stamp(at_ms);
         let mut above = Above::default();
@@ -303,13 +323,13 @@ impl Memory {
             above.heat_k = self.heat.above(self.base_c);
         }
         if self.smoke.fresh(at, settings) {
-            let smoke_db_m = self.smoke.above(self.smoke_zero.value);
-            above.smoke_db_m = if smoke_db_m >= NOISES * self.smoke_zero.noise { smoke_db_m } else { 0.0 };
+            let smoke_db_m = self.smoke.level - self.smoke_zero.value;
+            above.smoke_db_m = if smoke_db_m >= NOISES * self.smoke_zero.noise { smoke_db_m.max(0.0) } else { 0.0 };
         }
         let knows_co = self.co.fresh(at, settings);
         if knows_co {
-            let co_ppm = self.co.above(self.co_zero.value);
-            above.co_ppm = if co_ppm >= NOISES * self.co_zero.noise { co_ppm } else { 0.0 };
+            let co_ppm = self.co.level - self.co_zero.value;
+            above.co_ppm = if co_ppm >= NOISES * self.co_zero.noise { co_ppm.max(0.0) } else { 0.0 };
         }
         if self.humidity.fresh(at, settings) {
             // the newest: smoke must not be ahead of what speaks against it
@@ -359,7 +379,11 @@ impl Rule for Fusion {
         }
         let above = memory.above(settings, sample.at_ms);
         memory.tell(settings, &above, sample.at_ms, scene);
-        let fire = above.fire(settings);
+        let seen = above.fire(settings);
+        if seen.is_none_or(|which| which == SMOKE_HEAT) {
+            memory.co_since_ms = 0;
+        }
+        let fire = seen.filter(|which| memory.lasts(settings, *which, sample.at_ms));
         if let Some(which) = fire {
             memory.seen_ms = sample.at_ms;
             if !scene.holds(0) {

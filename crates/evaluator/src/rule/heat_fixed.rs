@@ -55,8 +55,6 @@ impl Settings {
     }
 }
 
-/// Silence for less than this, or three times what is usual, is no new start, ms.
-const GAP_MS: u64 = 20_000;
 /// A fire that grew by so much since it was told of is told of again, K.
 const GROWN_K: f32 = 50.0;
 
@@ -94,9 +92,7 @@ impl Rule for HeatFixed {
 
     fn reading(settings: &Settings, memory: &mut Memory, sample: Sample, scene: &mut Scene<'_>) {
         let (at_ms, value, need) = (sample.at_ms, sample.value, settings.need());
-        let usual_ms = u64::from(memory.pace.expected_ms(scene.device.report_every_s));
-        let past_ms = memory.pace.past_ms(at_ms);
-        if past_ms == 0 || past_ms > GAP_MS.max(usual_ms * 3) {
+        if memory.pace.starts(at_ms, scene.device.report_every_s) {
             memory.start_ms = at_ms;
         }
         memory.pace.sample(at_ms);

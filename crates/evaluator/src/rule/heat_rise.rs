@@ -15,6 +15,7 @@ use model::{Colour, Family, Quantity};
 use serde::{Deserialize, Serialize};
 
 use super::{Condition, Note, Rule, Sample, Scene, words};
+use crate::confirm::Pace;
 use crate::ring::{Ring, Spot, between, stamp};
 use crate::rules::positive;
 use crate::zero::median;
@@ -33,6 +34,8 @@ pub struct Settings {
     pub hold_s: f32,
     /// Samples of a device that was not heard of for so long stand alone, s.
     pub gap_s: u32,
+    /// Samples of a device that was silent for a while (it may have got its power just now) are left out for so long, s.
+    pub start_s: u32,
     /// From what it was within this time after its first sample, s,
     pub settle_s: u32,
     /// a device must rise to this for that to count, °C: a sensor that just got its power runs up to the room's.
@@ -43,7 +46,16 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Settings { rate_k_min: 8.3, rise_k: 4.15, hold_s: 14.0, gap_s: 600, settle_s: 20, settle_c: 35.0, clear_s: 300 }
+        Settings {
+            rate_k_min: 8.3,
+            rise_k: 4.15,
+            hold_s: 14.0,
+            gap_s: 600,
+            start_s: 5,
+            settle_s: 20,
+            settle_c: 35.0,
+            clear_s: 300,
+        }
     }
 }
 
@@ -63,7 +75,9 @@ const CALM_STEP_K: f32 = 1.0;
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Memory {
     first_ms: u64,
-    last_ms: u64,
+    pace: Pace,
+    /// Heard of again after a while.
+    start_ms: u64,
     /// The two samples before, newest last.
     before: [f32; 2],
     /// The lowest of each second.
@@ -89,15 +103,24 @@ struct Rise {
 
 impl Memory {
     fn take(&mut self, settings: &Settings, at_ms: u64, value: f32) {
-        let gone_ms = at_ms.saturating_sub(self.last_ms);
+        let gone_ms = at_ms.saturating_sub(self.pace.last_ms);
+        if self.pace.starts(at_ms, 0) {
+            self.start_ms = at_ms;
+        }
+        self.pace.sample(at_ms);
+        let is_start = at_ms - self.start_ms < u64::from(settings.start_s) * 1000;
+        if self.first_ms != 0 && is_start && gone_ms <= u64::from(settings.gap_s) * 1000 {
+            return;
+        }
         if self.first_ms == 0 || gone_ms > u64::from(settings.gap_s) * 1000 {
             let (base_c, seen_ms) = (self.base_c, self.seen_ms);
-            *self = Memory { first_ms: at_ms, base_c, seen_ms, before: [value; 2], ..Memory::default() };
+            let Memory { pace, start_ms, .. } = *self;
+            let before = [value; 2];
+            *self = Memory { first_ms: at_ms, pace, start_ms, base_c, seen_ms, before, ..Memory::default() };
         }
         let [older, newer] = self.before;
         self.before = [newer, value];
         let value = if gone_ms <= DENSE_MS { median(older, newer, value) } else { value };
-        self.last_ms = at_ms;
         let at = stamp(at_ms);
         match self.fine.last_mut() {
             Some(spot) if between(spot.at, at) < FINE_MS => spot.value = spot.value.min(value),
@@ -139,7 +162,7 @@ impl Memory {
         if self.means == 0 || coarse.len() < 3 || newest.value - self.calm_c < settings.rise_k {
             return None;
         }
-        let now = stamp(self.last_ms);
+        let now = stamp(self.pace.last_ms);
         let mut level_c = f32::INFINITY;
         for (spot, samples) in fine.iter().rev().zip(1..) {
             level_c = level_c.min(spot.value);
@@ -186,7 +209,7 @@ impl Rule for HeatRise {
     }
 
     fn look(memory: &Memory) -> u64 {
-        memory.last_ms ^ memory.seen_ms ^ memory.fine.look() ^ memory.coarse.look()
+        memory.pace.look() ^ memory.seen_ms ^ memory.fine.look() ^ memory.coarse.look()
     }
 
     fn reading(settings: &Settings, memory: &mut Memory, sample: Sample, scene: &mut Scene<'_>) {
