@@ -44,8 +44,8 @@ pub struct Zero {
     pub value: f32,
     /// Standard deviation from one value to the next.
     pub noise: f32,
-    /// The two values before, the older first.
-    before: [f32; 2],
+    /// The value before.
+    last: f32,
     /// Values taken in, up to 255.
     pub seen: u8,
 }
@@ -54,20 +54,23 @@ impl Zero {
     /// Takes in a value, `past_s` after the one before; how far it is above the zero.
     pub fn take(&mut self, x: f32, past_s: f32, follow: Follow) -> f32 {
         let past_s = past_s.min(DAY_S);
-        let [older, newer] = self.before;
+        if x < -follow.near_max {
+            // no zero is so far below nothing
+            return x - self.value;
+        }
         match self.seen {
             0 => (self.value, self.noise) = (x.min(0.0), follow.near / 2.0),
-            1 => self.value = x.min(newer),
-            2 => self.value = median(older, newer, x),
+            1 => self.value = x.min(self.last),
+            2 => self.value = self.value.min(x),
             _ => self.follow(x, past_s, follow),
         }
         self.value = self.value.clamp(-follow.near_max, follow.born_max);
         if self.seen > 0 {
             // noise falls as often as it rises, a fire rises
-            let fell = (2.0 * (newer - x).max(0.0)).min(4.0 * self.noise + WRONG * follow.near);
+            let fell = (2.0 * (self.last - x).max(0.0)).min(4.0 * self.noise + WRONG * follow.near);
             self.noise += (fell * DEVIATION - self.noise) / (PRIOR + f32::from(self.seen)).min(NOISE_OF);
         }
-        self.before = [newer, x];
+        self.last = x;
         self.seen = self.seen.saturating_add(1);
         x - self.value
     }
@@ -76,7 +79,7 @@ impl Zero {
         let above = x - self.value;
         let near = follow.near.max(3.0 * self.noise).min(follow.near_max);
         // one wrong value below is no new zero
-        let below = x.max(self.before[1]) - self.value;
+        let below = x.max(self.last) - self.value;
         if below < -near {
             self.value += below * past_s / (past_s + FALL_S);
         } else if (-near..=near).contains(&above) {

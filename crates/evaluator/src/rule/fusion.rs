@@ -17,11 +17,16 @@ use model::finding::Words;
 use model::{Colour, Family, Quantity};
 use serde::{Deserialize, Serialize};
 
-use super::{Condition, Note, Rule, Sample, Scene, UnitView, words};
+use super::{Condition, Note, Rule, Sample, Scene, UnitView, Watching};
 use crate::ring::{Stamp, between, stamp};
 use crate::rules::positive;
-use crate::state::Sign;
+use crate::why::Watch;
 use crate::zero::{Follow, Zero, median};
+
+mod phrases;
+mod signs;
+
+use signs::Told;
 
 /// See the module.
 pub struct Fusion;
@@ -162,20 +167,6 @@ pub struct Memory {
     signs: [Told; 4],
 }
 
-/// A sign as it was told.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-struct Told {
-    above: f32,
-    at: Stamp,
-}
-
-/// A sign that lasts is told again after this time, ms.
-const AGAIN_MS: u32 = 10_000;
-/// One that grew by this factor is told again at once.
-const GREW: f32 = 1.2;
-/// The quantities of signs, in the order in which they are remembered.
-const SIGNS: [Quantity; 4] = [Quantity::TemperatureC, Quantity::SmokeDbM, Quantity::CoPpm, Quantity::HumidityPct];
-
 const UNIT: usize = 1;
 
 /// How far each quantity is above what it was, 0 where it is not known.
@@ -210,6 +201,10 @@ impl Above {
         }
         (is_heat && is_co).then_some(HEAT_CO)
     }
+
+    fn note(&self, which: u32) -> Note {
+        Note { a: self.heat_k, b: self.smoke_db_m, c: self.co_ppm, n: which }
+    }
 }
 
 /// dB/m as %/m.
@@ -217,58 +212,7 @@ fn obscuration_pct_m(db_m: f32) -> f32 {
     100.0 * (1.0 - 10_f32.powf(-db_m / 10.0))
 }
 
-impl Above {
-    fn note(&self, which: u32) -> Note {
-        Note { a: self.heat_k, b: self.smoke_db_m, c: self.co_ppm, n: which }
-    }
-}
-
-/// A fire of signs of different quantities of different devices.
-fn together(settings: &Settings, signs: &[Sign], now_ms: u64) -> Option<(u32, Above)> {
-    let window_ms = u64::from(settings.together_s) * 1000;
-    let fresh = |sign: &&Sign| sign.at_ms + window_ms >= now_ms;
-    let steam = signs.iter().filter(fresh).any(|sign| sign.quantity == Quantity::HumidityPct);
-    let of = |sign: &Sign, quantity| if sign.quantity == quantity { sign.above } else { 0.0 };
-    for (at, one) in signs.iter().enumerate().filter(|(_, sign)| fresh(sign)) {
-        for other in signs[at + 1..].iter().filter(fresh) {
-            if one.device == other.device || one.quantity == other.quantity {
-                continue;
-            }
-            let [heat_k, smoke_db_m, co_ppm] = [Quantity::TemperatureC, Quantity::SmokeDbM, Quantity::CoPpm]
-                .map(|quantity| of(one, quantity).max(of(other, quantity)));
-            let above = Above { heat_k, smoke_db_m, co_ppm, steam };
-            let lasted_ms = now_ms.saturating_sub(one.since_ms.max(other.since_ms));
-            let hold_ms = u64::from(settings.co_hold_s) * 1000;
-            let found = above.fire(settings).filter(|which| *which == SMOKE_HEAT || lasted_ms >= hold_ms);
-            if let Some(which) = found {
-                return Some((which, above));
-            }
-        }
-    }
-    None
-}
-
 impl Memory {
-    /// Tells what is above its floor as a sign, when it grew or lasts, and when it is gone.
-    fn tell(&mut self, settings: &Settings, above: &Above, at_ms: u64, scene: &mut Scene<'_>) {
-        let now = stamp(at_ms);
-        let steam = if above.steam { settings.steam_pct } else { 0.0 };
-        let floors = [settings.heat_k, settings.smoke_db_m, settings.co_ppm, settings.steam_pct];
-        let values = [above.heat_k, above.smoke_db_m, above.co_ppm, steam];
-        for (at, told) in self.signs.iter_mut().enumerate() {
-            let (value, past_ms) = (values[at], between(told.at, now));
-            if value >= floors[at] {
-                if told.above == 0.0 || value >= told.above * GREW || past_ms >= AGAIN_MS {
-                    *told = Told { above: value, at: now };
-                    scene.sign(SIGNS[at], value);
-                }
-            } else if told.above > 0.0 && past_ms >= settings.clear_s.saturating_mul(1000) {
-                *told = Told::default();
-                scene.sign(SIGNS[at], 0.0);
-            }
-        }
-    }
-
     /// Takes in a sample; whether it counts.
     fn take(&mut self, settings: &Settings, sample: Sample) -> bool {
         let (at, value) = (stamp(sample.at_ms), sample.value);
@@ -398,7 +342,7 @@ impl Rule for Fusion {
     }
 
     fn unit(settings: &Settings, view: &UnitView<'_>, scene: &mut Scene<'_>) {
-        if let Some((which, above)) = together(settings, view.signs, scene.now_ms) {
+        if let Some((which, above)) = signs::together(settings, view.signs, scene.now_ms) {
             if !scene.holds(UNIT) {
                 scene.begin(UNIT, Colour::Orange, above.note(which));
             }
@@ -407,35 +351,12 @@ impl Rule for Fusion {
         }
     }
 
+    fn watches(settings: &Settings, memory: Option<&Memory>, watching: &Watching<'_>) -> Vec<Watch> {
+        phrases::watches(settings, memory, watching)
+    }
+
     fn words(condition: usize, note: &Note) -> (Words, Words) {
-        let Note { a, b, c, n } = note;
-        let (zh, en) = match *n {
-            0 => (
-                format!("温升 {a:.1} K、烟雾 {b:.2} dB/m、一氧化碳 +{c:.0} ppm，不再同时升高"),
-                format!("+{a:.1} K, smoke {b:.2} dB/m, CO +{c:.0} ppm: no longer high together"),
-            ),
-            SMOKE_HEAT => (
-                format!("温度与烟雾同时升高：快速温升 {a:.1} K，烟雾 {b:.2} dB/m"),
-                format!("heat and smoke rise together: +{a:.1} K within short time, smoke {b:.2} dB/m"),
-            ),
-            SMOKE_CO => (
-                format!("烟雾与一氧化碳同时升高：烟雾 {b:.2} dB/m，一氧化碳 +{c:.0} ppm"),
-                format!("smoke and carbon monoxide rise together: {b:.2} dB/m, +{c:.0} ppm"),
-            ),
-            _ => (
-                format!("温度与一氧化碳同时升高：快速温升 {a:.1} K，一氧化碳 +{c:.0} ppm"),
-                format!("heat and carbon monoxide rise together: +{a:.1} K within short time, +{c:.0} ppm"),
-            ),
-        };
-        let change = if *n == 0 {
-            words("再次同时升高", "rising together again")
-        } else {
-            words("不再同时升高", "no longer high together")
-        };
-        if condition == UNIT {
-            return (words(format!("不同探测器：{zh}"), format!("different detectors: {en}")), change);
-        }
-        (words(zh, en), change)
+        phrases::of(condition, note)
     }
 }
 

@@ -4,9 +4,10 @@ use model::finding::Words;
 use model::{Colour, Family, Quantity};
 use serde::{Deserialize, Serialize};
 
-use super::{Condition, Note, Rule, Sample, Scene, words};
+use super::{Condition, Note, Rule, Sample, Scene, Watching, words};
 use crate::confirm::{Confirm, Need, Pace};
 use crate::rules::{positive, rising};
+use crate::why::Watch;
 
 /// Temperature at or above a threshold, confirmed by a second sample: one that a fire made has a successor as hot.
 pub struct HeatFixed;
@@ -63,6 +64,8 @@ pub struct Memory {
     pace: Pace,
     confirm: Confirm,
     told: f32,
+    /// The newest sample, °C.
+    newest: f32,
     /// When it was heard of again after a while, ms since 1970.
     start_ms: u64,
 }
@@ -96,6 +99,7 @@ impl Rule for HeatFixed {
             memory.start_ms = at_ms;
         }
         memory.pace.sample(at_ms);
+        memory.newest = value;
         if scene.holds(0) {
             let calm = value < settings.threshold_c - settings.clear_k;
             if memory.confirm.calms(at_ms, calm, need, &memory.pace) {
@@ -130,6 +134,25 @@ impl Rule for HeatFixed {
             Some(due_ms) => scene.wake(due_ms),
             None => {}
         }
+    }
+
+    fn watches(settings: &Settings, memory: Option<&Memory>, watching: &Watching<'_>) -> Vec<Watch> {
+        let name = HeatFixed::CONDITIONS[0].name;
+        let Some(memory) = memory else { return vec![Watch::no_data(name)] };
+        let (count, need, threshold) = (memory.confirm.count, settings.confirm_samples, settings.threshold_c);
+        let newest = memory.newest;
+        let mut watch = Watch::of(
+            name,
+            watching.holds(0),
+            count > 0,
+            format!("温度 {newest:.1} °C，阈值 {threshold:.1}，连续 {count}/{need} 次"),
+            format!("{newest:.1} °C, threshold {threshold:.1}, {count} of {need} samples"),
+        );
+        let promise_s = watching.device.report_every_s;
+        if !watching.holds(0) && memory.pace.speaks_soon(promise_s) {
+            watch.due_ms = memory.confirm.due_ms(settings.need(), &memory.pace, promise_s);
+        }
+        vec![watch]
     }
 
     fn words(_: usize, note: &Note) -> (Words, Words) {

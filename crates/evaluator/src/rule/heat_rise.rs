@@ -14,10 +14,11 @@ use model::finding::Words;
 use model::{Colour, Family, Quantity};
 use serde::{Deserialize, Serialize};
 
-use super::{Condition, Note, Rule, Sample, Scene, words};
+use super::{Condition, Note, Rule, Sample, Scene, Watching, words};
 use crate::confirm::Pace;
 use crate::ring::{Ring, Spot, between, stamp};
 use crate::rules::positive;
+use crate::why::Watch;
 use crate::zero::median;
 
 /// See the module.
@@ -234,6 +235,26 @@ impl Rule for HeatRise {
         if is_back || unseen_ms >= u64::from(settings.clear_s) * 1000 {
             scene.end(0, Note { a: memory.base_c, b: sample.value, ..Note::default() });
         }
+    }
+
+    fn watches(settings: &Settings, memory: Option<&Memory>, watching: &Watching<'_>) -> Vec<Watch> {
+        let name = HeatRise::CONDITIONS[0].name;
+        let newest = memory.and_then(|memory| Some((memory, memory.fine.as_slice().last()?.value)));
+        let Some((memory, newest)) = newest else { return vec![Watch::no_data(name)] };
+        let (calm, above) = (memory.calm_c, newest - memory.calm_c);
+        let Settings { rise_k, rate_k_min, hold_s, .. } = settings;
+        vec![Watch::of(
+            name,
+            watching.holds(0),
+            memory.means > 0 && above >= *rise_k,
+            format!(
+                "温度 {newest:.1} °C，近几分钟约 {calm:.1}，高出 {above:.1} K；要求升高 {rise_k:.1} K、{rate_k_min:.1} K/min 并保持（{hold_s:.0} 秒，升幅越大越短）"
+            ),
+            format!(
+                "{newest:.1} °C, calm {calm:.1}, {above:.1} K above; asked for: {rise_k:.1} K at {rate_k_min:.1} K/min that \
+                 stays ({hold_s:.0} s, shorter for more)"
+            ),
+        )]
     }
 
     fn words(_: usize, note: &Note) -> (Words, Words) {

@@ -10,10 +10,11 @@ use model::finding::Words;
 use model::{Colour, Family, Quantity};
 use serde::{Deserialize, Serialize};
 
-use super::{Condition, Note, Rule, Sample, Scene};
+use super::{Condition, Note, Rule, Sample, Scene, Watching};
 use crate::confirm::{Confirm, Need, Pace};
 use crate::ring::{Stamp, between, stamp};
 use crate::rules::{positive, rising};
+use crate::why::Watch;
 use crate::zero::{Follow, Zero};
 
 mod phrases;
@@ -174,6 +175,8 @@ pub struct Memory {
     /// The threshold in force at the last sample, dB/m.
     threshold: f32,
     zero: Zero,
+    /// The newest sample above the zero, dB/m.
+    newest: f32,
     prealarm: Confirm,
     /// Since when the zero is beyond the share, ms since 1970; 0 for not.
     shifted_ms: u64,
@@ -205,6 +208,7 @@ impl Memory {
         let past_s = self.pace.past_ms(at_ms) as f32 / 1000.0;
         self.pace.sample(at_ms);
         let value = self.zero.take(sample.value, past_s, settings.follow());
+        self.newest = value;
         self.warn(settings, at_ms, value, scene);
         self.shift(settings, at_ms, scene);
         let need = settings.need();
@@ -229,15 +233,15 @@ impl Memory {
             let enough = self.dose >= dense * dense * settings.confirm_s as f32;
             if self.confirm.beyond(at_ms, value, need) && enough {
                 self.begin(value, scene);
-            } else if let Some(due_ms) = self.due_ms(settings, scene) {
+            } else if let Some(due_ms) = self.due(settings, scene.device.report_every_s) {
                 scene.wake(due_ms);
             }
         }
     }
 
     /// When the samples so far count if none follows.
-    fn due_ms(&self, settings: &Settings, scene: &Scene<'_>) -> Option<u64> {
-        let due_ms = self.confirm.due_ms(settings.need(), &self.pace, scene.device.report_every_s)?;
+    fn due(&self, settings: &Settings, promise_s: u32) -> Option<u64> {
+        let due_ms = self.confirm.due_ms(settings.need(), &self.pace, promise_s)?;
         // a device that goes on speaking is waited for
         Some(due_ms.max(self.pace.last_ms + due_ms - self.confirm.since_ms))
     }
@@ -332,7 +336,7 @@ impl Rule for Smoke {
         if scene.holds(SMOKE) {
             return;
         }
-        match memory.due_ms(settings, scene) {
+        match memory.due(settings, scene.device.report_every_s) {
             Some(due_ms) if due_ms <= scene.now_ms => memory.begin(memory.confirm.extreme, scene),
             Some(due_ms) => scene.wake(due_ms),
             None => {}
@@ -341,6 +345,13 @@ impl Rule for Smoke {
 
     fn words(condition: usize, note: &Note) -> (Words, Words) {
         phrases::of(condition, note)
+    }
+
+    fn watches(settings: &Settings, memory: Option<&Memory>, watching: &Watching<'_>) -> Vec<Watch> {
+        match memory.filter(|memory| memory.zero.seen > 0) {
+            Some(memory) => phrases::watches(settings, memory, watching),
+            None => Smoke::CONDITIONS.iter().map(|condition| Watch::no_data(condition.name)).collect(),
+        }
     }
 }
 

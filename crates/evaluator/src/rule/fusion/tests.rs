@@ -4,6 +4,7 @@ use model::Phase;
 use model::roster::DeviceClass;
 
 use crate::testing::{Bench, scenario, town};
+use crate::why::Standing;
 
 /// When the condition began, s; each five seconds temperature, smoke, carbon monoxide and humidity are given by
 /// `values(seconds)`.
@@ -162,4 +163,37 @@ fn heat_of_one_device_and_smoke_of_another_are_a_fire_of_the_unit() {
         150  c smoke_db_m=0.12
         ",
     );
+}
+
+#[test]
+fn it_tells_why_it_did_not_fire() {
+    let mut bench = Bench::new("", town(1, &[("a", DeviceClass::Combined, 0, 60)]));
+    for (at_s, word) in [
+        (0, "temperature_c=20"),
+        (0, "smoke_db_m=0.02"),
+        (10, "temperature_c=20"),
+        (10, "smoke_db_m=0.02"),
+        (20, "temperature_c=26"),
+        (20, "smoke_db_m=0.16"),
+        (30, "temperature_c=26"),
+        (30, "smoke_db_m=0.02"),
+    ] {
+        bench.word(at_s, word);
+    }
+    let (state, rules) = (bench.judge.state(), crate::Rules::default());
+    let device = state.devices.get(0).expect("of the town");
+    let all = crate::rule::Memory::watches(device, rules.settings(), state.at_ms, state.resumed_ms);
+    let of = |rule: &str, condition: &str| {
+        let watches = all.iter().filter(|(name, _)| *name == rule).flat_map(|(_, watches)| watches);
+        watches.clone().find(|watch| watch.condition == condition).expect("it is watched").clone()
+    };
+    let fusion = of("fusion", "fusion");
+    assert_eq!(fusion.standing, Standing::Forming);
+    assert!(fusion.seen.en.contains("heat +5.3 of 2.5 K, smoke 0.000"), "{}", fusion.seen.en);
+    let smoke = of("smoke", "smoke");
+    assert_eq!(smoke.standing, Standing::Calm);
+    assert!(smoke.seen.en.contains("threshold 0.15; 0 of 3 samples"), "{}", smoke.seen.en);
+    assert_eq!(of("heat_rise", "heat_rise").standing, Standing::Forming);
+    assert!(of("heat_fixed", "heat_fixed").seen.en.contains("26.0 °C, threshold 57.2"));
+    assert_eq!(of("smoke", "smoke_contaminated").standing, Standing::Calm);
 }

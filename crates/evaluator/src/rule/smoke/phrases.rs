@@ -2,8 +2,9 @@
 
 use model::finding::Words;
 
-use super::{CONTAMINATED, PREALARM, SMOKE};
-use crate::rule::{Note, words};
+use super::{CONTAMINATED, Memory, PREALARM, SMOKE, Settings, Smoke, WORN};
+use crate::rule::{Note, Rule, Watching, words};
+use crate::why::Watch;
 
 pub(super) fn of(condition: usize, note: &Note) -> (Words, Words) {
     let Note { a, b, c, n } = note;
@@ -49,4 +50,62 @@ pub(super) fn of(condition: usize, note: &Note) -> (Words, Words) {
             words("更换或清洗探测器", "replacing or cleaning the detector"),
         ),
     }
+}
+
+/// What is looked at now, and how far it is.
+pub(super) fn watches(settings: &Settings, memory: &Memory, watching: &Watching<'_>) -> Vec<Watch> {
+    let Memory { newest, confirm, prealarm, zero, dose, .. } = memory;
+    let doubt = memory.doubt(settings, memory.pace.last_ms);
+    let (threshold, dense) =
+        (settings.threshold_db_m * doubt, settings.dense_db_m.max(settings.threshold_db_m) * doubt);
+    let (zh, en) = if doubt > 1.0 {
+        ("（无一氧化碳或湿度突升，要求提高）", " (more is asked for: no carbon monoxide, or a leap of humidity)")
+    } else {
+        ("", "")
+    };
+    let (count, need) = (confirm.count, settings.confirm_samples);
+    let held_s = if count > 0 { confirm.held_s(watching.now_ms) } else { 0 };
+    let reached = if count > 0 { *dose } else { 0.0 };
+    let asked = dense * dense * settings.confirm_s as f32;
+    let mut smoke = Watch::of(
+        Smoke::CONDITIONS[SMOKE].name,
+        watching.holds(SMOKE),
+        count > 0,
+        format!(
+            "烟雾浓度 {newest:.3} dB/m（已扣零点），阈值 {threshold:.2}{zh}；连续 {count}/{need} 次，{held_s}/{} 秒，剂量 {reached:.2}/{asked:.2} (dB/m)²·s",
+            settings.confirm_s
+        ),
+        format!(
+            "smoke {newest:.3} dB/m above the zero, threshold {threshold:.2}{en}; {count} of {need} samples, {held_s} of {} s, \
+             dose {reached:.2} of {asked:.2} (dB/m)^2 s",
+            settings.confirm_s
+        ),
+    );
+    smoke.due_ms = memory.due(settings, watching.device.report_every_s).filter(|_| !watching.holds(SMOKE));
+    let warned_s = if prealarm.count > 0 { prealarm.held_s(watching.now_ms) } else { 0 };
+    let warning = Watch::of(
+        Smoke::CONDITIONS[PREALARM].name,
+        watching.holds(PREALARM),
+        prealarm.count > 0,
+        format!(
+            "烟雾浓度 {newest:.3} dB/m，预警值 {:.2}，{warned_s}/{} 秒",
+            settings.prealarm_db_m, settings.prealarm_s
+        ),
+        format!(
+            "smoke {newest:.3} dB/m, warning at {:.2}, {warned_s} of {} s",
+            settings.prealarm_db_m, settings.prealarm_s
+        ),
+    );
+    let zero_of = |condition: usize, limit: f32| {
+        let value = zero.value;
+        Watch::of(
+            Smoke::CONDITIONS[condition].name,
+            watching.holds(condition),
+            value.abs() >= limit,
+            format!("零点 {value:.3} dB/m，限值 {limit:.3}，须持续 {} 秒", settings.contaminated_s),
+            format!("zero {value:.3} dB/m, limit {limit:.3} for {} s", settings.contaminated_s),
+        )
+    };
+    let limit = settings.zero_max_db_m * settings.contaminated_share;
+    vec![smoke, warning, zero_of(CONTAMINATED, limit), zero_of(WORN, settings.zero_max_db_m)]
 }
