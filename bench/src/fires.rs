@@ -101,6 +101,7 @@ fn outcome(options: &FireOptions, recordings: &[recordings::Recording], rules: &
         alone = (alone.0 + sensors, alone.1 + missed, alone.2 + early);
     }
     let mut segments = quiet::before_ignition(recordings, options.hours, rules)?;
+    segments.extend(quiet::before_the_first_kelvin(recordings, options.hours, rules)?);
     segments.extend(quiet::nuisances(options.scale, rules)?);
     Ok(Outcome {
         combined: all(Layout::Combined, Change::NONE)?,

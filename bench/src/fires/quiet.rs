@@ -69,6 +69,55 @@ pub fn before_ignition(recordings: &[Recording], hours: f64, rules: &Rules) -> R
     Ok(segments)
 }
 
+/// Rise of a thermocouple by which a fire is under way, K.
+const UNDER_WAY_K: f32 = 1.0;
+/// Rows that are enough to loop.
+const ROWS: usize = 10;
+
+/// Homes until the first thermocouple under a ceiling rises by a kelvin, looped for hours, each home a unit with one device a
+/// room: the real noise of smoke meters and gas analysers.
+pub fn before_the_first_kelvin(recordings: &[Recording], hours: f64, rules: &Rules) -> Result<Vec<Segment>> {
+    let mut segments = Vec::new();
+    for recording in recordings.iter().filter(|recording| recording.ion_s.is_some()) {
+        let sensors: Vec<&Sensor> = recording.sensors.iter().filter(|sensor| sensor.ceiling).collect();
+        let risen = |sensor: &&Sensor| {
+            let first = sensor.samples.first()?.1;
+            let risen = sensor.samples.iter().position(|(_, value)| (value - first).abs() >= UNDER_WAY_K);
+            (sensor.quantity == Quantity::TemperatureC).then_some(risen?.saturating_sub(2))
+        };
+        let rows = sensors.iter().filter_map(risen).min().unwrap_or(0);
+        if rows < ROWS {
+            continue;
+        }
+        let mut places: Vec<&str> = sensors.iter().map(|sensor| sensor.place.as_str()).collect();
+        places.sort_unstable();
+        places.dedup();
+        let device = |sensor: &Sensor| places.iter().position(|place| *place == sensor.place).unwrap_or(0) as u32;
+        let mut play = Play::new(&vec![0; places.len()], 60, rules)?;
+        let mut moment: Vec<Sample> = Vec::new();
+        let count = (hours * 1800.0) as i64;
+        for at in 0..count {
+            moment.clear();
+            let place = looped(at as usize, rows, false);
+            for sensor in &sensors {
+                let value = sensor.samples.get(place).map_or(0.0, |(_, value)| *value);
+                moment.push((at * 2000, device(sensor), sensor.quantity, value));
+            }
+            moment.sort_by_key(|sample| sample.1);
+            play.moment(at * 2000, &moment);
+        }
+        segments.push(Segment {
+            name: "homes before the first kelvin, looped".into(),
+            kit: "heat, smoke, CO",
+            every_s: 2.0,
+            device_days: places.len() as f64 * count as f64 / 43_200.0,
+            readings: play.readings,
+            found: play.found,
+        });
+    }
+    Ok(segments)
+}
+
 /// Place in a series that is played again and again, forwards, or forwards and backwards.
 fn looped(at: usize, len: usize, forwards: bool) -> usize {
     let within = at % (2 * len);

@@ -130,6 +130,13 @@ fn quiet(outcome: &Outcome, text: &mut String) {
     };
     let looped = "before ignition, looped";
     row(looped, "stretches of the recordings, with noise", "heat", of(looped, "heat"));
+    let homes = "homes before the first kelvin, looped";
+    row(
+        homes,
+        "the noise of meters and analysers, all rooms one unit",
+        "heat, smoke, CO",
+        of(homes, "heat, smoke, CO"),
+    );
     for case in Case::ALL {
         for (kit, _) in KITS {
             row(case.word(), case.meaning(), kit, of(case.word(), kit));
