@@ -79,6 +79,8 @@ pub struct Memory {
     pace: Pace,
     /// Heard of again after a while.
     start_ms: u64,
+    /// The last sample that was not left out, ms since 1970.
+    kept_ms: u64,
     /// The two samples before, newest last.
     before: [f32; 2],
     /// The lowest of each second.
@@ -103,21 +105,23 @@ struct Rise {
 }
 
 impl Memory {
-    fn take(&mut self, settings: &Settings, at_ms: u64, value: f32) {
-        let gone_ms = at_ms.saturating_sub(self.pace.last_ms);
+    /// Takes in a sample; whether it counts.
+    fn take(&mut self, settings: &Settings, at_ms: u64, value: f32) -> bool {
+        let gone_ms = at_ms.saturating_sub(self.kept_ms);
         if self.pace.starts(at_ms, 0) {
             self.start_ms = at_ms;
         }
         self.pace.sample(at_ms);
         let is_start = at_ms - self.start_ms < u64::from(settings.start_s) * 1000;
         if self.first_ms != 0 && is_start && gone_ms <= u64::from(settings.gap_s) * 1000 {
-            return;
+            return false;
         }
+        self.kept_ms = at_ms;
         if self.first_ms == 0 || gone_ms > u64::from(settings.gap_s) * 1000 {
             let (base_c, seen_ms) = (self.base_c, self.seen_ms);
-            let Memory { pace, start_ms, .. } = *self;
+            let Memory { pace, start_ms, kept_ms, .. } = *self;
             let before = [value; 2];
-            *self = Memory { first_ms: at_ms, pace, start_ms, base_c, seen_ms, before, ..Memory::default() };
+            *self = Memory { first_ms: at_ms, pace, start_ms, kept_ms, base_c, seen_ms, before, ..Memory::default() };
         }
         let [older, newer] = self.before;
         self.before = [newer, value];
@@ -141,6 +145,7 @@ impl Memory {
                 self.in_mean = 1;
             }
         }
+        true
     }
 
     /// Takes a mean into the calm. The first two are taken whole, the higher of them: one may be wrong.
@@ -214,7 +219,9 @@ impl Rule for HeatRise {
     }
 
     fn reading(settings: &Settings, memory: &mut Memory, sample: Sample, scene: &mut Scene<'_>) {
-        memory.take(settings, sample.at_ms, sample.value);
+        if !memory.take(settings, sample.at_ms, sample.value) {
+            return;
+        }
         let rise = memory.rise(settings);
         if !scene.holds(0) {
             if let Some(Rise { base_c, level_c, over_ms }) = rise {
