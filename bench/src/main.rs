@@ -4,11 +4,14 @@
 //! Latencies are measured from the planned start of each message (open loop), so that a stalled station shows as late
 //! answers and not as fewer questions. Generator and station share the machine; the report says so.
 //!
+//! `load fires` is apart: it judges recordings of real fires, without a station.
+//!
 //! Never here: production code, a number that was not measured in this run.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod connections;
 mod feed;
+mod fires;
 mod latency;
 mod mqtt;
 mod peer;
@@ -22,11 +25,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use clap::Parser;
+use clap::{Parser, Subcommand};
 
 /// Whole-system load test. Exits with an error when a count does not match.
 #[derive(Debug, Clone, Parser)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct Options {
+    #[command(subcommand)]
+    command: Option<Command>,
     /// The station's binary; by default beside this one.
     #[arg(long)]
     fenghuo: Option<PathBuf>,
@@ -65,8 +71,17 @@ pub struct Options {
     data: Option<PathBuf>,
 }
 
+/// What needs no station.
+#[derive(Debug, Clone, Subcommand)]
+enum Command {
+    Fires(fires::FireOptions),
+}
+
 fn main() -> Result<()> {
     let options = Options::parse();
+    if let Some(Command::Fires(options)) = &options.command {
+        return fires::run(options);
+    }
     rlimit::increase_nofile_limit(u64::MAX).context("raising the limit of open files")?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(run(options))

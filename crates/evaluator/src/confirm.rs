@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize};
 /// A device that speaks at least so often is waited for, ms.
 const SPEAKS_SOON_MS: u32 = 60_000;
 
+/// Silence for less than this, or three times what is usual, is no new start, ms.
+const START_MS: u64 = 20_000;
+
 /// What a rule asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Need {
@@ -39,9 +42,11 @@ pub struct Confirm {
 /// How often a device gives samples of one quantity.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Pace {
-    last_ms: u64,
+    pub last_ms: u64,
     /// Time between the last two samples; 0 when there were fewer.
     gap_ms: u32,
+    /// The time between samples before that; 0 when there was none.
+    before_ms: u32,
 }
 
 impl Pace {
@@ -50,17 +55,34 @@ impl Pace {
         self.last_ms
     }
 
+    /// Time from the last sample to one at `at_ms`, ms; 0 for the first.
+    pub fn past_ms(&self, at_ms: u64) -> u64 {
+        if self.last_ms == 0 { 0 } else { at_ms.saturating_sub(self.last_ms) }
+    }
+
+    /// Whether a sample at `at_ms` is the first after a while: a device that got its power just now shows anything.
+    pub fn starts(&self, at_ms: u64, promise_s: u32) -> bool {
+        let past_ms = self.past_ms(at_ms);
+        self.last_ms == 0 || past_ms > START_MS.max(u64::from(self.expected_ms(promise_s)) * 3)
+    }
+
     /// Takes in a sample.
     pub fn sample(&mut self, at_ms: u64) {
         if self.last_ms != 0 {
+            self.before_ms = self.gap_ms;
             self.gap_ms = u32::try_from(at_ms.saturating_sub(self.last_ms)).unwrap_or(u32::MAX).max(1);
         }
         self.last_ms = at_ms;
     }
 
-    /// Time to the next sample as far as one can tell, ms: as between the last two, else the device's promise.
+    /// Time to the next sample as far as one can tell, ms: the shorter of the last two, else the device's promise. One
+    /// long gap (no power, no network) does not make a slow device.
     pub fn expected_ms(&self, promise_s: u32) -> u32 {
-        if self.gap_ms != 0 { self.gap_ms } else { promise_s.saturating_mul(1000) }
+        match (self.gap_ms, self.before_ms) {
+            (0, _) => promise_s.saturating_mul(1000),
+            (gap_ms, 0) => gap_ms,
+            (gap_ms, before_ms) => gap_ms.min(before_ms),
+        }
     }
 
     /// Whether the next sample is worth waiting for.

@@ -67,6 +67,7 @@ mod unit;
 mod watch;
 mod watchdog;
 pub mod why;
+mod zero;
 
 pub use handle::{Evaluator, EvaluatorError, Handle, Stopped};
 pub use liveness::Liveness;

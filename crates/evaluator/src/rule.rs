@@ -17,6 +17,7 @@ pub mod coverage;
 pub mod device_event;
 pub mod electrical;
 pub mod evidence;
+pub mod fusion;
 pub mod gas;
 pub mod gateway;
 pub mod heat_fixed;
@@ -38,7 +39,7 @@ use model::{Family, Quantity};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::state::{Device, Facts, Held};
+use crate::state::{Device, Facts, Held, Sign};
 use crate::why::{Standing, Watch};
 
 pub use scene::Scene;
@@ -134,7 +135,8 @@ pub trait Rule {
     /// A condition of the device, of any rule, began or ended. For rules that listen.
     fn turned(_: &Self::Settings, _: &mut Self::Memory, _: Turn, _: &mut Scene<'_>) {}
 
-    /// A fire condition began or ended in the unit. `condition` numbers here are conditions of the unit.
+    /// A fire condition began or ended in the unit, or a device gave a sign. `condition` numbers here are conditions of
+    /// the unit.
     fn unit(_: &Self::Settings, _: &UnitView<'_>, _: &mut Scene<'_>) {}
 
     /// What was seen, and what would end it.
@@ -189,6 +191,8 @@ pub struct UnitView<'a> {
     pub ended: &'a [(u32, u64)],
     /// People who see fire or smoke, each once.
     pub people: &'a [u32],
+    /// The newest sign of each device and quantity.
+    pub signs: &'a [Sign],
 }
 
 /// Chinese and English of one sentence.
@@ -482,6 +486,7 @@ rules! {
     smoke: smoke::Smoke,
     heat_fixed: heat_fixed::HeatFixed,
     heat_rise: heat_rise::HeatRise,
+    fusion: fusion::Fusion,
     gas: gas::Gas,
     electrical: electrical::Electrical,
     leakage: leakage::Leakage,

@@ -134,9 +134,9 @@ mod tests {
         devices = [{ name = "a", class = "smoke" }, { name = "b", class = "heat", unit = "u1" }]
         timeline = """
             0    smoke_db_m=0.02
-            5    smoke_db_m=0.31      # the first of three
-            10   smoke_db_m=0.33
-            16   smoke_db_m=0.32      => a began smoke orange, colour u0 orange, colour u1 blind
+            5    smoke_db_m=0.33      # the first of three
+            10   smoke_db_m=0.35
+            16   smoke_db_m=0.34      => a began smoke orange, colour u0 orange, colour u1 blind
             30   u0 verify:false      => colour blue
             """
     "#;
@@ -158,7 +158,7 @@ mod tests {
     #[test]
     fn tests_that_make_no_sense_are_refused() {
         for (from, to, told) in [
-            ("smoke_db_m=0.31", "smoke_db=0.31", "smoke_db=0.31 means nothing; measured values are"),
+            ("smoke_db_m=0.33", "smoke_db=0.33", "smoke_db=0.33 means nothing; measured values are"),
             ("began smoke", "began smokes", "there is no condition smokes"),
             ("colour u1 blind", "colour u2 blind", "there is no unit u2"),
             ("u0 verify:false", "u0 verify:maybe", "verify:maybe means nothing"),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use model::report::SightingKind;
 use model::roster::DeviceClass;
-use model::{Colour, Epoch, Family, RegionCode, UnitId, Verdict};
+use model::{Colour, Epoch, Family, Quantity, RegionCode, UnitId, Verdict};
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
@@ -219,6 +219,18 @@ impl Incident {
     pub const VERDICTS_MAX: usize = model::Alert::HISTORY_MAX;
 }
 
+/// A device's quantity is above what it was, by less than a condition of its own asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Sign {
+    pub device: u32,
+    pub quantity: Quantity,
+    /// How far, in the quantity's unit.
+    pub above: f32,
+    pub at_ms: u64,
+    /// Since when there are such signs.
+    pub since_ms: u64,
+}
+
 /// A unit.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Unit {
@@ -250,11 +262,32 @@ pub struct Unit {
     /// Its standing risk asks for yellow.
     pub risky: bool,
     pub traces: Option<Box<Traces>>,
+    /// The newest sign of each device and quantity; made when the first comes.
+    pub signs: Option<Box<SmallVec<[Sign; 4]>>>,
 }
 
 impl Unit {
     /// Ended fire conditions kept.
     pub const ENDED_MAX: usize = 8;
+    /// Signs kept.
+    pub const SIGNS_MAX: usize = 16;
+
+    /// Takes in a sign in the place of the one before; 0 takes that away. Beyond the limit the oldest goes.
+    pub fn sign(&mut self, mut sign: Sign) {
+        let signs = self.signs.get_or_insert_default();
+        let known = signs.iter().position(|known| (known.device, known.quantity) == (sign.device, sign.quantity));
+        if let Some(known) = known {
+            sign.since_ms = signs.remove(known).since_ms;
+        }
+        if sign.above > 0.0 {
+            if signs.len() == Unit::SIGNS_MAX {
+                signs.remove(0);
+            }
+            signs.push(sign);
+        } else if signs.is_empty() {
+            self.signs = None;
+        }
+    }
 
     /// How it counts in its regions, as last told; `None` before that.
     pub fn counted(&self) -> Option<Counted> {

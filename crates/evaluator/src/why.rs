@@ -45,6 +45,24 @@ pub struct Watch {
     pub due_ms: Option<u64>,
 }
 
+impl Watch {
+    /// Of a condition that holds, of which something is there (`forming`), or for which nothing speaks.
+    pub fn of(condition: &'static str, holds: bool, forming: bool, zh: String, en: String) -> Watch {
+        let standing = match (holds, forming) {
+            (true, _) => Standing::Holds,
+            (false, true) => Standing::Forming,
+            (false, false) => Standing::Calm,
+        };
+        Watch { condition, standing, seen: Words { zh: zh.into(), en: en.into() }, due_ms: None }
+    }
+
+    /// Of a device that gave nothing to judge by.
+    pub fn no_data(condition: &'static str) -> Watch {
+        let (zh, en) = ("从未收到可供判断的数据", "nothing was received that it could be judged by");
+        Watch { condition, standing: Standing::NoData, seen: Words { zh: zh.into(), en: en.into() }, due_ms: None }
+    }
+}
+
 /// One contribution to a number.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Part {

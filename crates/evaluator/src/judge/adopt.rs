@@ -91,6 +91,7 @@ impl Judge {
                 gap: None,
                 risky: false,
                 traces: None,
+                signs: None,
             });
             self.draft.touched.push(id.0);
             return;
@@ -183,7 +184,7 @@ impl Judge {
         let before = self.draft.findings.len();
         let holding = self.state.devices.get(id.index()).map_or(0, |device| device.holding);
         for condition in (0..64_u8).filter(|place| holding >> place & 1 == 1) {
-            let told = Told { condition, holds: None, note: Note::default(), alarm: None, again: false };
+            let told = Told { condition, holds: None, note: Note::default(), alarm: None, again: false, sign: None };
             self.found(id, told);
         }
         let unit = self.state.devices.get(id.index()).map(|device| device.facts.unit);

@@ -226,5 +226,6 @@ fn absent_unit(unit: &Unit) -> Unit {
         gap: None,
         risky: false,
         traces: None,
+        signs: None,
     }
 }

@@ -2,16 +2,20 @@
 
 use model::finding::{ConditionKey, Phase};
 use model::report::Body;
-use model::{Colour, DeviceId, Family, Finding, Report, Step, UnitId, Verdict};
+use model::{Colour, DeviceId, Family, Finding, Quantity, Report, Step, UnitId, Verdict};
 
 use super::Judge;
 use crate::rule::{self, Memory, Scene, Told, UnitView};
-use crate::state::{Ended, Held, Incident, NEVER, NO_DEVICE, State, Traces, Unit};
+use crate::state::{Ended, Held, Incident, NEVER, NO_DEVICE, Sign, State, Traces, Unit};
 use crate::unit;
 
 impl Judge {
     /// A rule said something of a device.
     pub(super) fn found(&mut self, id: DeviceId, told: Told) {
+        if let Some((quantity, above)) = told.sign {
+            self.signed(id, quantity, above);
+            return;
+        }
         let bit = 1_u64 << told.condition;
         if bit == rule::lost_bit() {
             self.stir(id);
@@ -51,6 +55,16 @@ impl Judge {
         }
     }
 
+    /// A device gave a sign.
+    fn signed(&mut self, id: DeviceId, quantity: Quantity, above: f32) {
+        let Some(device) = self.state.devices.get(id.index()) else { return };
+        let of_unit = device.facts.unit;
+        if let Some(unit) = self.state.units.get_mut(of_unit.index()) {
+            unit.sign(Sign { device: id.0, quantity, above, at_ms: self.state.at_ms, since_ms: self.state.at_ms });
+            self.ask_unit(of_unit);
+        }
+    }
+
     /// Asks the rules that look at several devices.
     pub(super) fn ask_unit(&mut self, id: UnitId) {
         let Some(unit) = self.state.units.get(id.index()) else { return };
@@ -68,7 +82,8 @@ impl Judge {
             wake_ms: NEVER,
         };
         let people = super::sightings::people(unit, self.state.at_ms, self.rules.settings().sighting.window_s);
-        let view = UnitView { held: &unit.held, ended: &unit.fire_ended, people: &people };
+        let signs = unit.signs.as_deref().map_or(&[][..], |signs| signs);
+        let view = UnitView { held: &unit.held, ended: &unit.fire_ended, people: &people, signs };
         Memory::unit(self.rules.settings(), &view, &mut scene);
         for told in told {
             self.told_of(id, None, told, (None, None), 0);

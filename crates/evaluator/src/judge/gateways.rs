@@ -184,7 +184,7 @@ impl Judge {
 
     fn outage_told(&mut self, device: u32, of_village: bool, holds: Option<Colour>, note: Note) {
         let condition = rule::of_units().gateway + if of_village { VILLAGE } else { GATEWAY };
-        self.found(DeviceId(device), Told { condition, holds, note, alarm: None, again: true });
+        self.found(DeviceId(device), Told { condition, holds, note, alarm: None, again: true, sign: None });
     }
 }
 

@@ -42,7 +42,14 @@ impl Judge {
         } else {
             let times = unit.held.iter().find(|held| held.condition == condition).map_or(0, |held| held.note.n);
             let note = Note { n: times + 1, ..Note::default() };
-            let told = Told { condition, holds: Some(colour), note, alarm: Some(sighting.id.clone()), again: true };
+            let told = Told {
+                condition,
+                holds: Some(colour),
+                note,
+                alarm: Some(sighting.id.clone()),
+                again: true,
+                sign: None,
+            };
             self.told_of(id, None, told, (None, None), 0);
         }
         for (_, finding) in &mut self.draft.findings[before..] {

@@ -170,7 +170,7 @@ impl Judge {
     }
 
     fn unit_told(&mut self, id: UnitId, condition: u8, holds: Option<Colour>, note: Note) {
-        let told = Told { condition, holds, note, alarm: None, again: false };
+        let told = Told { condition, holds, note, alarm: None, again: false, sign: None };
         self.told_of(id, None, told, (None, None), 0);
     }
 

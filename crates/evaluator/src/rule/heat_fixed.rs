@@ -4,9 +4,10 @@ use model::finding::Words;
 use model::{Colour, Family, Quantity};
 use serde::{Deserialize, Serialize};
 
-use super::{Condition, Note, Rule, Sample, Scene, words};
+use super::{Condition, Note, Rule, Sample, Scene, Watching, words};
 use crate::confirm::{Confirm, Need, Pace};
 use crate::rules::{positive, rising};
+use crate::why::Watch;
 
 /// Temperature at or above a threshold, confirmed by a second sample: one that a fire made has a successor as hot.
 pub struct HeatFixed;
@@ -20,6 +21,8 @@ pub struct Settings {
     pub lone_margin_k: f32,
     /// Consecutive samples at or above the threshold.
     pub confirm_samples: u8,
+    /// Samples of a device that was not heard of for a while (it may have got its power just now) must stay so long, s.
+    pub start_s: u32,
     /// A sample that nothing contradicts for this time counts, where the next one was due, s.
     pub lone_s: u32,
     /// Ends so far below the threshold, K,
@@ -30,7 +33,15 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Settings { threshold_c: 57.2, lone_margin_k: 20.0, confirm_samples: 2, lone_s: 10, clear_k: 5.0, clear_s: 30 }
+        Settings {
+            threshold_c: 57.2,
+            lone_margin_k: 20.0,
+            confirm_samples: 2,
+            start_s: 5,
+            lone_s: 10,
+            clear_k: 5.0,
+            clear_s: 30,
+        }
     }
 }
 
@@ -53,6 +64,10 @@ pub struct Memory {
     pace: Pace,
     confirm: Confirm,
     told: f32,
+    /// The newest sample, °C.
+    newest: f32,
+    /// When it was heard of again after a while, ms since 1970.
+    start_ms: u64,
 }
 
 impl Memory {
@@ -80,7 +95,11 @@ impl Rule for HeatFixed {
 
     fn reading(settings: &Settings, memory: &mut Memory, sample: Sample, scene: &mut Scene<'_>) {
         let (at_ms, value, need) = (sample.at_ms, sample.value, settings.need());
+        if memory.pace.starts(at_ms, scene.device.report_every_s) {
+            memory.start_ms = at_ms;
+        }
         memory.pace.sample(at_ms);
+        memory.newest = value;
         if scene.holds(0) {
             let calm = value < settings.threshold_c - settings.clear_k;
             if memory.confirm.calms(at_ms, calm, need, &memory.pace) {
@@ -95,7 +114,8 @@ impl Rule for HeatFixed {
             memory.confirm.within();
             return;
         }
-        let confirmed = memory.confirm.beyond(at_ms, value, need);
+        let is_start = at_ms.saturating_sub(memory.start_ms) < u64::from(settings.start_s) * 1000;
+        let confirmed = memory.confirm.beyond(at_ms, value, need) && !is_start;
         let soon = memory.pace.speaks_soon(scene.device.report_every_s);
         if confirmed || (!soon && value >= settings.threshold_c + settings.lone_margin_k) {
             memory.begin(settings, value, scene);
@@ -114,6 +134,25 @@ impl Rule for HeatFixed {
             Some(due_ms) => scene.wake(due_ms),
             None => {}
         }
+    }
+
+    fn watches(settings: &Settings, memory: Option<&Memory>, watching: &Watching<'_>) -> Vec<Watch> {
+        let name = HeatFixed::CONDITIONS[0].name;
+        let Some(memory) = memory else { return vec![Watch::no_data(name)] };
+        let (count, need, threshold) = (memory.confirm.count, settings.confirm_samples, settings.threshold_c);
+        let newest = memory.newest;
+        let mut watch = Watch::of(
+            name,
+            watching.holds(0),
+            count > 0,
+            format!("温度 {newest:.1} °C，阈值 {threshold:.1}，连续 {count}/{need} 次"),
+            format!("{newest:.1} °C, threshold {threshold:.1}, {count} of {need} samples"),
+        );
+        let promise_s = watching.device.report_every_s;
+        if !watching.holds(0) && memory.pace.speaks_soon(promise_s) {
+            watch.due_ms = memory.confirm.due_ms(settings.need(), &memory.pace, promise_s);
+        }
+        vec![watch]
     }
 
     fn words(_: usize, note: &Note) -> (Words, Words) {
@@ -184,6 +223,23 @@ mod tests {
             10   temperature_c=60
             19   tick
             20   tick                   => began heat_fixed orange
+            ",
+        );
+        // several of them, where samples come each second
+        scenario(
+            NO_RISE,
+            "
+            0    temperature_c=22
+            1    temperature_c=22
+            60   temperature_c=85
+            61   temperature_c=85
+            62   temperature_c=85
+            63   temperature_c=22
+            64   temperature_c=22
+            120  temperature_c=85
+            121  temperature_c=85
+            124  temperature_c=86
+            125  temperature_c=88      => began heat_fixed orange
             ",
         );
         // a power-on value of 85 °C is contradicted by the next sample, also where one comes each minute

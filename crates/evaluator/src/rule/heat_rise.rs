@@ -14,9 +14,12 @@ use model::finding::Words;
 use model::{Colour, Family, Quantity};
 use serde::{Deserialize, Serialize};
 
-use super::{Condition, Note, Rule, Sample, Scene, words};
+use super::{Condition, Note, Rule, Sample, Scene, Watching, words};
+use crate::confirm::Pace;
 use crate::ring::{Ring, Spot, between, stamp};
 use crate::rules::positive;
+use crate::why::Watch;
+use crate::zero::median;
 
 /// See the module.
 pub struct HeatRise;
@@ -32,6 +35,8 @@ pub struct Settings {
     pub hold_s: f32,
     /// Samples of a device that was not heard of for so long stand alone, s.
     pub gap_s: u32,
+    /// Samples of a device that was silent for a while (it may have got its power just now) are left out for so long, s.
+    pub start_s: u32,
     /// From what it was within this time after its first sample, s,
     pub settle_s: u32,
     /// a device must rise to this for that to count, °C: a sensor that just got its power runs up to the room's.
@@ -42,7 +47,16 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Settings { rate_k_min: 8.3, rise_k: 4.15, hold_s: 14.0, gap_s: 600, settle_s: 20, settle_c: 35.0, clear_s: 300 }
+        Settings {
+            rate_k_min: 8.3,
+            rise_k: 4.15,
+            hold_s: 14.0,
+            gap_s: 600,
+            start_s: 5,
+            settle_s: 20,
+            settle_c: 35.0,
+            clear_s: 300,
+        }
     }
 }
 
@@ -62,7 +76,11 @@ const CALM_STEP_K: f32 = 1.0;
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Memory {
     first_ms: u64,
-    last_ms: u64,
+    pace: Pace,
+    /// Heard of again after a while.
+    start_ms: u64,
+    /// The last sample that was not left out, ms since 1970.
+    kept_ms: u64,
     /// The two samples before, newest last.
     before: [f32; 2],
     /// The lowest of each second.
@@ -87,16 +105,27 @@ struct Rise {
 }
 
 impl Memory {
-    fn take(&mut self, settings: &Settings, at_ms: u64, value: f32) {
-        let gone_ms = at_ms.saturating_sub(self.last_ms);
+    /// Takes in a sample; whether it counts.
+    fn take(&mut self, settings: &Settings, at_ms: u64, value: f32) -> bool {
+        let gone_ms = at_ms.saturating_sub(self.kept_ms);
+        if self.pace.starts(at_ms, 0) {
+            self.start_ms = at_ms;
+        }
+        self.pace.sample(at_ms);
+        let is_start = at_ms - self.start_ms < u64::from(settings.start_s) * 1000;
+        if self.first_ms != 0 && is_start && gone_ms <= u64::from(settings.gap_s) * 1000 {
+            return false;
+        }
+        self.kept_ms = at_ms;
         if self.first_ms == 0 || gone_ms > u64::from(settings.gap_s) * 1000 {
             let (base_c, seen_ms) = (self.base_c, self.seen_ms);
-            *self = Memory { first_ms: at_ms, base_c, seen_ms, before: [value; 2], ..Memory::default() };
+            let Memory { pace, start_ms, kept_ms, .. } = *self;
+            let before = [value; 2];
+            *self = Memory { first_ms: at_ms, pace, start_ms, kept_ms, base_c, seen_ms, before, ..Memory::default() };
         }
         let [older, newer] = self.before;
         self.before = [newer, value];
         let value = if gone_ms <= DENSE_MS { median(older, newer, value) } else { value };
-        self.last_ms = at_ms;
         let at = stamp(at_ms);
         match self.fine.last_mut() {
             Some(spot) if between(spot.at, at) < FINE_MS => spot.value = spot.value.min(value),
@@ -116,6 +145,7 @@ impl Memory {
                 self.in_mean = 1;
             }
         }
+        true
     }
 
     /// Takes a mean into the calm. The first two are taken whole, the higher of them: one may be wrong.
@@ -138,7 +168,7 @@ impl Memory {
         if self.means == 0 || coarse.len() < 3 || newest.value - self.calm_c < settings.rise_k {
             return None;
         }
-        let now = stamp(self.last_ms);
+        let now = stamp(self.pace.last_ms);
         let mut level_c = f32::INFINITY;
         for (spot, samples) in fine.iter().rev().zip(1..) {
             level_c = level_c.min(spot.value);
@@ -174,10 +204,6 @@ impl Memory {
     }
 }
 
-fn median(a: f32, b: f32, c: f32) -> f32 {
-    a.max(b).min(a.min(b).max(c))
-}
-
 impl Rule for HeatRise {
     const CONDITIONS: &'static [Condition] = &[Condition::new("heat_rise", Family::Fire)];
     const READS: &'static [Quantity] = &[Quantity::TemperatureC];
@@ -189,11 +215,13 @@ impl Rule for HeatRise {
     }
 
     fn look(memory: &Memory) -> u64 {
-        memory.last_ms ^ memory.seen_ms ^ memory.fine.look() ^ memory.coarse.look()
+        memory.pace.look() ^ memory.seen_ms ^ memory.fine.look() ^ memory.coarse.look()
     }
 
     fn reading(settings: &Settings, memory: &mut Memory, sample: Sample, scene: &mut Scene<'_>) {
-        memory.take(settings, sample.at_ms, sample.value);
+        if !memory.take(settings, sample.at_ms, sample.value) {
+            return;
+        }
         let rise = memory.rise(settings);
         if !scene.holds(0) {
             if let Some(Rise { base_c, level_c, over_ms }) = rise {
@@ -214,6 +242,26 @@ impl Rule for HeatRise {
         if is_back || unseen_ms >= u64::from(settings.clear_s) * 1000 {
             scene.end(0, Note { a: memory.base_c, b: sample.value, ..Note::default() });
         }
+    }
+
+    fn watches(settings: &Settings, memory: Option<&Memory>, watching: &Watching<'_>) -> Vec<Watch> {
+        let name = HeatRise::CONDITIONS[0].name;
+        let newest = memory.and_then(|memory| Some((memory, memory.fine.as_slice().last()?.value)));
+        let Some((memory, newest)) = newest else { return vec![Watch::no_data(name)] };
+        let (calm, above) = (memory.calm_c, newest - memory.calm_c);
+        let Settings { rise_k, rate_k_min, hold_s, .. } = settings;
+        vec![Watch::of(
+            name,
+            watching.holds(0),
+            memory.means > 0 && above >= *rise_k,
+            format!(
+                "温度 {newest:.1} °C，近几分钟约 {calm:.1}，高出 {above:.1} K；要求升高 {rise_k:.1} K、{rate_k_min:.1} K/min 并保持（{hold_s:.0} 秒，升幅越大越短）"
+            ),
+            format!(
+                "{newest:.1} °C, calm {calm:.1}, {above:.1} K above; asked for: {rise_k:.1} K at {rate_k_min:.1} K/min that \
+                 stays ({hold_s:.0} s, shorter for more)"
+            ),
+        )]
     }
 
     fn words(_: usize, note: &Note) -> (Words, Words) {

@@ -1,6 +1,6 @@
 //! What a rule sees beside the sample, and where it says what it found.
 
-use model::Colour;
+use model::{Colour, Quantity};
 
 use super::Note;
 use crate::state::Facts;
@@ -16,6 +16,8 @@ pub(crate) struct Told {
     pub alarm: Option<Box<str>>,
     /// Worth telling although it holds already.
     pub again: bool,
+    /// No condition at all, but a sign for the rules that look at several devices.
+    pub sign: Option<(Quantity, f32)>,
 }
 
 /// What a rule sees beside the sample, and where it says what it found.
@@ -62,6 +64,20 @@ impl Scene<'_> {
         self.tell(condition, None, note, Some(id.into()), false);
     }
 
+    /// The device's `quantity` is so far above what it was, 0 for no longer: too little to be a condition, told to nobody,
+    /// but seen by the rules that look at several devices ([`super::UnitView::signs`]).
+    pub fn sign(&mut self, quantity: Quantity, above: f32) {
+        let sign = Some((quantity, above));
+        self.told.push(Told {
+            condition: self.base,
+            holds: None,
+            note: Note::default(),
+            alarm: None,
+            again: false,
+            sign,
+        });
+    }
+
     /// Asks for [`Rule::tick`] at the first tick of the clock at or after `at_ms`.
     pub fn wake(&mut self, at_ms: u64) {
         self.wake_ms = self.wake_ms.min(at_ms);
@@ -71,6 +87,6 @@ impl Scene<'_> {
         let condition = self.base + u8::try_from(condition).expect("a rule has a few conditions");
         let bit = 1_u64 << condition;
         self.holding = if holds.is_some() { self.holding | bit } else { self.holding & !bit };
-        self.told.push(Told { condition, holds, note, alarm, again });
+        self.told.push(Told { condition, holds, note, alarm, again, sign: None });
     }
 }

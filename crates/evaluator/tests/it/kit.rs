@@ -3,12 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
+use evaluator::judge::{Judge, Share};
 use evaluator::{Evaluator, Handle, Rules, Settings};
 use model::roster::{DeviceClass, DeviceRow, Roster, RosterRows, UnitRow};
 use model::{
     Checkpoints, Commit, DeviceId, Entry, Epoch, Evaluated, Family, Phase, Quantity, Reading, Step, StoreError,
 };
 use proptest::prelude::ProptestConfig;
+
+pub use crate::library::Dice;
 
 /// When tests begin, ms since 1970.
 pub const T0: u64 = 1_763_798_400_000;
@@ -82,6 +85,26 @@ pub type Sample = (i64, u32, Quantity, f32);
 /// A fire finding that began: ms since the beginning, rule, device.
 pub type Fire = (i64, String, Option<u32>);
 
+/// Plays samples through the judge alone, with a tick at each moment; the fire findings that began.
+pub fn play_moments(roster: &Arc<Roster>, samples: &[Sample]) -> Vec<Fire> {
+    let mut judge = Judge::new(Rules::default(), Share::ALL);
+    let mut fires = Vec::new();
+    for (moment, epoch) in samples.chunk_by(|a, b| a.0 == b.0).zip(1..) {
+        let at_ms = (T0 + 3_600_000).checked_add_signed(moment[0].0).unwrap();
+        let readings = moment.iter().map(|sample| reading(sample, at_ms)).collect();
+        let commit = Commit { epoch, at_ms, entries: vec![Entry::Tick], readings };
+        let judged = judge.apply(Step { commit: Arc::new(commit), roster: Arc::clone(roster) });
+        let began = judged.findings.iter().map(|(_, finding)| finding);
+        let began = began.filter(|finding| finding.family == Family::Fire && finding.phase == Phase::Began);
+        fires.extend(began.map(|finding| (moment[0].0, finding.rule.to_string(), finding.device.map(|id| id.0))));
+    }
+    fires
+}
+
+fn reading((_, device, quantity, value): &Sample, at_ms: u64) -> Reading {
+    Reading { device: DeviceId(*device), quantity: *quantity, value: *value, at_ms, skew_ms: None, seq: None }
+}
+
 /// Plays samples (in order of time) at virtual time, a commit for each moment, with a tick each second for 20 seconds after
 /// it and each ten seconds after that; the fire findings that began. The beginning is at least an hour after [`T0`].
 pub fn play(roster: &Arc<Roster>, samples: &[Sample]) -> Vec<Fire> {
@@ -102,15 +125,7 @@ pub fn play(roster: &Arc<Roster>, samples: &[Sample]) -> Vec<Fire> {
         for tick_ms in quick.chain(slow).take_while(|tick_ms| *tick_ms < at_ms) {
             submit(tick_ms, Vec::new());
         }
-        let reading = |(_, device, quantity, value): &Sample| Reading {
-            device: DeviceId(*device),
-            quantity: *quantity,
-            value: *value,
-            at_ms,
-            skew_ms: None,
-            seq: None,
-        };
-        submit(at_ms, moment.iter().map(reading).collect());
+        submit(at_ms, moment.iter().map(|sample| reading(sample, at_ms)).collect());
         last_ms = Some(at_ms);
     }
     handle.finish().unwrap();
@@ -124,16 +139,6 @@ pub fn play(roster: &Arc<Roster>, samples: &[Sample]) -> Vec<Fire> {
             (since_ms, finding.rule.to_string(), finding.device.map(|device| device.0))
         })
         .collect()
-}
-
-/// A generator that is the same everywhere; uniform in -1..1.
-pub struct Dice(pub u64);
-
-impl Dice {
-    pub fn roll(&mut self) -> f32 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 40) as f32 / (1 << 23) as f32 - 1.0
-    }
 }
 
 /// So many cases of a property, or as many as `PROPTEST_CASES` says.

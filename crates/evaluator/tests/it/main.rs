@@ -4,9 +4,11 @@
 mod fires;
 mod flow;
 mod kit;
+mod library;
 mod naive_unhurried;
 mod nuisance;
 mod oracle;
 mod quiet_supply;
+mod recordings;
 mod why;
 mod workers;

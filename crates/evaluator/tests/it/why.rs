@@ -64,7 +64,7 @@ fn all_are_explained(workers: usize) {
     assert!(device.heard.trusted && device.holds.is_empty());
     let smoke = device.rules.iter().find(|rule| rule.rule == "smoke").unwrap();
     assert_eq!(smoke.watches[0].condition, "smoke");
-    assert_eq!(smoke.reads, ["smoke_db_m"]);
+    assert_eq!(smoke.reads, ["smoke_db_m", "co_ppm", "humidity_pct"]);
     assert!(device.timer_ms.is_some(), "its promise is watched");
 
     let Ok(Explanation::Unit(unit)) = inspector.ask(Question::Unit(UnitId(0)), &roster, LIMIT) else {

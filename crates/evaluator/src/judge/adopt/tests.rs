@@ -33,7 +33,14 @@ const AT_ONCE: &str = "[smoke]\nconfirm_samples = 1\nconfirm_s = 0\nclear_s = 0\
 fn a_lower_threshold_fires_at_the_next_sample_and_a_higher_one_ends_at_it() {
     let mut bench = bench(AT_ONCE);
     assert_eq!(found(&bench.word(10, "a smoke_db_m=0.12")), [""; 0]);
-    assert_eq!(found(&change(&mut bench, 11, &format!("{AT_ONCE}clear_db_m = 0.05\nthreshold_db_m = 0.1\n"))), [""; 0]);
+    assert_eq!(
+        found(&change(
+            &mut bench,
+            11,
+            &format!("{AT_ONCE}clear_db_m = 0.04\nthreshold_db_m = 0.09\nprealarm_db_m = 0.03\nzero_max_db_m = 0.04\n")
+        )),
+        [""; 0]
+    );
     assert_eq!(found(&bench.word(20, "a smoke_db_m=0.12")), ["began smoke orange"]);
     assert_eq!(found(&change(&mut bench, 21, &format!("{AT_ONCE}clear_db_m = 0.2\nthreshold_db_m = 0.3\n"))), [""; 0]);
     assert_eq!(colour(&mut bench, 22), Some(Colour::Orange), "what holds goes on until a sample ends it");
@@ -44,10 +51,10 @@ fn a_lower_threshold_fires_at_the_next_sample_and_a_higher_one_ends_at_it() {
 #[test]
 fn samples_counted_before_count_after() {
     let mut bench = bench("");
-    bench.word(10, "a smoke_db_m=0.2");
-    bench.word(15, "a smoke_db_m=0.2");
+    bench.word(10, "a smoke_db_m=0.4");
+    bench.word(15, "a smoke_db_m=0.4");
     change(&mut bench, 16, "[smoke]\nconfirm_samples = 3\nconfirm_s = 8\n");
-    assert_eq!(found(&bench.word(18, "a smoke_db_m=0.2")), ["began smoke orange"]);
+    assert_eq!(found(&bench.word(18, "a smoke_db_m=0.4")), ["began smoke orange"]);
 }
 
 #[test]
@@ -79,7 +86,7 @@ fn a_promise_is_counted_by_the_new_rules() {
 #[test]
 fn rules_that_cannot_be_read_change_nothing() {
     let mut bench = bench(AT_ONCE);
-    bench.word(5, "a smoke_db_m=0.2");
+    bench.word(5, "a smoke_db_m=0.4");
     let before = bench.judge.state().rules.clone();
     change(&mut bench, 6, "[smoke]\nthreshold_db_m = -1\n");
     assert_eq!((bench.judge.state().rules.as_str(), bench.judge.state().rules_epoch), (before.as_str(), 0));

@@ -62,7 +62,7 @@ fn co(history: &History) -> bool {
             }
             continue;
         }
-        let wait_ms = if pace.speaks_soon(moment) { pace.expected_ms(moment) * 3 / 2 } else { 0 };
+        let wait_ms = if pace.speaks_soon(moment) { pace.expected_ms(moment.promise_s) * 3 / 2 } else { 0 };
         for level in 0..3 {
             let of = |moment: &Moment| {
                 let set = &moment.settings.gas;

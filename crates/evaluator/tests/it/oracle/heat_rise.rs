@@ -5,6 +5,7 @@ use evaluator::rule::heat_rise::Settings;
 use model::Quantity;
 
 use super::history::History;
+use super::threshold::Pace;
 
 /// A value and the time that it stands for, ms.
 type Spot = (u64, f32);
@@ -108,13 +109,20 @@ fn newest(mut spots: Vec<Spot>, count: usize) -> Vec<Spot> {
 }
 
 pub fn conditions(history: &History) -> Vec<&'static str> {
-    let mut stretch = Stretch::default();
+    let (mut stretch, mut pace, mut started_ms) = (Stretch::default(), Pace::default(), 0);
     // base, and when the rise was last seen
     let mut rising: Option<(f32, u64)> = None;
     for (moment, sample) in history.of(Quantity::TemperatureC) {
         let (Some(value), set) = (sample, &moment.settings.heat_rise) else { continue };
+        if pace.starts(moment.at_ms, 0) {
+            started_ms = moment.at_ms;
+        }
+        pace.0.push(moment.at_ms);
         if stretch.0.last().is_some_and(|last| moment.at_ms - last.0 > u64::from(set.gap_s) * 1000) {
             stretch.0.clear();
+        }
+        if !stretch.0.is_empty() && moment.at_ms - started_ms < u64::from(set.start_s) * 1000 {
+            continue;
         }
         stretch.0.push((moment.at_ms, value));
         let rise = stretch.rise(set);

@@ -21,15 +21,19 @@ impl Pace {
         self.0.windows(2).next_back().map_or(0, |pair| (pair[1] - pair[0]).max(1))
     }
 
-    pub fn expected_ms(&self, moment: &Moment) -> u64 {
-        match self.gap_ms() {
-            0 => u64::from(moment.promise_s) * 1000,
-            gap_ms => gap_ms,
-        }
+    /// The shorter of the last two times between samples; where there is none, what the roster promises.
+    pub fn expected_ms(&self, promise_s: u32) -> u64 {
+        let gaps = self.0.windows(2).rev().take(2).map(|pair| (pair[1] - pair[0]).max(1));
+        gaps.min().unwrap_or(u64::from(promise_s) * 1000)
+    }
+
+    /// Whether a sample now is the first, or the first after a while.
+    pub fn starts(&self, at_ms: u64, promise_s: u32) -> bool {
+        self.0.last().is_none_or(|last_ms| at_ms - last_ms > (3 * self.expected_ms(promise_s)).max(20_000))
     }
 
     pub fn speaks_soon(&self, moment: &Moment) -> bool {
-        (1..=60_000).contains(&self.expected_ms(moment))
+        (1..=60_000).contains(&self.expected_ms(moment.promise_s))
     }
 }
 
@@ -49,7 +53,7 @@ impl Pending {
     /// Whether silence confirms them.
     pub fn is_due(&self, moment: &Moment, asks: Asks, pace: &Pace) -> bool {
         let lone_ms = u64::from(asks.lone_s) * 1000;
-        let soon_ms = if pace.speaks_soon(moment) { pace.expected_ms(moment) * 3 / 2 } else { 0 };
+        let soon_ms = if pace.speaks_soon(moment) { pace.expected_ms(moment.promise_s) * 3 / 2 } else { 0 };
         self.0.first().is_some_and(|first_ms| first_ms + lone_ms.max(soon_ms) <= moment.now_ms)
     }
 }

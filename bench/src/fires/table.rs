@@ -1,0 +1,222 @@
+//! The outcome as Markdown and as JSON.
+
+use std::fmt::Write as _;
+
+use serde_json::{Value, json};
+
+use super::Outcome;
+use super::judged::{Verdict, median};
+use super::library::Case;
+use super::quiet::{KITS, Segment};
+use super::recordings::Kind;
+
+const KINDS: [Kind; 3] = [Kind::Furniture, Kind::Burner, Kind::Home];
+
+fn shown(seconds: Option<f64>) -> String {
+    seconds.map_or("–".into(), |seconds| format!("{seconds:.0}"))
+}
+
+fn signed(seconds: Option<f64>) -> String {
+    seconds.map_or("–".into(), |seconds| format!("{seconds:+.0}"))
+}
+
+pub fn markdown(outcome: &Outcome) -> String {
+    let mut text = String::from("# Fires and quiet hours through the judge\n");
+    if outcome.combined.is_empty() {
+        text.push_str("\nNo recordings were at hand.\n");
+    } else {
+        recordings(outcome, &mut text);
+        summaries(outcome, &mut text);
+    }
+    quiet(outcome, &mut text);
+    confusion(outcome, &mut text);
+    text
+}
+
+fn recordings(outcome: &Outcome, text: &mut String) {
+    text.push_str(
+        "\n## Recordings\n\nSeconds after ignition. One device a room or quadrant with what is measured under its ceiling; gain: \
+         seconds before the fixed temperature, and before the fastest real alarm.\n\n\
+         | recording | kind | found | rule | pre-alarm | two devices | fixed 57.2 °C | ion | photo | gain on fixed | gain on \
+         real | before ignition |\n|---|---|--:|---|--:|--:|--:|--:|--:|--:|--:|--:|\n",
+    );
+    for verdict in &outcome.combined {
+        let Verdict { name, kind, rule, early, .. } = verdict;
+        let found = verdict.found_s.map_or("**missed**".into(), |seconds| format!("{seconds:.0}"));
+        let cells = [verdict.warned_s, verdict.red_s, verdict.fixed_s, verdict.ion_s, verdict.photo_s].map(shown);
+        let gains = [verdict.gain_on_fixed_s(), verdict.gain_on_real_s()].map(signed);
+        let kind = kind.word();
+        _ = writeln!(
+            text,
+            "| {name} | {kind} | {found} | {rule} | {} | {} | {early} |",
+            cells.join(" | "),
+            gains.join(" | ")
+        );
+    }
+}
+
+/// Found, recordings, false before ignition, and medians: found, fixed, gain on it, real, gain on it.
+fn line(verdicts: &[&Verdict]) -> (usize, usize, usize, [Option<f64>; 5]) {
+    let of = |get: &dyn Fn(&Verdict) -> Option<f64>| median(verdicts.iter().filter_map(|verdict| get(verdict)));
+    let found = verdicts.iter().filter(|verdict| verdict.found_s.is_some()).count();
+    let early = verdicts.iter().map(|verdict| verdict.early).sum();
+    let medians = [
+        of(&|verdict| verdict.found_s),
+        of(&|verdict| verdict.fixed_s),
+        of(&Verdict::gain_on_fixed_s),
+        of(&Verdict::real_s),
+        of(&Verdict::gain_on_real_s),
+    ];
+    (found, verdicts.len(), early, medians)
+}
+
+fn summary(name: &str, verdicts: &[Verdict], text: &mut String) {
+    for kind in KINDS {
+        let of_kind: Vec<&Verdict> = verdicts.iter().filter(|verdict| verdict.kind == kind).collect();
+        if of_kind.is_empty() {
+            continue;
+        }
+        let (found, all, early, [median_s, fixed_s, on_fixed_s, real_s, on_real_s]) = line(&of_kind);
+        let kind = kind.word();
+        let (cells, gains) = ([median_s, fixed_s].map(shown).join(" | "), signed(on_fixed_s));
+        let (real, on_real) = (shown(real_s), signed(on_real_s));
+        _ = writeln!(text, "| {name} | {kind} | {found} of {all} | {early} | {cells} | {gains} | {real} | {on_real} |");
+    }
+}
+
+fn summaries(outcome: &Outcome, text: &mut String) {
+    text.push_str(
+        "\n## Summary by kind\n\nMedians in seconds. \"Real\" is the fastest real smoke alarm.\n\n\
+         | sensors | kind | found | fire before ignition | time | fixed 57.2 °C | gain | real | gain |\n\
+         |---|---|--:|--:|--:|--:|--:|--:|--:|\n",
+    );
+    summary("one device a room", &outcome.combined, text);
+    for (name, verdicts) in outcome.others.iter().chain(&outcome.changed) {
+        summary(name, verdicts, text);
+    }
+    let (sensors, missed, early) = outcome.alone;
+    _ = writeln!(
+        text,
+        "\nEach thermocouple of the compartments down to 0.9 m below the ceiling, alone: {sensors} sensors, {missed} missed \
+         the fire, {early} alarmed before ignition."
+    );
+}
+
+fn total<'a>(segments: impl Iterator<Item = &'a Segment>) -> (f64, usize, usize) {
+    segments.fold((0.0, 0, 0), |(days, alerts, warnings), segment| {
+        (days + segment.device_days, alerts + segment.alerts(), warnings + segment.warnings())
+    })
+}
+
+fn rate(alerts: usize, days: f64) -> f64 {
+    if days > 0.0 { alerts as f64 * 1000.0 / days } else { 0.0 }
+}
+
+fn quiet(outcome: &Outcome, text: &mut String) {
+    text.push_str(
+        "\n## Hours without fire\n\nFalse alerts of the family fire. Every case is played at one sample each 1, 5, 10 and 60 \
+         s.\n\n| segment | what happens | sensors | device-days | false fire alerts | for 1,000 device-days | warnings |\n\
+         |---|---|---|--:|--:|--:|--:|\n",
+    );
+    let mut row = |name: &str, meaning: &str, kit: &str, segments: Vec<&Segment>| {
+        let (days, alerts, warnings) = total(segments.into_iter());
+        if days > 0.0 {
+            let rate = rate(alerts, days);
+            _ = writeln!(text, "| {name} | {meaning} | {kit} | {days:.0} | {alerts} | {rate:.2} | {warnings} |");
+        }
+    };
+    let of = |name: &str, kit: &str| -> Vec<&Segment> {
+        outcome.segments.iter().filter(|segment| segment.name == name && segment.kit == kit).collect()
+    };
+    let looped = "before ignition, looped";
+    row(looped, "stretches of the recordings, with noise", "heat", of(looped, "heat"));
+    let homes = "homes before the first kelvin, looped";
+    row(
+        homes,
+        "the noise of meters and analysers, all rooms one unit",
+        "heat, smoke, CO",
+        of(homes, "heat, smoke, CO"),
+    );
+    for case in Case::ALL {
+        for (kit, _) in KITS {
+            row(case.word(), case.meaning(), kit, of(case.word(), kit));
+        }
+    }
+    row("**all**", "", "", outcome.segments.iter().collect());
+    let wrong = outcome.segments.iter().filter(|segment| segment.alerts() > 0);
+    for segment in wrong {
+        let mut rules: Vec<&str> =
+            segment.found.iter().filter(|found| found.opens).map(|found| found.rule.as_str()).collect();
+        rules.sort_unstable();
+        rules.dedup();
+        let Segment { name, kit, every_s, .. } = segment;
+        let alerts = segment.alerts();
+        _ = writeln!(text, "\n- {name}, {kit}, each {every_s} s: {alerts} by {}", rules.join(", "));
+    }
+}
+
+fn confusion(outcome: &Outcome, text: &mut String) {
+    let found = outcome.combined.iter().filter(|verdict| verdict.found_s.is_some()).count();
+    let missed = outcome.combined.len() - found;
+    let early: usize = outcome.combined.iter().map(|verdict| verdict.early).sum();
+    let (days, alerts, _) = total(outcome.segments.iter());
+    let readings: u64 = outcome.segments.iter().map(|segment| segment.readings).sum();
+    let wrong = alerts + early;
+    text.push_str("\n## Confusion\n\n| | alert | no alert |\n|---|--:|--:|\n");
+    _ = writeln!(text, "| fire (recordings) | {found} | {missed} |");
+    _ = writeln!(text, "| no fire | {wrong} alerts | {days:.0} device-days, {readings} readings |");
+    let (precision, recall) = scores(outcome);
+    let bound = rate(wrong, days) + if wrong == 0 { rate(3, days) } else { 0.0 };
+    _ = writeln!(
+        text,
+        "\nRecall {}, precision {} of this mixture; in the field fires are rarer and precision is lower. False fire alerts \
+         for 1,000 device-days: {:.2}{}.",
+        recall.map_or("–".into(), |share| format!("{share:.3}")),
+        precision.map_or("–".into(), |share| format!("{share:.3}")),
+        rate(wrong, days),
+        if wrong == 0 { format!(" (below {bound:.2} with 95 % confidence)") } else { String::new() },
+    );
+}
+
+/// Precision and recall of the recordings and segments together.
+fn scores(outcome: &Outcome) -> (Option<f64>, Option<f64>) {
+    let found = outcome.combined.iter().filter(|verdict| verdict.found_s.is_some()).count() as f64;
+    let early: usize = outcome.combined.iter().map(|verdict| verdict.early).sum();
+    let wrong = (total(outcome.segments.iter()).1 + early) as f64;
+    let share = |part: f64, whole: f64| (whole > 0.0).then(|| part / whole);
+    (share(found, found + wrong), share(found, outcome.combined.len() as f64))
+}
+
+pub fn json(outcome: &Outcome) -> Value {
+    let verdict = |verdict: &Verdict| {
+        json!({
+            "name": verdict.name, "kind": verdict.kind.word(), "found_s": verdict.found_s, "rule": verdict.rule,
+            "prealarm_s": verdict.warned_s, "two_devices_s": verdict.red_s, "fixed_s": verdict.fixed_s,
+            "ion_s": verdict.ion_s, "photo_s": verdict.photo_s, "before_ignition": verdict.early,
+        })
+    };
+    let verdicts = |verdicts: &[Verdict]| verdicts.iter().map(verdict).collect::<Vec<_>>();
+    let named = |all: &[(&str, Vec<Verdict>)]| -> Value {
+        all.iter()
+            .map(|(name, of)| ((*name).to_owned(), Value::from(verdicts(of))))
+            .collect::<serde_json::Map<_, _>>()
+            .into()
+    };
+    let segment = |segment: &Segment| {
+        json!({
+            "name": segment.name, "sensors": segment.kit, "every_s": segment.every_s, "device_days": segment.device_days,
+            "readings": segment.readings, "false_fire_alerts": segment.alerts(), "warnings": segment.warnings(),
+        })
+    };
+    let (precision, recall) = scores(outcome);
+    let (days, alerts, _) = total(outcome.segments.iter());
+    json!({
+        "recordings": verdicts(&outcome.combined),
+        "sensors": named(&outcome.others),
+        "changed": named(&outcome.changed),
+        "alone": { "sensors": outcome.alone.0, "missed": outcome.alone.1, "before_ignition": outcome.alone.2 },
+        "segments": outcome.segments.iter().map(segment).collect::<Vec<_>>(),
+        "device_days": days, "false_fire_alerts": alerts, "false_for_1000_device_days": rate(alerts, days),
+        "precision": precision, "recall": recall,
+    })
+}
