@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// Worker threads that share the villages among them, 1 to [`Settings::WORKERS_MAX`]. Outputs and checkpoints are the
-    /// same for any number; one is enough for two million readings a second, and has half the latency of two. Count.
+    /// same for any number; one is enough for two million readings a second. Count.
     pub workers: usize,
     /// Commits taken in and not yet out, at most; [`crate::Handle::submit`] waits above it. Count.
     pub epochs_in_flight_max: usize,
