@@ -113,14 +113,7 @@ async fn serve(config: Config) -> Result<()> {
             view: Arc::clone(&core.view),
             ledger: Arc::clone(&core.store) as _,
             access: Arc::new(Tokens { gate: Arc::clone(&gate), roster: Arc::clone(&roster_now) }),
-            actions: Arc::new(Acts {
-                ingest: handle.clone(),
-                broker: broker.clone(),
-                waiting: Arc::clone(&core.waiting),
-                roster: Arc::clone(&roster_now),
-                gate: Arc::clone(&gate),
-                folder: config.station.roster.clone(),
-            }),
+            actions: acts(&config, &core, &handle, &broker, &gate),
             devices: Arc::new(Heard(Arc::clone(&core.liveness))),
             risk: Arc::new(Moved(Arc::clone(&core.risk))),
             clients: Arc::new(Clients(broker.clone())),
@@ -163,6 +156,19 @@ async fn serve(config: Config) -> Result<()> {
     })
     .await;
     drained.map_err(|_| anyhow!("the stages did not drain within {} ms", limit.as_millis()))?
+}
+
+/// What people do, on its way to the journal.
+fn acts(config: &Config, core: &Core, ingest: &IngestHandle, broker: &Broker, gate: &Arc<Gate>) -> Arc<Acts> {
+    let view = Arc::clone(&core.view);
+    Arc::new(Acts {
+        ingest: ingest.clone(),
+        broker: broker.clone(),
+        waiting: Arc::clone(&core.waiting),
+        roster: Arc::new(move || view.roster()),
+        gate: Arc::clone(gate),
+        folder: config.station.roster.clone(),
+    })
 }
 
 /// The door's keeper; says so when it lets anybody in from other machines.

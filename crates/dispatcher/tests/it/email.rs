@@ -57,7 +57,8 @@ async fn a_mail_goes_over_starttls_with_authentication_and_keeps_its_id() {
     let id = header(&second, "Message-ID");
     assert!(id.starts_with('<') && id.ends_with("@fenghuo.example>"), "{id}");
     assert_eq!(id, header(&first, "Message-ID"), "the same mail twice");
-    assert_eq!(header(&second, "Date"), "Sun, 22 Nov 2026 00:00:01 +0000");
+    let date = header(&second, "Date");
+    assert!(date.starts_with("Sun, 22 Nov 2026 00:00:0") && date.ends_with(" +0000"), "{date}");
     assert_eq!((header(&second, "Auto-Submitted"), header(&second, "Importance")), ("auto-generated", "high"));
     assert_eq!(header(&second, "X-Fenghuo-Alert"), "fire-0-4711");
     let body = second.data.split_once("\n\n").unwrap().1.replace('\n', "");

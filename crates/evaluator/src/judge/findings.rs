@@ -106,25 +106,7 @@ impl Judge {
         let number = device.map_or(NO_DEVICE, |device| device.0);
         let at = unit.held.iter().position(|held| held.condition == told.condition && held.device == number);
         let Some(colour) = told.holds else {
-            let was = at.map(|at| unit.held.remove(at));
-            if let Some(was) = &was {
-                self.draft.touched.push(id.0);
-                remember(unit, was, *at_ms);
-                if was.untold_ms != 0 {
-                    return;
-                }
-                if family == Family::Fire && !was.muted && number != NO_DEVICE {
-                    if unit.fire_ended.len() == Unit::ENDED_MAX {
-                        unit.fire_ended.remove(0);
-                    }
-                    unit.fire_ended.push((number, *at_ms));
-                }
-            }
-            if was.is_some() || told.alarm.is_some() {
-                let colour = was.map_or(Colour::Blue, |was| was.colour);
-                let evidence = (told.note, (None, None));
-                self.draft.finding(*at_ms, id, device, told.condition, colour, Phase::Ended, evidence, told.alarm);
-            }
+            self.over(id, device, told);
             return;
         };
         let evidence = (told.note, after);
@@ -187,6 +169,34 @@ impl Judge {
         }
         self.draft.touched.push(id.0);
         self.draft.finding(*at_ms, id, device, told.condition, colour, phase, evidence, told.alarm);
+    }
+
+    /// A condition of a unit (or of a device in it) holds no longer.
+    fn over(&mut self, id: UnitId, device: Option<DeviceId>, told: Told) {
+        let State { units, at_ms, .. } = &mut self.state;
+        let Some(unit) = units.get_mut(id.index()) else { return };
+        let family = rule::condition(told.condition).family;
+        let number = device.map_or(NO_DEVICE, |device| device.0);
+        let at = unit.held.iter().position(|held| held.condition == told.condition && held.device == number);
+        let was = at.map(|at| unit.held.remove(at));
+        if let Some(was) = &was {
+            self.draft.touched.push(id.0);
+            remember(unit, was, *at_ms);
+            if was.untold_ms != 0 {
+                return;
+            }
+            if family == Family::Fire && !was.muted && number != NO_DEVICE {
+                if unit.fire_ended.len() == Unit::ENDED_MAX {
+                    unit.fire_ended.remove(0);
+                }
+                unit.fire_ended.push((number, *at_ms));
+            }
+        }
+        if was.is_some() || told.alarm.is_some() {
+            let colour = was.map_or(Colour::Blue, |was| was.colour);
+            let evidence = (told.note, (None, None));
+            self.draft.finding(*at_ms, id, device, told.condition, colour, Phase::Ended, evidence, told.alarm);
+        }
     }
 
     /// A report of a device that is not on the roster any longer. Nothing of it can hold in a unit; an alarm is told all
