@@ -44,13 +44,13 @@ pub struct Standing {
     pub generation: u32,
     /// Something changed since.
     pub stale: bool,
-    /// Made when there is something to remember.
-    pub history: Option<Box<History>>,
+    /// Made when there is something to remember; most units have it, as they were blind before their devices first spoke.
+    pub history: Option<History>,
 }
 
 impl Standing {
     fn history_mut(&mut self, at_ms: u64) -> &mut History {
-        self.history.get_or_insert_with(|| Box::new(History::new(seconds(at_ms))))
+        self.history.get_or_insert_with(|| History::new(seconds(at_ms)))
     }
 
     /// A detector of the unit began to see fire.

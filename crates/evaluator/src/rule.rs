@@ -29,6 +29,7 @@ pub mod lost_contact;
 mod nouns;
 mod scene;
 pub mod sighting;
+mod slot;
 pub mod smoke;
 pub mod stuck;
 pub mod water_level;
@@ -46,6 +47,7 @@ use crate::why::Watch;
 pub use nouns::{Condition, Note, Sample, Turn, UnitView, Watching};
 pub use scene::Scene;
 pub(crate) use scene::Told;
+use slot::{Has, Keeps, Slot};
 
 /// A detection rule. Every function is pure: what it decides depends on its arguments alone.
 pub trait Rule {
@@ -132,15 +134,15 @@ const fn mask(quantities: &[Quantity]) -> u32 {
 
 /// Calls a rule with what it remembers. Most devices never give most rules anything to remember, and cost them nothing.
 #[inline]
-fn remembering<M: Default + PartialEq>(memory: &mut Option<Box<M>>, call: impl FnOnce(&mut M)) {
-    if let Some(memory) = memory {
+fn remembering<M: Default + PartialEq>(slot: &mut impl Slot<M>, call: impl FnOnce(&mut M)) {
+    if let Some(memory) = slot.get_mut() {
         call(memory);
         return;
     }
     let mut fresh = M::default();
     call(&mut fresh);
     if fresh != M::default() {
-        *memory = Some(Box::new(fresh));
+        slot.put(fresh);
     }
 }
 
@@ -181,7 +183,7 @@ macro_rules! rules {
         /// What the rules remember of one device.
         #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
         pub struct Memory {
-            $($name: Option<Box<<$rule as Rule>::Memory>>,)*
+            $($name: <Has<{ size_of::<<$rule as Rule>::Memory>() > 0 }> as Keeps<<$rule as Rule>::Memory>>::Slot,)*
         }
 
         impl Memory {
@@ -191,10 +193,11 @@ macro_rules! rules {
                 scene.base = 0;
                 $(
                     if const { mask(<$rule>::READS) } & bit != 0 {
-                        if const { mask(<$rule>::STARTS) } & bit != 0 {
-                            self.$name.get_or_insert_with(Default::default);
+                        let starts = const { mask(<$rule>::STARTS) } & bit != 0;
+                        if starts && Slot::<<$rule as Rule>::Memory>::get(&self.$name).is_none() {
+                            self.$name.put(<$rule as Rule>::Memory::default());
                         }
-                        if let Some(memory) = &mut self.$name {
+                        if let Some(memory) = Slot::<<$rule as Rule>::Memory>::get_mut(&mut self.$name) {
                             <$rule>::reading(&settings.$name, memory, sample, scene);
                         }
                     }
@@ -206,7 +209,7 @@ macro_rules! rules {
             #[inline]
             pub(crate) fn place(&self) -> u64 {
                 let mut seen = 0;
-                $(seen ^= u64::from(self.$name.is_some());)*
+                $(seen ^= u64::from(Slot::<<$rule as Rule>::Memory>::get(&self.$name).is_some());)*
                 seen
             }
 
@@ -216,7 +219,7 @@ macro_rules! rules {
                 let mut seen = 0;
                 $(
                     if const { !<$rule>::READS.is_empty() } {
-                        seen ^= self.$name.as_ref().map_or(0, |memory| <$rule>::look(memory));
+                        seen ^= self.$name.get().map_or(0, |memory| <$rule>::look(memory));
                     }
                 )*
                 seen
@@ -257,7 +260,7 @@ macro_rules! rules {
                 $(
                     if <$rule>::LISTENS {
                         remembering(&mut self.$name, |memory| <$rule>::tick(&settings.$name, memory, scene));
-                    } else if let Some(memory) = &mut self.$name {
+                    } else if let Some(memory) = self.$name.get_mut() {
                         <$rule>::tick(&settings.$name, memory, scene);
                     }
                     scene.base += const { <$rule>::CONDITIONS.len() as u8 };
@@ -279,7 +282,7 @@ macro_rules! rules {
                 let mut of_rules = Vec::new();
                 let mut watching = Watching { now_ms, device: &device.facts, resumed_ms, holding: device.holding, base: 0 };
                 $(
-                    let memory = device.memory.$name.as_deref();
+                    let memory = device.memory.$name.get();
                     let mut watches = <$rule>::watches(&settings.$name, memory, &watching);
                     if watches.is_empty() {
                         watches = watching.plain(<$rule>::CONDITIONS, memory.is_some());
@@ -381,7 +384,7 @@ pub(crate) fn is_sighting(condition: u8) -> bool {
 
 /// Names the layout of [`Memory`] and of condition numbers. A rule whose memory changes its shape gets a new number here.
 pub(crate) fn layout() -> String {
-    let mut layout = String::from("2");
+    let mut layout = String::from("3");
     for rule in RULES {
         layout.push_str(&format!(" {}({})", rule.name, rule.conditions.len()));
     }

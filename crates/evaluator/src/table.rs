@@ -1,27 +1,33 @@
-//! A table by number whose copies are cheap: chunks are shared until one side changes them.
+//! A table by number whose copies are cheap: what two copies have in common is shared until one side changes it.
 //!
-//! A checkpoint takes a copy on the worker in microseconds; the chunks that change while it is being written are copied
-//! one by one, when they change.
+//! Rows lie in leaves, leaves in branches. A checkpoint takes a copy on the worker by counting a few hundred branches; while it
+//! is being written, the first change in a branch copies its pointers, and the first in a leaf the leaf's few rows.
 
 use std::sync::Arc;
 
 use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use smallvec::SmallVec;
 
-/// Rows in a chunk, so few that a commit which touches a thousand devices while a checkpoint is being written copies a fifth of
-/// them, and so many that the copy of the table itself stays below half a millisecond for a city.
-const CHUNK: usize = 16;
+/// Rows in a leaf: a commit that touches a thousand devices while a checkpoint is being written copies at most so many times a
+/// thousand.
+const LEAF: usize = 4;
+/// Leaves in a branch.
+const BRANCH: usize = 64;
+
+type Leaf<T> = SmallVec<[T; LEAF]>;
+type Branch<T> = SmallVec<[Arc<Leaf<T>>; BRANCH]>;
 
 /// Rows by number, from 0, without gaps.
 #[derive(Debug, Clone)]
 pub struct Table<T> {
-    chunks: Vec<Arc<Vec<T>>>,
+    branches: Vec<Arc<Branch<T>>>,
     len: usize,
 }
 
 impl<T> Default for Table<T> {
     fn default() -> Self {
-        Table { chunks: Vec::new(), len: 0 }
+        Table { branches: Vec::new(), len: 0 }
     }
 }
 
@@ -31,24 +37,28 @@ impl<T: Clone> Table<T> {
     }
 
     pub fn get(&self, at: usize) -> Option<&T> {
-        self.chunks.get(at / CHUNK)?.get(at % CHUNK)
+        self.branches.get(at / (LEAF * BRANCH))?.get(at / LEAF % BRANCH)?.get(at % LEAF)
     }
 
     pub fn get_mut(&mut self, at: usize) -> Option<&mut T> {
-        Arc::make_mut(self.chunks.get_mut(at / CHUNK)?).get_mut(at % CHUNK)
+        let branch = Arc::make_mut(self.branches.get_mut(at / (LEAF * BRANCH))?);
+        Arc::make_mut(branch.get_mut(at / LEAF % BRANCH)?).get_mut(at % LEAF)
     }
 
     pub fn push(&mut self, row: T) {
-        if self.len.is_multiple_of(CHUNK) {
-            self.chunks.push(Arc::new(Vec::with_capacity(CHUNK)));
+        if self.len.is_multiple_of(LEAF * BRANCH) {
+            self.branches.push(Arc::default());
         }
-        let last = self.chunks.last_mut().expect("one was pushed where none had room");
-        Arc::make_mut(last).push(row);
+        let branch = Arc::make_mut(self.branches.last_mut().expect("one was pushed where none had room"));
+        if self.len.is_multiple_of(LEAF) {
+            branch.push(Arc::default());
+        }
+        Arc::make_mut(branch.last_mut().expect("one was pushed where none had room")).push(row);
         self.len += 1;
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &T> {
-        self.chunks.iter().flat_map(|chunk| chunk.iter())
+        self.branches.iter().flat_map(|branch| branch.iter()).flat_map(|leaf| leaf.iter())
     }
 }
 
@@ -90,15 +100,15 @@ mod tests {
     #[test]
     fn a_copy_keeps_what_it_was() {
         let mut table = Table::default();
-        for row in 0..200_u32 {
+        for row in 0..600_u32 {
             table.push(row);
         }
         let copy = table.clone();
-        *table.get_mut(130).expect("is there") = 7;
-        table.push(200);
-        assert_eq!((copy.get(130), table.get(130)), (Some(&130), Some(&7)));
-        assert_eq!((copy.len(), table.len()), (200, 201));
-        assert_eq!(table.get(201), None);
+        *table.get_mut(530).expect("is there") = 7;
+        table.push(600);
+        assert_eq!((copy.get(530), table.get(530)), (Some(&530), Some(&7)));
+        assert_eq!((copy.len(), table.len()), (600, 601));
+        assert_eq!(table.get(601), None);
         let stored: Table<u32> = model::wire::decode(&model::wire::encode(&table)).expect("reads back");
         assert!(stored.iter().eq(table.iter()));
     }

@@ -155,16 +155,23 @@ pub struct Memory {
     since: Stamp,
     smoke: Newest,
     smoke_zero: Zero,
+    /// While it holds: when it was last seen, ms since 1970.
+    seen_ms: u64,
+    /// Of devices that measure carbon monoxide or humidity.
+    air: Option<Box<Air>>,
+    /// What was last told as a sign: temperature, smoke, carbon monoxide, humidity. Made with the first.
+    signs: Option<Box<[Told; 4]>>,
+}
+
+/// Carbon monoxide and humidity.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+struct Air {
     co: Newest,
     co_zero: Zero,
     humidity: Newest,
     usual_pct: f32,
-    /// While it holds: when it was last seen, ms since 1970.
-    seen_ms: u64,
     /// Since when carbon monoxide and another are seen together, ms since 1970; 0 for not.
     co_since_ms: u64,
-    /// What was last told as a sign: temperature, smoke, carbon monoxide, humidity.
-    signs: [Told; 4],
 }
 
 const UNIT: usize = 1;
@@ -219,15 +226,12 @@ impl Memory {
         match sample.quantity {
             Quantity::TemperatureC => self.heat(settings, at, value),
             Quantity::SmokeDbM => zeroed(&mut self.smoke, &mut self.smoke_zero, at, value, SMOKE),
-            Quantity::CoPpm => zeroed(&mut self.co, &mut self.co_zero, at, value, CO),
+            Quantity::CoPpm => {
+                let air = self.air.get_or_insert_default();
+                zeroed(&mut air.co, &mut air.co_zero, at, value, CO)
+            }
             _ => {
-                match self.humidity.take(at, value) {
-                    Some(past_s) => {
-                        let step = (self.humidity.level - self.usual_pct) * past_s / (past_s + HUMIDITY_CALM_S);
-                        self.usual_pct += step;
-                    }
-                    None => self.usual_pct = value,
-                }
+                self.air.get_or_insert_default().humidity(at, value);
                 false
             }
         }
@@ -254,10 +258,11 @@ impl Memory {
         if which == SMOKE_HEAT {
             return true;
         }
-        if self.co_since_ms == 0 {
-            self.co_since_ms = at_ms;
+        let air = self.air.get_or_insert_default();
+        if air.co_since_ms == 0 {
+            air.co_since_ms = at_ms;
         }
-        at_ms.saturating_sub(self.co_since_ms) >= u64::from(settings.co_hold_s) * 1000
+        at_ms.saturating_sub(air.co_since_ms) >= u64::from(settings.co_hold_s) * 1000
     }
 
     fn above(&self, settings: &Settings, at_ms: u64) -> Above {
@@ -270,17 +275,28 @@ impl Memory {
             let smoke_db_m = self.smoke.level - self.smoke_zero.value;
             above.smoke_db_m = if smoke_db_m >= NOISES * self.smoke_zero.noise { smoke_db_m.max(0.0) } else { 0.0 };
         }
-        let knows_co = self.co.fresh(at, settings);
-        if knows_co {
-            let co_ppm = self.co.level - self.co_zero.value;
-            above.co_ppm = if co_ppm >= NOISES * self.co_zero.noise { co_ppm.max(0.0) } else { 0.0 };
+        let Some(air) = &self.air else { return above };
+        if air.co.fresh(at, settings) {
+            let co_ppm = air.co.level - air.co_zero.value;
+            above.co_ppm = if co_ppm >= NOISES * air.co_zero.noise { co_ppm.max(0.0) } else { 0.0 };
         }
-        if self.humidity.fresh(at, settings) {
+        if air.humidity.fresh(at, settings) {
             // the newest: smoke must not be ahead of what speaks against it
-            let leapt = self.humidity.before[1] - self.usual_pct >= settings.steam_pct;
+            let leapt = air.humidity.before[1] - air.usual_pct >= settings.steam_pct;
             above.steam = leapt && above.co_ppm < NO_STEAM_PPM;
         }
         above
+    }
+}
+
+impl Air {
+    fn humidity(&mut self, at: Stamp, value: f32) {
+        match self.humidity.take(at, value) {
+            Some(past_s) => {
+                self.usual_pct += (self.humidity.level - self.usual_pct) * past_s / (past_s + HUMIDITY_CALM_S);
+            }
+            None => self.usual_pct = value,
+        }
     }
 }
 
@@ -314,7 +330,7 @@ impl Rule for Fusion {
     }
 
     fn look(memory: &Memory) -> u64 {
-        u64::from(memory.since) ^ u64::from(memory.smoke_zero.seen) ^ u64::from(memory.co_zero.seen) ^ memory.seen_ms
+        u64::from(memory.since) ^ u64::from(memory.smoke_zero.seen) ^ memory.seen_ms
     }
 
     fn reading(settings: &Settings, memory: &mut Memory, sample: Sample, scene: &mut Scene<'_>) {
@@ -325,7 +341,7 @@ impl Rule for Fusion {
         memory.tell(settings, &above, sample.at_ms, scene);
         let seen = above.fire(settings);
         if seen.is_none_or(|which| which == SMOKE_HEAT) {
-            memory.co_since_ms = 0;
+            memory.air.iter_mut().for_each(|air| air.co_since_ms = 0);
         }
         let fire = seen.filter(|which| memory.lasts(settings, *which, sample.at_ms));
         if let Some(which) = fire {

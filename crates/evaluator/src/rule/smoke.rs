@@ -180,6 +180,12 @@ pub struct Memory {
     prealarm: Confirm,
     /// Since when the zero is beyond the share, ms since 1970; 0 for not.
     shifted_ms: u64,
+    /// Of devices that measure carbon monoxide or humidity too.
+    air: Option<Box<Air>>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+struct Air {
     co: Witness,
     humidity: Witness,
 }
@@ -194,8 +200,9 @@ impl Memory {
 
     /// How many times more is asked of smoke that the device's other quantities speak against.
     fn doubt(&self, settings: &Settings, at_ms: u64) -> f32 {
-        let co = self.co.above(at_ms, settings.witness_s);
-        let humidity = self.humidity.above(at_ms, settings.witness_s);
+        let Some(air) = &self.air else { return 1.0 };
+        let co = air.co.above(at_ms, settings.witness_s);
+        let humidity = air.humidity.above(at_ms, settings.witness_s);
         let doubtful = match co {
             Some(ppm) => ppm < settings.doubt_below_co_ppm,
             None => humidity.is_some_and(|points| points >= settings.doubt_humidity_pct),
@@ -321,14 +328,14 @@ impl Rule for Smoke {
     }
 
     fn look(memory: &Memory) -> u64 {
-        memory.pace.look() ^ memory.confirm.look() ^ memory.shifted_ms ^ u64::from(memory.humidity.at)
+        memory.pace.look() ^ memory.confirm.look() ^ memory.shifted_ms
     }
 
     fn reading(settings: &Settings, memory: &mut Memory, sample: Sample, scene: &mut Scene<'_>) {
         match sample.quantity {
             Quantity::SmokeDbM => memory.smoke(settings, sample, scene),
-            Quantity::CoPpm => memory.co.take(sample.at_ms, sample.value, true),
-            _ => memory.humidity.take(sample.at_ms, sample.value, false),
+            Quantity::CoPpm => memory.air.get_or_insert_default().co.take(sample.at_ms, sample.value, true),
+            _ => memory.air.get_or_insert_default().humidity.take(sample.at_ms, sample.value, false),
         }
     }
 

@@ -91,7 +91,8 @@ impl Settings {
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Memory {
-    tracks: SmallVec<[Track; 3]>,
+    /// Most devices have one or two.
+    tracks: SmallVec<[Track; 2]>,
     /// Quantities whose run is too long now, one bit each.
     still: u32,
     /// Of alarms that hold, in the order of [`CONTRADICTED`]; made at the first alarm.

@@ -40,7 +40,10 @@ pub(super) fn of(condition: usize, note: &Note) -> (Words, Words) {
 /// What is looked at now, and how far it is.
 pub(super) fn watches(settings: &Settings, memory: Option<&Memory>, watching: &Watching<'_>) -> Vec<Watch> {
     let name = Fusion::CONDITIONS[0].name;
-    let known = |memory: &&Memory| memory.heat.seen.max(memory.smoke.seen).max(memory.co.seen) > 0;
+    let known = |memory: &&Memory| {
+        let co = memory.air.as_ref().map_or(0, |air| air.co.seen);
+        memory.heat.seen.max(memory.smoke.seen).max(co) > 0
+    };
     let Some(memory) = memory.filter(known) else { return vec![Watch::no_data(name)] };
     let above = memory.above(settings, watching.now_ms);
     let Above { heat_k, smoke_db_m, co_ppm, steam } = above;

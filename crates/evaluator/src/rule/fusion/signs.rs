@@ -54,7 +54,10 @@ impl Memory {
         let steam = if above.steam { settings.steam_pct } else { 0.0 };
         let floors = [settings.heat_k, settings.smoke_db_m, settings.co_ppm, settings.steam_pct];
         let values = [above.heat_k, above.smoke_db_m, above.co_ppm, steam];
-        for (at, told) in self.signs.iter_mut().enumerate() {
+        if self.signs.is_none() && values.iter().zip(floors).all(|(value, floor)| *value < floor) {
+            return;
+        }
+        for (at, told) in self.signs.get_or_insert_default().iter_mut().enumerate() {
             let (value, past_ms) = (values[at], between(told.at, now));
             if value >= floors[at] {
                 if told.above == 0.0 || value >= told.above * GREW || past_ms >= AGAIN_MS {
