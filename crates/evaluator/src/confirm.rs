@@ -26,15 +26,16 @@ pub struct Need {
     pub clear_ms: u64,
 }
 
-/// How far one threshold of one device is confirmed.
+/// How far one threshold of one device is confirmed. Nearly all are calm nearly always, and take a pointer.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Confirm {
-    /// Consecutive samples beyond the threshold.
-    pub count: u8,
-    /// Time of the first of them, ms since 1970.
-    pub since_ms: u64,
-    /// The most extreme of them.
-    pub extreme: f32,
+pub struct Confirm(Option<Box<Forming>>);
+
+/// What is known of a threshold that some sample was beyond.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+struct Forming {
+    count: u8,
+    since_ms: u64,
+    extreme: f32,
     /// Time since when samples are well within bounds, ms since 1970; 0 for not so.
     calm_ms: u64,
 }
@@ -94,56 +95,88 @@ impl Pace {
 impl Confirm {
     /// Reads something of it, see [`crate::rule::Rule::look`].
     pub fn look(&self) -> u64 {
-        self.calm_ms
+        u64::from(self.0.is_some())
+    }
+
+    /// Consecutive samples beyond the threshold.
+    pub fn count(&self) -> u8 {
+        self.0.as_ref().map_or(0, |forming| forming.count)
+    }
+
+    /// Time of the first of them, ms since 1970; 0 for none.
+    pub fn since_ms(&self) -> u64 {
+        self.0.as_ref().map_or(0, |forming| forming.since_ms)
+    }
+
+    /// The most extreme of them; 0 for none.
+    pub fn extreme(&self) -> f32 {
+        self.0.as_ref().map_or(0.0, |forming| forming.extreme)
     }
 
     /// Takes in a sample beyond the threshold; whether it is confirmed now.
     pub fn beyond(&mut self, at_ms: u64, value: f32, need: Need) -> bool {
-        self.calm_ms = 0;
-        if self.count == 0 {
-            self.since_ms = at_ms;
-            self.extreme = value;
+        let forming = self.0.get_or_insert_default();
+        forming.calm_ms = 0;
+        if forming.count == 0 {
+            forming.since_ms = at_ms;
+            forming.extreme = value;
         }
-        self.extreme = if value.abs() > self.extreme.abs() { value } else { self.extreme };
-        self.count = self.count.saturating_add(1);
-        let held_ms = at_ms.saturating_sub(self.since_ms);
-        (self.count >= need.samples && held_ms >= need.hold_ms) || (self.count >= 2 && held_ms >= need.lone_ms)
+        forming.extreme = if value.abs() > forming.extreme.abs() { value } else { forming.extreme };
+        forming.count = forming.count.saturating_add(1);
+        let held_ms = at_ms.saturating_sub(forming.since_ms);
+        (forming.count >= need.samples && held_ms >= need.hold_ms) || (forming.count >= 2 && held_ms >= need.lone_ms)
     }
 
     /// When the samples so far count if nothing contradicts them; `None` when there are none.
     pub fn due_ms(&self, need: Need, pace: &Pace, promise_s: u32) -> Option<u64> {
+        let forming = self.0.as_ref().filter(|forming| forming.count > 0)?;
         let wait_ms = if pace.speaks_soon(promise_s) {
             need.lone_ms.max(u64::from(pace.expected_ms(promise_s)) * 3 / 2)
         } else {
             need.lone_ms
         };
-        (self.count > 0).then_some(self.since_ms + wait_ms)
+        Some(forming.since_ms + wait_ms)
     }
 
     /// Takes in a sample that is not beyond the threshold.
+    #[inline]
     pub fn within(&mut self) {
-        self.count = 0;
+        if let Some(forming) = &mut self.0 {
+            forming.count = 0;
+            self.settle();
+        }
     }
 
     /// Takes in a sample while the condition holds: whether that ends it. `calm` says that the sample is well within
     /// bounds.
     pub fn calms(&mut self, at_ms: u64, calm: bool, need: Need, pace: &Pace) -> bool {
         if !calm {
-            self.calm_ms = 0;
+            if let Some(forming) = &mut self.0 {
+                forming.calm_ms = 0;
+                self.settle();
+            }
             return false;
         }
-        if self.calm_ms == 0 {
-            self.calm_ms = at_ms;
+        let forming = self.0.get_or_insert_default();
+        if forming.calm_ms == 0 {
+            forming.calm_ms = at_ms;
         }
-        let ended = at_ms.saturating_sub(self.calm_ms) >= need.clear_ms || u64::from(pace.gap_ms) > need.clear_ms;
+        let ended = at_ms.saturating_sub(forming.calm_ms) >= need.clear_ms || u64::from(pace.gap_ms) > need.clear_ms;
         if ended {
             *self = Confirm::default();
         }
         ended
     }
 
+    /// Forgets what says nothing any longer.
+    fn settle(&mut self) {
+        if self.0.as_ref().is_some_and(|forming| forming.count == 0 && forming.calm_ms == 0) {
+            self.0 = None;
+        }
+    }
+
     /// Time since the first of the samples, s.
     pub fn held_s(&self, now_ms: u64) -> u32 {
-        u32::try_from(now_ms.saturating_sub(self.since_ms) / 1000).unwrap_or(u32::MAX)
+        u32::try_from(now_ms.saturating_sub(self.since_ms()) / 1000).unwrap_or(u32::MAX)
     }
 }

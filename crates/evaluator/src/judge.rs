@@ -324,6 +324,7 @@ impl Judge {
 
     fn tick(&mut self) {
         let now_ms = self.state.at_ms;
+        self.look_at_due(now_ms);
         while let Some((due_ms, id)) = self.timers.pop(now_ms) {
             match self.state.devices.get_mut(id.index()) {
                 Some(device) if device.armed_ms == due_ms => device.armed_ms = NEVER,

@@ -307,3 +307,15 @@ impl Unit {
         self.incidents.get_or_insert_with(Default::default)[family as usize] = incident;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Below 1 KB a sensor with all that the rows lead to, and few cache lines a reading.
+    #[test]
+    fn rows_stay_small() {
+        assert!(size_of::<Device>() <= 208, "{}", size_of::<Device>());
+        assert!(size_of::<Unit>() <= 232, "{}", size_of::<Unit>());
+    }
+}

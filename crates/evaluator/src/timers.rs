@@ -83,6 +83,13 @@ impl Timers {
         Some((due_ms, DeviceId(id)))
     }
 
+    /// Some of the devices that [`Timers::pop`] is about to name, in no order.
+    pub fn due(&mut self, now_ms: u64) -> impl Iterator<Item = DeviceId> {
+        self.open_until(now_ms >> WINDOW_BITS);
+        let due = self.open.iter().filter(move |timer| timer.0.0 <= now_ms);
+        due.map(|timer| DeviceId(timer.0.1))
+    }
+
     fn open_until(&mut self, window: u64) {
         if window <= self.opened {
             return;

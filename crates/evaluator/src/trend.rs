@@ -76,6 +76,11 @@ impl Days {
         (self.count, self.mean) = (0, 0.0);
     }
 
+    /// Reads something of it, see [`crate::rule::Rule::look`].
+    pub fn look(&self) -> u64 {
+        u64::from(self.count)
+    }
+
     /// Days that are over.
     pub fn len(&self) -> u32 {
         self.past.as_ref().map_or(0, |past| u32::from(past.len))

@@ -240,10 +240,41 @@ fn pause() {
     }
 }
 
-/// An hour's tail by the devices' promises, through the whole stage, one commit each 100 ms.
+/// An hour's tail by the devices' promises, one commit each 100 ms.
 fn replay() {
+    replay_with(1);
+    replay_with(2);
     let mut city = City::new(Order::Promise);
-    let handle = start(1, 3600, Box::new(drop));
+    let mut judge = Judge::new(Rules::default(), Share::ALL);
+    let (begun_ms, mut readings, mut took) = (city.at_ms(), [0_usize; 2], [Duration::ZERO; 2]);
+    let mut ticks = 0_u32;
+    while city.at_ms() < begun_ms + 3_600_000 {
+        let steps: Vec<_> = (0..500).map(|_| city.step(860, 0)).collect();
+        for step in steps {
+            let ticked = usize::from(!step.commit.entries.is_empty());
+            let count = step.commit.readings.len();
+            let begun = Instant::now();
+            judge.apply(step);
+            let passed = begun.elapsed();
+            // the first minute makes the devices' memories
+            if city.at_ms() > begun_ms + 60_000 {
+                readings[ticked] += count;
+                took[ticked] += passed;
+                ticks += ticked as u32;
+            }
+        }
+    }
+    let of_reading = took[0].as_nanos() as f64 / readings[0] as f64;
+    let of_tick = (took[1].as_nanos() as f64 - of_reading * readings[1] as f64) / f64::from(ticks);
+    println!(
+        "| the judge alone, by promise | commits of 860 readings without and with a tick | {of_reading:.0} ns a reading, {:.0} µs a tick |",
+        of_tick / 1e3
+    );
+}
+
+fn replay_with(workers: usize) {
+    let mut city = City::new(Order::Promise);
+    let handle = start(workers, 3600, Box::new(drop));
     let (begun_ms, mut readings, mut took) = (city.at_ms(), 0_usize, Duration::ZERO);
     while city.at_ms() < begun_ms + 3_600_000 {
         let steps: Vec<_> = (0..500).map(|_| city.step(860, 0)).collect();
@@ -257,7 +288,7 @@ fn replay() {
     }
     handle.finish().expect("it ends");
     println!(
-        "| replay of an hour by promise | {:.1} M readings | **{:.2} s** ({:.2} M/s) |",
+        "| replay of an hour by promise, {workers} worker(s) | {:.1} M readings | **{:.2} s** ({:.2} M/s) |",
         readings as f64 / 1e6,
         took.as_secs_f64(),
         readings as f64 / 1e6 / took.as_secs_f64()

@@ -10,6 +10,12 @@ use crate::state::{Device, NEVER};
 /// Readings whose rows are looked at together.
 const AHEAD: usize = 96;
 
+fn look_at(rows: &[&Device]) {
+    let seen = rows.iter().fold(0, |seen, row| seen ^ row.facts.last_ms ^ row.armed_ms ^ row.memory.place());
+    let seen = rows.iter().fold(seen, |seen, row| seen ^ row.memory.look());
+    std::hint::black_box(seen);
+}
+
 impl Judge {
     /// Takes in the readings of a commit.
     pub(super) fn readings(&mut self, readings: &[Reading]) {
@@ -32,9 +38,20 @@ impl Judge {
         let ours = of_each.filter(|device| self.is_ours(*device));
         let rows = ours.filter_map(|device| self.state.devices.get(device.index()));
         let rows: SmallVec<[&Device; AHEAD]> = rows.collect();
-        let seen = rows.iter().fold(0, |seen, row| seen ^ row.facts.last_ms ^ row.armed_ms ^ row.memory.place());
-        let seen = rows.iter().fold(seen, |seen, row| seen ^ row.memory.look());
-        std::hint::black_box(seen);
+        look_at(&rows);
+    }
+
+    /// The same for the devices whose timers are due.
+    pub(super) fn look_at_due(&mut self, now_ms: u64) {
+        let mut rows: SmallVec<[&Device; AHEAD]> = SmallVec::new();
+        for id in self.timers.due(now_ms) {
+            rows.extend(self.state.devices.get(id.index()));
+            if rows.len() == AHEAD {
+                look_at(&rows);
+                rows.clear();
+            }
+        }
+        look_at(&rows);
     }
 
     /// Takes in readings of one device; at least one.

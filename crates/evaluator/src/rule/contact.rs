@@ -145,7 +145,7 @@ impl Memory {
         } else if rise_k < settings.rise_k {
             self.confirm.within();
         } else if self.confirm.beyond(at_ms, rise_k, need) {
-            let n = self.confirm.count.into();
+            let n = self.confirm.count().into();
             scene.begin(RISE, Colour::Yellow, Note { a: rise_k, b: settings.rise_k, c: self.air_c, n });
         }
     }
@@ -226,7 +226,7 @@ impl Rule for Contact {
     }
 
     fn look(memory: &Memory) -> u64 {
-        memory.pace.look() ^ u64::from(memory.air_s) ^ u64::from(memory.worse_since_s) ^ u64::from(memory.days.len())
+        memory.pace.look() ^ u64::from(memory.air_s) ^ u64::from(memory.worse_since_s) ^ memory.days.look()
     }
 
     fn reading(settings: &Settings, memory: &mut Memory, sample: Sample, scene: &mut Scene<'_>) {
@@ -315,7 +315,7 @@ impl Rule for Contact {
             format!("电缆比环境高 {rise_k:.0} K，{asked:.0} 报警"),
             format!("cable {rise_k:.0} K above the air, {asked:.0} are asked for"),
         );
-        let rise = watch(watching, Self::CONDITIONS, RISE, Near::forming(memory.confirm.count > 0), seen);
+        let rise = watch(watching, Self::CONDITIONS, RISE, Near::forming(memory.confirm.count() > 0), seen);
         let worse = if memory.learnt_s < settings.learn_s as f32 {
             let (learnt, all) = (memory.learnt_s / 3600.0, settings.learn_s / 3600);
             let seen = words(

@@ -94,7 +94,7 @@ struct Stages {
 
 impl Stages {
     fn look(&self) -> u64 {
-        self.pace.look() ^ self.calm.look() ^ self.confirm[0].look() ^ self.confirm[1].look()
+        self.pace.look() ^ u64::from(self.reached)
     }
 
     fn reading(&mut self, condition: usize, settings: &Settings, sample: Sample, scene: &mut Scene<'_>) {
@@ -124,7 +124,7 @@ impl Stages {
 
     fn reach(&mut self, stage: usize, condition: usize, settings: &Settings, value: f32, scene: &mut Scene<'_>) {
         self.reached = stage as u8 + 1;
-        let count = u32::from(self.confirm[stage].count.max(1));
+        let count = u32::from(self.confirm[stage].count().max(1));
         let note = Note { a: value, b: settings.stages(condition)[stage], c: 0.0, n: count };
         scene.begin(condition, COLOURS[stage], note);
     }
@@ -134,7 +134,7 @@ impl Stages {
         for stage in usize::from(self.reached)..COLOURS.len() {
             let confirm = &self.confirm[stage];
             match confirm.due_ms(settings.need(), &self.pace, scene.device.report_every_s) {
-                Some(due_ms) if due_ms <= scene.now_ms => confirmed = Some((stage, confirm.extreme)),
+                Some(due_ms) if due_ms <= scene.now_ms => confirmed = Some((stage, confirm.extreme())),
                 Some(due_ms) => scene.wake(due_ms),
                 None => {}
             }
@@ -197,7 +197,7 @@ impl Rule for Electrical {
             let Some(stages) = stages.filter(|stages| stages.pace.look() != 0) else {
                 return no_data(watching, Self::CONDITIONS, condition);
             };
-            let ([low, high], last, count) = (settings.stages(condition), stages.last, stages.confirm[0].count);
+            let ([low, high], last, count) = (settings.stages(condition), stages.last, stages.confirm[0].count());
             let ((zh, en, unit), need) = (named(condition), settings.confirm_samples);
             let seen = words(
                 format!("{zh} {last:.0} {unit}；{low:.0} 为黄、{high:.0} 为橙，要求连续 {need} 次，已 {count} 次"),

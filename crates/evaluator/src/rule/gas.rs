@@ -147,14 +147,14 @@ impl Lel {
         if value < settings.little_lel_pct {
             self.little.within();
         } else if self.little.beyond(at_ms, value, settings.little()) {
-            let note = Note { a: value, b: settings.little_lel_pct, c: 0.0, n: self.little.count.into() };
+            let note = Note { a: value, b: settings.little_lel_pct, c: 0.0, n: self.little.count().into() };
             scene.begin(GAS, Colour::Yellow, note);
         }
     }
 
     fn begin(&mut self, settings: &Settings, value: f32, scene: &mut Scene<'_>) {
         self.told = value.max(f32::MIN_POSITIVE);
-        let count = u32::from(self.alarm.count.max(1));
+        let count = u32::from(self.alarm.count().max(1));
         scene.again(GAS, Colour::Orange, Note { a: value, b: settings.alarm_lel_pct, c: 0.0, n: count });
     }
 
@@ -163,7 +163,7 @@ impl Lel {
             return;
         }
         match self.alarm.due_ms(settings.need(), &self.pace, scene.device.report_every_s) {
-            Some(due_ms) if due_ms <= scene.now_ms => self.begin(settings, self.alarm.extreme, scene),
+            Some(due_ms) if due_ms <= scene.now_ms => self.begin(settings, self.alarm.extreme(), scene),
             Some(due_ms) => scene.wake(due_ms),
             None => {}
         }
@@ -171,7 +171,7 @@ impl Lel {
 
     fn watch(&self, settings: &Settings, watching: &Watching<'_>) -> Watch {
         let (last, little, alarm) = (self.last, settings.little_lel_pct, settings.alarm_lel_pct);
-        let (count, need, little_s) = (self.alarm.count, settings.confirm_samples, settings.little_s);
+        let (count, need, little_s) = (self.alarm.count(), settings.confirm_samples, settings.little_s);
         let seen = words(
             format!(
                 "可燃气体 {last:.1} %LEL；{little:.1} 持续 {little_s} 秒为黄，{alarm:.1} 连续 {need} 次为橙，已 {count} 次"
@@ -182,7 +182,7 @@ impl Lel {
             ),
         );
         let due_ms = self.alarm.due_ms(settings.need(), &self.pace, watching.device.report_every_s);
-        let forms = count > 0 || self.little.count > 0;
+        let forms = count > 0 || self.little.count() > 0;
         let near = if forms { Near::Forming(due_ms) } else { Near::Calm };
         watch(watching, Gas::CONDITIONS, GAS, near, seen)
     }

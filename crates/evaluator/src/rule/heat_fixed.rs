@@ -73,7 +73,7 @@ pub struct Memory {
 impl Memory {
     fn begin(&mut self, settings: &Settings, value: f32, scene: &mut Scene<'_>) {
         self.told = value;
-        let count = u32::from(self.confirm.count.max(1));
+        let count = u32::from(self.confirm.count().max(1));
         scene.again(0, Colour::Orange, Note { a: value, b: settings.threshold_c, c: 0.0, n: count });
     }
 }
@@ -130,7 +130,7 @@ impl Rule for HeatFixed {
             return;
         }
         match memory.confirm.due_ms(settings.need(), &memory.pace, promise_s) {
-            Some(due_ms) if due_ms <= scene.now_ms => memory.begin(settings, memory.confirm.extreme, scene),
+            Some(due_ms) if due_ms <= scene.now_ms => memory.begin(settings, memory.confirm.extreme(), scene),
             Some(due_ms) => scene.wake(due_ms),
             None => {}
         }
@@ -139,7 +139,7 @@ impl Rule for HeatFixed {
     fn watches(settings: &Settings, memory: Option<&Memory>, watching: &Watching<'_>) -> Vec<Watch> {
         let name = HeatFixed::CONDITIONS[0].name;
         let Some(memory) = memory else { return vec![Watch::no_data(name)] };
-        let (count, need, threshold) = (memory.confirm.count, settings.confirm_samples, settings.threshold_c);
+        let (count, need, threshold) = (memory.confirm.count(), settings.confirm_samples, settings.threshold_c);
         let newest = memory.newest;
         let mut watch = Watch::of(
             name,

@@ -144,7 +144,7 @@ impl Rule for Leakage {
     }
 
     fn look(memory: &Memory) -> u64 {
-        memory.pace.look() ^ memory.confirm.look() ^ u64::from(memory.days.len())
+        memory.pace.look() ^ memory.confirm.look() ^ memory.days.look()
     }
 
     fn reading(settings: &Settings, memory: &mut Memory, sample: Sample, scene: &mut Scene<'_>) {
@@ -168,7 +168,7 @@ impl Rule for Leakage {
             memory.learn(settings, value, passed_s);
         } else if above >= settings.rise_ma {
             if memory.confirm.beyond(at_ms, value, need) {
-                let n = memory.confirm.count.into();
+                let n = memory.confirm.count().into();
                 let held_s = memory.confirm.held_s(at_ms) as f32;
                 scene.begin(RISE, Colour::Yellow, Note { a: value, b: memory.usual_ma, c: held_s, n });
             }
@@ -219,7 +219,7 @@ impl Rule for Leakage {
         };
         let (last, usual, asked) = (memory.last_ma, memory.usual_ma, settings.rise_ma);
         let rise = if memory.knows(settings) {
-            let count = memory.confirm.count;
+            let count = memory.confirm.count();
             let seen = words(
                 format!(
                     "剩余电流 {last:.0} mA，平时 {usual:.0}；高出 {asked:.0} 并持续 {} 秒报警，已 {count} 次",

@@ -194,7 +194,7 @@ impl Memory {
     fn begin(&mut self, value: f32, scene: &mut Scene<'_>) {
         self.told = value;
         let held_s = self.confirm.held_s(scene.now_ms) as f32;
-        let note = Note { a: value, b: self.threshold, c: held_s, n: u32::from(self.confirm.count.max(1)) };
+        let note = Note { a: value, b: self.threshold, c: held_s, n: u32::from(self.confirm.count().max(1)) };
         scene.again(SMOKE, Colour::Orange, note);
     }
 
@@ -235,7 +235,7 @@ impl Memory {
             self.confirm.within();
         } else if value >= self.threshold {
             self.dense_ms = at_ms;
-            self.dose = if self.confirm.count == 0 { 0.0 } else { self.dose + value * value * past_s };
+            self.dose = if self.confirm.count() == 0 { 0.0 } else { self.dose + value * value * past_s };
             let dense = settings.dense_db_m.max(settings.threshold_db_m) * doubt;
             let enough = self.dose >= dense * dense * settings.confirm_s as f32;
             if self.confirm.beyond(at_ms, value, need) && enough {
@@ -250,7 +250,7 @@ impl Memory {
     fn due(&self, settings: &Settings, promise_s: u32) -> Option<u64> {
         let due_ms = self.confirm.due_ms(settings.need(), &self.pace, promise_s)?;
         // a device that goes on speaking is waited for
-        Some(due_ms.max(self.pace.last_ms + due_ms - self.confirm.since_ms))
+        Some(due_ms.max(self.pace.last_ms + due_ms - self.confirm.since_ms()))
     }
 
     fn warn(&mut self, settings: &Settings, at_ms: u64, value: f32, scene: &mut Scene<'_>) {
@@ -344,7 +344,7 @@ impl Rule for Smoke {
             return;
         }
         match memory.due(settings, scene.device.report_every_s) {
-            Some(due_ms) if due_ms <= scene.now_ms => memory.begin(memory.confirm.extreme, scene),
+            Some(due_ms) if due_ms <= scene.now_ms => memory.begin(memory.confirm.extreme(), scene),
             Some(due_ms) => scene.wake(due_ms),
             None => {}
         }

@@ -165,7 +165,7 @@ fn judge(
     } else if !beyond {
         confirm.within();
     } else if confirm.beyond(at_ms, note.a, need) {
-        scene.begin(condition, Colour::Yellow, Note { n: confirm.count.into(), ..note });
+        scene.begin(condition, Colour::Yellow, Note { n: confirm.count().into(), ..note });
     }
 }
 
@@ -292,9 +292,9 @@ impl Rule for WaterLevel {
             format!("level {last:.2} m, overflows at {:.2} (0: not set)", settings.maximum_m),
         );
         vec![
-            of(LOW, memory.low.count, low_m > 0.0, low),
-            of(FALLS, memory.falls.count, memory.knows(settings), falls),
-            of(OVERFLOWS, memory.over.count, settings.maximum_m > 0.0, over),
+            of(LOW, memory.low.count(), low_m > 0.0, low),
+            of(FALLS, memory.falls.count(), memory.knows(settings), falls),
+            of(OVERFLOWS, memory.over.count(), settings.maximum_m > 0.0, over),
         ]
     }
 }

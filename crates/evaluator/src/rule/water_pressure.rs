@@ -124,7 +124,7 @@ impl Frost {
         } else if value >= settings.frost_c {
             self.confirm.within();
         } else if self.confirm.beyond(at_ms, value, need) {
-            scene.begin(FROST, Colour::Yellow, Note { n: self.confirm.count.into(), ..note });
+            scene.begin(FROST, Colour::Yellow, Note { n: self.confirm.count().into(), ..note });
         }
     }
 }
@@ -161,9 +161,9 @@ impl Memory {
 
     fn begin(&self, condition: usize, settings: &Settings, value: f32, scene: &mut Scene<'_>) {
         let (reference, count) = match condition {
-            LOW => (settings.minimum_mpa, self.low.count),
-            HIGH => (settings.maximum_mpa, self.high.count),
-            _ => (self.usual_mpa, self.loss.count),
+            LOW => (settings.minimum_mpa, self.low.count()),
+            HIGH => (settings.maximum_mpa, self.high.count()),
+            _ => (self.usual_mpa, self.loss.count()),
         };
         let note = Note { a: value, b: reference, c: 0.0, n: u32::from(count.max(1)) };
         scene.begin(condition, Colour::Yellow, note);
@@ -306,11 +306,11 @@ impl Rule for WaterPressure {
         let (last, usual, promise_s) = (memory.last_mpa, memory.usual_mpa, watching.device.report_every_s);
         let of = |condition, confirm: &Confirm, waits: bool, seen| {
             let due_ms = if waits { confirm.due_ms(settings.need(), &memory.pace, promise_s) } else { None };
-            let near = if confirm.count > 0 { Near::Forming(due_ms) } else { Near::Calm };
+            let near = if confirm.count() > 0 { Near::Forming(due_ms) } else { Near::Calm };
             watch(watching, Self::CONDITIONS, condition, near, seen)
         };
         let asked = |zh: String, en: String, confirm: &Confirm| {
-            let (count, need, span_s) = (confirm.count, settings.confirm_samples, settings.confirm_s);
+            let (count, need, span_s) = (confirm.count(), settings.confirm_samples, settings.confirm_s);
             words(
                 format!("水压 {last:.2} MPa，{zh}；要求连续 {need} 次、{span_s} 秒，已 {count} 次"),
                 format!("pressure {last:.2} MPa, {en}; {need} samples in {span_s} s are asked for, {count} so far"),

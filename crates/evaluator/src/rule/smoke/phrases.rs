@@ -63,7 +63,7 @@ pub(super) fn watches(settings: &Settings, memory: &Memory, watching: &Watching<
     } else {
         ("", "")
     };
-    let (count, need) = (confirm.count, settings.confirm_samples);
+    let (count, need) = (confirm.count(), settings.confirm_samples);
     let held_s = if count > 0 { confirm.held_s(watching.now_ms) } else { 0 };
     let reached = if count > 0 { *dose } else { 0.0 };
     let asked = dense * dense * settings.confirm_s as f32;
@@ -82,11 +82,11 @@ pub(super) fn watches(settings: &Settings, memory: &Memory, watching: &Watching<
         ),
     );
     smoke.due_ms = memory.due(settings, watching.device.report_every_s).filter(|_| !watching.holds(SMOKE));
-    let warned_s = if prealarm.count > 0 { prealarm.held_s(watching.now_ms) } else { 0 };
+    let warned_s = if prealarm.count() > 0 { prealarm.held_s(watching.now_ms) } else { 0 };
     let warning = Watch::of(
         Smoke::CONDITIONS[PREALARM].name,
         watching.holds(PREALARM),
-        prealarm.count > 0,
+        prealarm.count() > 0,
         format!(
             "烟雾浓度 {newest:.3} dB/m，预警值 {:.2}，{warned_s}/{} 秒",
             settings.prealarm_db_m, settings.prealarm_s
