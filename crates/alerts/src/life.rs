@@ -10,7 +10,7 @@ use crate::turn::Draft;
 /// Why an open alert rings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Ring {
-    /// Its conditions had all ended, or it was a drill so far.
+    /// Its conditions had all ended, or it was a drill so far, or what it showed so far was found to be nothing.
     Again,
     /// It became more urgent than what people were told.
     Louder,
@@ -101,7 +101,10 @@ fn holds(alert: &mut Alert, finding: &Finding, policy: &Policy, draft: &mut Draf
 
 fn ring_of(alert: &Alert, finding: &Finding) -> Option<Ring> {
     let no_drill_after_all = alert.exercise && !finding.exercise;
-    if alert.conditions.is_empty() || no_drill_after_all {
+    // the verdict is about what there was, not about what begins now
+    let found_nothing = matches!(alert.verdict, Some((Verdict::False | Verdict::Test, _)));
+    let is_unjudged = found_nothing && finding.phase == Phase::Began;
+    if alert.conditions.is_empty() || no_drill_after_all || is_unjudged {
         Some(Ring::Again)
     } else if urgency(finding.colour) > alert.colour {
         Some(Ring::Louder)
