@@ -136,7 +136,7 @@ fn late_ms(settings: &Settings, device: &Facts, resumed_ms: u64) -> Option<u64> 
         return None;
     }
     let allowed_s = (promise_s * u64::from(settings.late_pct) / 100).max(promise_s + u64::from(settings.late_least_s));
-    Some(device.last_ms + allowed_s * 1000)
+    Some(device.last_ms.saturating_add(allowed_s.saturating_mul(1000)))
 }
 
 impl Rule for Link {

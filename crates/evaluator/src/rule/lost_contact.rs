@@ -88,6 +88,11 @@ impl Rule for LostContact {
         if settings.factor_pct < 100 || settings.grace_least_s > settings.grace_most_s {
             return Err("factor_pct must be at least 100, and grace_least_s not above grace_most_s".into());
         }
+        if settings.deaf_after_s < 10 {
+            return Err("deaf_after_s must be at least 10: with less the station seems deaf between two ticks of the \
+                        clock, and no device would ever be lost"
+                .into());
+        }
         Ok(())
     }
 
