@@ -9,6 +9,9 @@ use crate::rule::{self, Memory, Scene, Told, UnitView};
 use crate::state::{Ended, Held, Incident, NEVER, NO_DEVICE, Sign, State, Traces, Unit};
 use crate::unit;
 
+/// A sign that lasts is told again and again; one that was not for so long is of a device that says nothing any longer, ms.
+const SIGN_KEPT_MS: u64 = 600_000;
+
 impl Judge {
     /// A rule said something of a device.
     pub(super) fn found(&mut self, id: DeviceId, told: Told) {
@@ -59,9 +62,25 @@ impl Judge {
     fn signed(&mut self, id: DeviceId, quantity: Quantity, above: f32) {
         let Some(device) = self.state.devices.get(id.index()) else { return };
         let of_unit = device.facts.unit;
+        let at_ms = self.state.at_ms;
+        self.keep_signs(of_unit, |sign| sign.at_ms + SIGN_KEPT_MS >= at_ms);
         if let Some(unit) = self.state.units.get_mut(of_unit.index()) {
             unit.sign(Sign { device: id.0, quantity, above, at_ms: self.state.at_ms, since_ms: self.state.at_ms });
             self.ask_unit(of_unit);
+        }
+    }
+
+    /// Forgets signs but those that `keep` says; what was made of them is over when none is left.
+    pub(super) fn keep_signs(&mut self, id: UnitId, keep: impl Fn(&Sign) -> bool) {
+        let Some(unit) = self.state.units.get(id.index()) else { return };
+        if unit.signs.as_ref().is_none_or(|signs| signs.iter().all(&keep)) {
+            return;
+        }
+        let Some(unit) = self.state.units.get_mut(id.index()) else { return };
+        unit.signs.as_mut().expect("there was one a moment ago").retain(|sign| keep(sign));
+        if unit.signs.as_ref().is_some_and(|signs| signs.is_empty()) {
+            unit.signs = None;
+            self.ask_unit(id);
         }
     }
 
