@@ -40,7 +40,7 @@ use model::report::Body;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::state::Device;
+use crate::state::{Deaf, Device};
 use crate::why::Watch;
 
 pub use nouns::{Condition, Note, Sample, Turn, UnitView, Watching};
@@ -275,9 +275,9 @@ macro_rules! rules {
             }
 
             /// [`Rule::watches`] of every rule, by name.
-            pub fn watches(device: &Device, settings: &RuleSettings, now_ms: u64, resumed_ms: u64) -> Vec<(&'static str, Vec<Watch>)> {
+            pub fn watches(device: &Device, settings: &RuleSettings, now_ms: u64, deaf: Deaf) -> Vec<(&'static str, Vec<Watch>)> {
                 let mut of_rules = Vec::new();
-                let mut watching = Watching { now_ms, device: &device.facts, resumed_ms, holding: device.holding, base: 0 };
+                let mut watching = Watching { now_ms, device: &device.facts, deaf, holding: device.holding, base: 0 };
                 $(
                     let memory = device.memory.$name.as_deref();
                     let mut watches = <$rule>::watches(&settings.$name, memory, &watching);
@@ -381,7 +381,7 @@ pub(crate) fn is_sighting(condition: u8) -> bool {
 
 /// Names the layout of [`Memory`] and of condition numbers. A rule whose memory changes its shape gets a new number here.
 pub(crate) fn layout() -> String {
-    let mut layout = String::from("2");
+    let mut layout = String::from("3");
     for rule in RULES {
         layout.push_str(&format!(" {}({})", rule.name, rule.conditions.len()));
     }

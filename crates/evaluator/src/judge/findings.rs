@@ -94,7 +94,7 @@ impl Judge {
         let mut scene = Scene {
             now_ms: self.state.at_ms,
             device: &nobody,
-            resumed_ms: self.state.resumed_ms,
+            deaf: self.state.deaf,
             holding,
             base: 0,
             told: &mut told,
@@ -237,7 +237,7 @@ impl Judge {
         let mut scene = Scene {
             now_ms: self.state.at_ms,
             device: &facts,
-            resumed_ms: 0,
+            deaf: Default::default(),
             holding: 0,
             base: 0,
             told: &mut told,

@@ -53,7 +53,7 @@ impl Asked<'_> {
         let (device, row) = self.row(id)?;
         let state = self.judge.state();
         let unit = state.units.get(row.unit.index())?;
-        let of_rules = Memory::watches(device, self.judge.settings(), state.at_ms, state.resumed_ms);
+        let of_rules = Memory::watches(device, self.judge.settings(), state.at_ms, state.deaf);
         let rules = RULES.iter().zip(of_rules).map(|(info, (_, watches))| RuleWhy {
             rule: info.name,
             reads: info.reads.iter().map(|quantity| quantity.key()).collect(),
