@@ -280,7 +280,10 @@ fn remember(unit: &mut Unit, was: &Held, at_ms: u64) {
     }
     let traces = unit.traces.get_or_insert_default();
     if traces.ended.len() == Traces::ENDED_MAX {
-        traces.ended.remove(0);
+        // the oldest fault goes, else the oldest warning: what spoke for a fire stays as long as it can
+        let of_family = |family| traces.ended.iter().position(|ended| rule::condition(ended.condition).family == family);
+        let goes = of_family(Family::Fault).or_else(|| of_family(Family::Warning)).unwrap_or(0);
+        traces.ended.remove(goes);
     }
     let Held { condition, device, colour, since_ms, note, .. } = *was;
     let after = (was.after_test_s.is_some(), was.after_mute_s.is_some());
