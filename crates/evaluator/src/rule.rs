@@ -373,6 +373,11 @@ pub(crate) fn of_units() -> &'static OfUnits {
     &PLACES
 }
 
+/// Whether a rule looks at whole units, and not at a device alone.
+pub(crate) fn judges_units(name: &str) -> bool {
+    ["coincidence", "sighting", "coverage", "gateway", "evidence"].contains(&name)
+}
+
 /// Whether a condition is a person's report.
 pub(crate) fn is_sighting(condition: u8) -> bool {
     let base = of_units().sighting;
