@@ -417,7 +417,7 @@ fn evidence_fades_after_it_ended_and_the_fire_does_not() {
         3000 tick
         ",
     );
-    assert_eq!(evidence_en(&outs[2]), "fire probability about 0.020%: smoke +8.6");
+    assert_eq!(evidence_en(&outs[2]), "fire probability about 0.020%: smoke +8.6 (fading)");
     let (_, parts) = play.bench.judge.unit_parts(&play.bench.roster, UnitId(0));
     assert!(parts.is_empty(), "nothing speaks for it any longer: {parts:?}");
     let status = play.bench.judge.state().units.get(0).expect("there");
@@ -787,4 +787,16 @@ fn a_device_is_not_said_to_lack_data_for_what_its_unit_is_judged_by() {
     assert_eq!(standing("coincidence", "coincidence"), [crate::why::Standing::Holds]);
     assert_eq!(standing("evidence", "evidence"), [crate::why::Standing::Holds]);
     assert_eq!(standing("sighting", "sighting_fire"), [crate::why::Standing::Calm]);
+}
+
+#[test]
+fn evidence_whose_conditions_ended_fades_from_then_on() {
+    let mut play = Play::new("", "u 0,0: a b", Look::Findings);
+    play.run("0 all presence=0\n10 a alarm:smoke:1 => *\n20 b alarm:manual:2 => *");
+    play.run("100 a !alarm:smoke:3 => *\n100 b !alarm:manual:4 => *");
+    let ended = (110..2000).step_by(10).find(|at_s| {
+        let out = play.bench.word(*at_s, "a tick");
+        out.findings.iter().any(|finding| line(finding) == "ended evidence red")
+    });
+    assert_eq!(ended, Some(160));
 }
