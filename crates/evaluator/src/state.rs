@@ -222,7 +222,7 @@ pub struct Incident {
     /// then a later one of these names the desk's alert.
     pub openings: SmallVec<[Epoch; 2]>,
     pub opened_ms: u64,
-    /// The most urgent colour that it ever had.
+    /// The most urgent colour that it ever had, or since what it showed was found to be nothing.
     pub colour: Colour,
     /// The verdict of what rings now, as the desk keeps it: it decides whether the fire may be closed.
     pub verdict: Option<Verdict>,

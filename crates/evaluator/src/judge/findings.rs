@@ -344,7 +344,7 @@ pub(super) fn incident_hears(unit: &mut Unit, held: &Held, phase: Phase, epoch: 
     if phase == Phase::Began && !incident.unjudged && !incident.real {
         // what was judged false is over: this is what nobody has judged, and it rings at the desk
         (incident.unjudged, incident.latched) = (true, held.colour);
-        incident.verdict = None;
+        (incident.verdict, incident.colour) = (None, held.colour);
     }
     incident.latched = incident.latched.max(held.colour);
     incident.colour = incident.colour.max(held.colour);
