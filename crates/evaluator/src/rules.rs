@@ -107,7 +107,9 @@ fn all_finite(settings: &RuleSettings) -> Result<(), String> {
             toml::Value::Float(number) if !number.is_finite() => {
                 return Err(format!("{name} = {number} must be a number, and not beyond what 32 bits can hold"));
             }
-            toml::Value::Table(table) => within.extend(table.iter().map(|(key, value)| (format!("{name} {key}"), value))),
+            toml::Value::Table(table) => {
+                within.extend(table.iter().map(|(key, value)| (format!("{name} {key}"), value)))
+            }
             toml::Value::Array(items) => within.extend(items.iter().map(|value| (name.clone(), value))),
             _ => {}
         }

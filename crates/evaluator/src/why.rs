@@ -12,12 +12,12 @@ use std::borrow::Cow;
 use model::finding::Words;
 use serde::Serialize;
 
+#[cfg(test)]
+pub(crate) use explain::explain;
 pub use explanation::{
     AlertWhy, AsOf, CountedCondition, DeviceShort, DeviceWhy, Ended, Explanation, Heard, HeldWhy, IncidentWhy,
     Question, RegionWhy, RuleWhy, RulesVersion, Timer, UnitShort, UnitWhy,
 };
-#[cfg(test)]
-pub(crate) use explain::explain;
 pub(crate) use inspect::Inquiries;
 pub use inspect::{AskError, Inspector};
 

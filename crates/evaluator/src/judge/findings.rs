@@ -281,7 +281,8 @@ fn remember(unit: &mut Unit, was: &Held, at_ms: u64) {
     let traces = unit.traces.get_or_insert_default();
     if traces.ended.len() == Traces::ENDED_MAX {
         // the oldest fault goes, else the oldest warning: what spoke for a fire stays as long as it can
-        let of_family = |family| traces.ended.iter().position(|ended| rule::condition(ended.condition).family == family);
+        let of_family =
+            |family| traces.ended.iter().position(|ended| rule::condition(ended.condition).family == family);
         let goes = of_family(Family::Fault).or_else(|| of_family(Family::Warning)).unwrap_or(0);
         traces.ended.remove(goes);
     }

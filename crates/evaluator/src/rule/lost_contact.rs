@@ -266,7 +266,8 @@ mod tests {
         bench.word(0, "a temperature_c=20");
         let restarts = [20_000..20_060, 85_000..85_060];
         let ticks = (10..93_700).step_by(10).filter(|at_s| !restarts.iter().any(|down| down.contains(at_s)));
-        let found = ticks.flat_map(|at_s| bench.word(at_s, "a tick").findings.into_iter().map(move |told| (at_s, told)));
+        let found =
+            ticks.flat_map(|at_s| bench.word(at_s, "a tick").findings.into_iter().map(move |told| (at_s, told)));
         let found: Vec<(u64, String)> = found.map(|(at_s, told)| (at_s, line(&told))).collect();
         assert_eq!(found, [(93_670, "began lost_contact yellow".to_owned())]);
     }

@@ -781,7 +781,8 @@ fn a_device_is_not_said_to_lack_data_for_what_its_unit_is_judged_by() {
     let Some(crate::Explanation::Device(why)) = why else { panic!("a device") };
     let standing = |rule: &str, condition: &str| {
         let watches = why.rules.iter().filter(|of| of.rule == rule).flat_map(|of| &of.watches);
-        let standing: Vec<_> = watches.filter(|watch| watch.condition == condition).map(|watch| watch.standing).collect();
+        let standing: Vec<_> =
+            watches.filter(|watch| watch.condition == condition).map(|watch| watch.standing).collect();
         standing
     };
     assert_eq!(standing("coincidence", "coincidence"), [crate::why::Standing::Holds]);

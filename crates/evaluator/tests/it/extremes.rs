@@ -64,7 +64,8 @@ fn settings_at_their_extremes() {
     let mut faults = Vec::new();
     let mut tried = 0;
     let tables = defaults.iter().filter_map(|(name, table)| Some((name, table.as_table()?)));
-    for (name, key, value) in tables.flat_map(|(name, table)| table.iter().map(move |(key, value)| (name, key, value))) {
+    for (name, key, value) in tables.flat_map(|(name, table)| table.iter().map(move |(key, value)| (name, key, value)))
+    {
         for text in extremes(value) {
             let rules = format!("[{name}]\n{key} = {text}\n{TESTS}");
             let Ok(rules) = Rules::parse(&rules) else { continue };

@@ -211,7 +211,9 @@ fn what_a_dead_device_said_last_does_not_silence_the_next_fire() {
         timeline.push_str(&format!("{at_s} a temperature_c=20\n{at_s} c smoke_db_m=0.01\n"));
     }
     timeline.push_str("1500 a temperature_c=24\n1500 c smoke_db_m=0.06\n");
-    timeline.push_str("1510 a temperature_c=27 => ended fusion_unit orange\n1510 c smoke_db_m=0.12 => began fusion_unit orange\n");
+    timeline.push_str(
+        "1510 a temperature_c=27 => ended fusion_unit orange\n1510 c smoke_db_m=0.12 => began fusion_unit orange\n",
+    );
     let rules = format!(
         "[[test]]\nname = \"dead\"\nonly = [\"fusion_unit\"]\ndevices = [{{ name = \"a\" }}, {{ name = \"b\" }}, \
          {{ name = \"c\" }}]\ntimeline = \"\"\"\n{timeline}\"\"\"\n"

@@ -134,13 +134,6 @@ impl Record {
         let now_ms = *self.times_ms.last().unwrap();
         let at_ms = if matches!(what, What::Tick) { at_ms } else { at_ms.max(history.last_ms()) };
         let (deaf_ms, promise_s) = (self.deaf_ms, history.promise_s);
-        history.moments.push(Moment {
-            now_ms,
-            at_ms,
-            deaf_ms,
-            promise_s,
-            settings: Rc::clone(&self.settings),
-            what,
-        });
+        history.moments.push(Moment { now_ms, at_ms, deaf_ms, promise_s, settings: Rc::clone(&self.settings), what });
     }
 }
