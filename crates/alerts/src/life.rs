@@ -12,6 +12,8 @@ use crate::turn::Draft;
 enum Ring {
     /// Its conditions had all ended, or it was a drill so far.
     Again,
+    /// What it showed so far was found to be nothing: its colour is that of what began now.
+    Anew,
     /// It became more urgent than what people were told.
     Louder,
 }
@@ -67,12 +69,13 @@ fn holds(alert: &mut Alert, finding: &Finding, policy: &Policy, draft: &mut Draf
         if !alert.conditions.contains(&key) {
             alert.conditions.push(key);
         }
-        alert.colour = alert.colour.max(urgency(finding.colour));
+        let before = if ring == Some(Ring::Anew) { Colour::Blue } else { alert.colour };
+        alert.colour = before.max(urgency(finding.colour));
         alert.exercise &= finding.exercise;
     }
     let kind = match ring {
         None => FeedKind::AlertUpdated,
-        Some(Ring::Again) => {
+        Some(Ring::Again | Ring::Anew) => {
             alert.verdict = None;
             alert.arrived.clear();
             alert.state = AlertState::Raised;
@@ -101,8 +104,13 @@ fn holds(alert: &mut Alert, finding: &Finding, policy: &Policy, draft: &mut Draf
 
 fn ring_of(alert: &Alert, finding: &Finding) -> Option<Ring> {
     let no_drill_after_all = alert.exercise && !finding.exercise;
+    // the verdict is about what there was, not about what begins now
+    let found_nothing = matches!(alert.verdict, Some((Verdict::False | Verdict::Test, _)));
+    let is_unjudged = found_nothing && finding.phase == Phase::Began;
     if alert.conditions.is_empty() || no_drill_after_all {
         Some(Ring::Again)
+    } else if is_unjudged {
+        Some(Ring::Anew)
     } else if urgency(finding.colour) > alert.colour {
         Some(Ring::Louder)
     } else {

@@ -41,7 +41,7 @@ use model::report::Body;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::state::Device;
+use crate::state::{Deaf, Device};
 use crate::why::Watch;
 
 pub use nouns::{Condition, Note, Sample, Turn, UnitView, Watching};
@@ -278,9 +278,9 @@ macro_rules! rules {
             }
 
             /// [`Rule::watches`] of every rule, by name.
-            pub fn watches(device: &Device, settings: &RuleSettings, now_ms: u64, resumed_ms: u64) -> Vec<(&'static str, Vec<Watch>)> {
+            pub fn watches(device: &Device, settings: &RuleSettings, now_ms: u64, deaf: Deaf) -> Vec<(&'static str, Vec<Watch>)> {
                 let mut of_rules = Vec::new();
-                let mut watching = Watching { now_ms, device: &device.facts, resumed_ms, holding: device.holding, base: 0 };
+                let mut watching = Watching { now_ms, device: &device.facts, deaf, holding: device.holding, base: 0 };
                 $(
                     let memory = device.memory.$name.get();
                     let mut watches = <$rule>::watches(&settings.$name, memory, &watching);
@@ -374,6 +374,11 @@ pub(crate) fn of_units() -> &'static OfUnits {
         evidence: base_of("evidence"),
     });
     &PLACES
+}
+
+/// Whether a rule looks at whole units, and not at a device alone.
+pub(crate) fn judges_units(name: &str) -> bool {
+    ["coincidence", "sighting", "coverage", "gateway", "evidence"].contains(&name)
 }
 
 /// Whether a condition is a person's report.

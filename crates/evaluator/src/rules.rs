@@ -42,6 +42,7 @@ impl Rules {
             }
             RulesError::Unreadable(message)
         })?;
+        all_finite(&settings).map_err(RulesError::Senseless)?;
         settings.check().map_err(RulesError::Senseless)?;
         settings.test.iter().try_for_each(Test::check)?;
         Ok(Rules { text: text.into(), settings })
@@ -97,10 +98,39 @@ fn distance(a: &str, b: &str) -> usize {
     row[b.len()]
 }
 
+/// What is not a number, or beyond all numbers, would make a rule that silently never holds.
+fn all_finite(settings: &RuleSettings) -> Result<(), String> {
+    let tables = toml::Table::try_from(settings).map_err(|error| error.to_string())?;
+    let mut within = tables.iter().map(|(name, value)| (format!("[{name}]"), value)).collect::<Vec<_>>();
+    while let Some((name, value)) = within.pop() {
+        match value {
+            toml::Value::Float(number) if !number.is_finite() => {
+                return Err(format!("{name} = {number} must be a number, and not beyond what 32 bits can hold"));
+            }
+            toml::Value::Table(table) => {
+                within.extend(table.iter().map(|(key, value)| (format!("{name} {key}"), value)))
+            }
+            toml::Value::Array(items) => within.extend(items.iter().map(|value| (name.clone(), value))),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 /// A share or a factor that must be a positive number.
 pub(crate) fn positive(named: &[(&str, f32)]) -> Result<(), String> {
     match named.iter().find(|(_, value)| !(value.is_finite() && *value > 0.0)) {
         Some((name, value)) => Err(format!("{name} = {value} must be a number above 0")),
+        None => Ok(()),
+    }
+}
+
+/// Settings of fire rules that must not be above what any detector has: beyond it the rule would silently never hold.
+pub(crate) fn at_most(named: &[(&str, f32, f32)]) -> Result<(), String> {
+    match named.iter().find(|(_, value, most)| value > most) {
+        Some((name, value, most)) => {
+            Err(format!("{name} = {value} must be at most {most}: no fire would be found beyond it"))
+        }
         None => Ok(()),
     }
 }
@@ -181,6 +211,13 @@ mod tests {
             ("[smoke]\nthreshold_db_m = -1", "[smoke] clear_db_m = 0.1 must be below threshold_db_m = -1"),
             ("[smoke]\nthreshold_db_m = \"x\"", "invalid type"),
             ("smoke", "the rules cannot be read"),
+            ("[smoke]\nthreshold_db_m = 15.0", "[smoke] threshold_db_m = 15 must be at most 2"),
+            ("[heat_fixed]\nthreshold_c = 570", "[heat_fixed] threshold_c = 570 must be at most 160"),
+            ("[heat_rise]\nhold_s = 1e9", "[heat_rise] hold_s = 1000000000 must be at most 300"),
+            ("[gas]\nalarm_lel_pct = 2000", "[gas] alarm_lel_pct = 2000 must be at most 100"),
+            ("[lost_contact]\ndeaf_after_s = 0", "[lost_contact] deaf_after_s must be at least 10"),
+            ("[smoke]\nthreshold_db_m = nan", "[smoke] threshold_db_m = NaN must be a number"),
+            ("[heat_fixed]\nthreshold_c = 1e300", "[heat_fixed] threshold_c = inf must be a number"),
         ] {
             let error = Rules::parse(text).expect_err(text).to_string();
             assert!(error.contains(told), "{error}");

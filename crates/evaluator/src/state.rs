@@ -31,8 +31,8 @@ pub struct State {
     pub epoch: Epoch,
     /// Time of the last commit, ms since 1970.
     pub at_ms: u64,
-    /// Since when commits came without a long gap: what happened before, nobody could hear.
-    pub resumed_ms: u64,
+    /// The last long gap between commits.
+    pub deaf: Deaf,
     /// Commit that brought the roster in force.
     pub roster: Epoch,
     pub devices: Table<Device>,
@@ -45,6 +45,29 @@ pub struct State {
     pub outages: BTreeMap<GroupKey, Outage>,
     /// Coverage gaps told in each village in the hour of the last one.
     pub gaps_told: BTreeMap<RegionCode, GapsTold>,
+}
+
+/// A time in which the station heard nobody, ms since 1970.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deaf {
+    pub from_ms: u64,
+    pub until_ms: u64,
+}
+
+impl Deaf {
+    /// A deafness of less than a device's promise divided by this hardly hit one of its reports.
+    const SHORT: u64 = 10;
+
+    /// From when on the silence of a device counts that was last heard of at `heard_ms`. A report may have come in vain in
+    /// a deafness that is long for its promise; a short one (a restart each night) only lengthens the silence, for else it
+    /// would put off the loss of a device that speaks once a day again and again.
+    pub fn counts_from_ms(self, heard_ms: u64, promise_s: u32) -> u64 {
+        let length_ms = self.until_ms.saturating_sub(self.from_ms);
+        if length_ms * Deaf::SHORT >= u64::from(promise_s) * 1000 {
+            return heard_ms.max(self.until_ms);
+        }
+        if heard_ms < self.until_ms { (heard_ms + length_ms).min(self.until_ms) } else { heard_ms }
+    }
 }
 
 /// Names a group of devices that are lost together.
@@ -199,7 +222,7 @@ pub struct Incident {
     /// then a later one of these names the desk's alert.
     pub openings: SmallVec<[Epoch; 2]>,
     pub opened_ms: u64,
-    /// The most urgent colour that it ever had.
+    /// The most urgent colour that it ever had, or since what it showed was found to be nothing.
     pub colour: Colour,
     /// The verdict of what rings now, as the desk keeps it: it decides whether the fire may be closed.
     pub verdict: Option<Verdict>,

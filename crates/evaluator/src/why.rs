@@ -12,6 +12,8 @@ use std::borrow::Cow;
 use model::finding::Words;
 use serde::Serialize;
 
+#[cfg(test)]
+pub(crate) use explain::explain;
 pub use explanation::{
     AlertWhy, AsOf, CountedCondition, DeviceShort, DeviceWhy, Ended, Explanation, Heard, HeldWhy, IncidentWhy,
     Question, RegionWhy, RuleWhy, RulesVersion, Timer, UnitShort, UnitWhy,

@@ -69,7 +69,7 @@ pub struct Mark {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Alert {
     pub id: AlertId,
-    /// The most urgent colour that it had.
+    /// The most urgent colour that it had, or since what it showed was found to be nothing.
     pub colour: Colour,
     pub state: AlertState,
     /// The unit's grid when it was raised.

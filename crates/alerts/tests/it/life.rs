@@ -174,6 +174,37 @@ fn a_verdict_does_not_silence_what_comes_after_it() {
 }
 
 #[test]
+fn what_begins_beside_a_false_alarm_rings_and_needs_a_verdict_of_its_own() {
+    let mut world = World::new();
+    world.play(
+        "
+        > 0 began U3 smoke/7 red
+        1 alert.raised fire-3-1 red raised ring 1
+        owes micro_station M4 as 1.2.4.mqtt
+        owes township_chief T3 as 1.4.3.mqtt
+        owes commander C5 as 1.5.5.webhook:brigade
+        > 1 false fire-3-1 M4
+        done: fire-3-1 is verified
+        2 alert.verified fire-3-1 red verified ring 1 false [M4]
+        > 2 began U3 heat/8 orange a-2
+        3 alert.rang_again fire-3-1 orange raised ring 2 [a-2]
+        owes micro_station M4 as 2.2.4.mqtt
+        > 3 close fire-3-1 M4
+        refused: fire fire-3-1 is raised and not verified: verify it as real, false or test, then close it
+        > 4 real fire-3-1 M4
+        done: fire-3-1 is verified
+        4 alert.verified fire-3-1 orange verified ring 2 real [M4]
+        5 alert.escalated fire-3-1 orange verified ring 2 real [township_chief]
+        6 alert.escalated fire-3-1 orange verified ring 2 real [commander]
+        owes township_chief T3 as 2.4.3.mqtt
+        owes commander C5 as 2.5.5.webhook:brigade
+        > 5 began U3 co/9 orange a-3
+        7 alert.updated fire-3-1 orange verified ring 2 real [a-3]
+        ",
+    );
+}
+
+#[test]
 fn warnings_and_faults_close_by_themselves_and_fires_do_not() {
     let mut world = World::new();
     world.play(

@@ -191,6 +191,9 @@ impl Judge {
         if let Some(traces) = unit.and_then(|unit| self.state.units.get_mut(unit.index())?.traces.as_mut()) {
             traces.ended.retain(|ended| ended.device != id.0);
         }
+        if let Some(unit) = unit {
+            self.keep_signs(unit, |sign| sign.device != id.0);
+        }
         let of_device = |finding: &&mut (u32, model::Finding)| finding.1.device == Some(id);
         for (_, finding) in self.draft.findings[before..].iter_mut().filter(of_device) {
             finding.evidence =

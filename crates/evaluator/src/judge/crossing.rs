@@ -167,7 +167,7 @@ pub(crate) fn joined(states: Vec<State>) -> State {
         rules_epoch,
         epoch,
         at_ms,
-        resumed_ms,
+        deaf,
         roster,
         devices: _,
         units: _,
@@ -182,21 +182,7 @@ pub(crate) fn joined(states: Vec<State>) -> State {
         gaps_told.extend(state.gaps_told.clone());
     }
     let trends = Trends::joined(states.into_iter().map(|state| state.trends));
-    State {
-        layout,
-        rules,
-        rules_epoch,
-        epoch,
-        at_ms,
-        resumed_ms,
-        roster,
-        devices,
-        units,
-        sweep,
-        trends,
-        outages,
-        gaps_told,
-    }
+    State { layout, rules, rules_epoch, epoch, at_ms, deaf, roster, devices, units, sweep, trends, outages, gaps_told }
 }
 
 /// A row for a device of another worker.

@@ -9,6 +9,9 @@ use crate::rule::{self, Memory, Scene, Told, UnitView};
 use crate::state::{Ended, Held, Incident, NEVER, NO_DEVICE, Sign, State, Traces, Unit};
 use crate::unit;
 
+/// A sign that lasts is told again and again; one that was not for so long is of a device that says nothing any longer, ms.
+const SIGN_KEPT_MS: u64 = 600_000;
+
 impl Judge {
     /// A rule said something of a device.
     pub(super) fn found(&mut self, id: DeviceId, told: Told) {
@@ -59,9 +62,25 @@ impl Judge {
     fn signed(&mut self, id: DeviceId, quantity: Quantity, above: f32) {
         let Some(device) = self.state.devices.get(id.index()) else { return };
         let of_unit = device.facts.unit;
+        let at_ms = self.state.at_ms;
+        self.keep_signs(of_unit, |sign| sign.at_ms + SIGN_KEPT_MS >= at_ms);
         if let Some(unit) = self.state.units.get_mut(of_unit.index()) {
             unit.sign(Sign { device: id.0, quantity, above, at_ms: self.state.at_ms, since_ms: self.state.at_ms });
             self.ask_unit(of_unit);
+        }
+    }
+
+    /// Forgets signs but those that `keep` says; what was made of them is over when none is left.
+    pub(super) fn keep_signs(&mut self, id: UnitId, keep: impl Fn(&Sign) -> bool) {
+        let Some(unit) = self.state.units.get(id.index()) else { return };
+        if unit.signs.as_ref().is_none_or(|signs| signs.iter().all(&keep)) {
+            return;
+        }
+        let Some(unit) = self.state.units.get_mut(id.index()) else { return };
+        unit.signs.as_mut().expect("there was one a moment ago").retain(|sign| keep(sign));
+        if unit.signs.as_ref().is_some_and(|signs| signs.is_empty()) {
+            unit.signs = None;
+            self.ask_unit(id);
         }
     }
 
@@ -75,7 +94,7 @@ impl Judge {
         let mut scene = Scene {
             now_ms: self.state.at_ms,
             device: &nobody,
-            resumed_ms: self.state.resumed_ms,
+            deaf: self.state.deaf,
             holding,
             base: 0,
             told: &mut told,
@@ -218,7 +237,7 @@ impl Judge {
         let mut scene = Scene {
             now_ms: self.state.at_ms,
             device: &facts,
-            resumed_ms: 0,
+            deaf: Default::default(),
             holding: 0,
             base: 0,
             told: &mut told,
@@ -261,7 +280,11 @@ fn remember(unit: &mut Unit, was: &Held, at_ms: u64) {
     }
     let traces = unit.traces.get_or_insert_default();
     if traces.ended.len() == Traces::ENDED_MAX {
-        traces.ended.remove(0);
+        // the oldest fault goes, else the oldest warning: what spoke for a fire stays as long as it can
+        let of_family =
+            |family| traces.ended.iter().position(|ended| rule::condition(ended.condition).family == family);
+        let goes = of_family(Family::Fault).or_else(|| of_family(Family::Warning)).unwrap_or(0);
+        traces.ended.remove(goes);
     }
     let Held { condition, device, colour, since_ms, note, .. } = *was;
     let after = (was.after_test_s.is_some(), was.after_mute_s.is_some());
@@ -320,8 +343,9 @@ pub(super) fn incident_hears(unit: &mut Unit, held: &Held, phase: Phase, epoch: 
         incident.verdict = None;
     }
     if phase == Phase::Began && !incident.unjudged && !incident.real {
-        // what was judged false is over: this is what nobody has judged
+        // what was judged false is over: this is what nobody has judged, and it rings at the desk
         (incident.unjudged, incident.latched) = (true, held.colour);
+        (incident.verdict, incident.colour) = (None, held.colour);
     }
     incident.latched = incident.latched.max(held.colour);
     incident.colour = incident.colour.max(held.colour);

@@ -36,12 +36,21 @@ impl Judge {
         self.groups = Groups::of(roster, |grid| share.has(grid));
     }
 
-    /// After a new roster was taken in: outages of groups that are others now are over. Found from the units' conditions, for
+    /// After a new roster was taken in: outages of groups that are no more are over, and those whose anchor left are told of
+    /// the next. Found from the units' conditions, for
     /// a unit may have come from another worker with them.
     pub(super) fn regroup(&mut self) {
+        let mut moved = Vec::new();
         if !self.state.outages.is_empty() {
             let groups: FxHashMap<_, _> = self.groups.iter().map(|group| (&group.key, group.anchor())).collect();
-            self.state.outages.retain(|key, outage| groups.get(key) == Some(&outage.device));
+            self.state.outages.retain(|key, outage| {
+                let Some(anchor) = groups.get(key) else { return false };
+                if outage.device != *anchor {
+                    moved.push(*anchor);
+                    outage.device = *anchor;
+                }
+                true
+            });
         }
         let own = rule::of_units().gateway;
         let (mut over, mut unexplained) = (Vec::new(), Vec::new());
@@ -60,6 +69,14 @@ impl Judge {
         }
         for device in unexplained {
             self.tell_at(device, self.state.at_ms);
+        }
+        for device in moved {
+            let Some(group) = self.group_of(device) else { continue };
+            let (of_village, Lost { all, lost, own, .. }) = (!group.is_gateway(), self.count_lost(group, 0));
+            if lost > 0 {
+                let note = Note { a: all as f32, b: f32::from(u8::from(own)), c: 0.0, n: lost as u32 };
+                self.outage_told(device, of_village, Some(Colour::Yellow), note);
+            }
         }
     }
 

@@ -27,7 +27,10 @@ impl Judge {
             return;
         }
         if traces.seen.len() == Traces::SEEN_MAX {
-            traces.seen.remove(0);
+            // who saw a fire that nobody has judged stays as long as he can
+            let speaks = |seen: &Seen| !seen.judged && matches!(seen.kind, SightingKind::Fire | SightingKind::Smoke);
+            let goes = traces.seen.iter().position(|seen| !speaks(seen)).unwrap_or(0);
+            traces.seen.remove(goes);
         }
         traces.seen.push(seen);
         let (within, colour) = rule::sighting::of(sighting.kind);

@@ -96,6 +96,9 @@ fn a_fire_found_false_counts_again_when_it_begins_again() {
     assert_eq!(told(&out, 0), "blue: ");
     // another device at once
     assert_eq!(told(&bench.word(4, "b alarm:heat:2"), 0), "orange: alarm_heat");
+    // that verdict was not about it: it does not let it be closed
+    let out = bench.commit(4, vec![command("close", id, Action::Close)], vec![]);
+    assert_eq!(told(&out, 0), "-");
     // the same verdict, given twice, is not one of what came since
     let out = bench.commit(5, vec![command("3", id, Action::Verify(Verdict::False))], vec![]);
     assert_eq!(told(&out, 0), "-");

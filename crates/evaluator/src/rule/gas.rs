@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Condition, Note, Rule, Sample, Scene, Watching, words};
 use crate::confirm::{Confirm, Need, Pace};
-use crate::rules::rising;
+use crate::rules::{at_most, rising};
 use crate::watch::{Near, no_data, watch};
 use crate::why::Watch;
 
@@ -239,6 +239,7 @@ impl Rule for Gas {
     type Memory = Memory;
 
     fn check(settings: &Settings) -> Result<(), String> {
+        at_most(&[("alarm_lel_pct", settings.alarm_lel_pct, 100.0)])?;
         rising(&[
             ("clear_lel_pct", settings.clear_lel_pct),
             ("little_lel_pct", settings.little_lel_pct),

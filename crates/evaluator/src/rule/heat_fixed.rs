@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Condition, Note, Rule, Sample, Scene, Watching, words};
 use crate::confirm::{Confirm, Need, Pace};
-use crate::rules::{positive, rising};
+use crate::rules::{at_most, positive, rising};
 use crate::why::Watch;
 
 /// Temperature at or above a threshold, confirmed by a second sample: one that a fire made has a successor as hot.
@@ -86,7 +86,9 @@ impl Rule for HeatFixed {
 
     fn check(settings: &Settings) -> Result<(), String> {
         positive(&[("clear_k", settings.clear_k), ("lone_margin_k", settings.lone_margin_k)])?;
-        rising(&[("an air temperature of 40", 40.0), ("threshold_c", settings.threshold_c)])
+        rising(&[("an air temperature of 40", 40.0), ("threshold_c", settings.threshold_c)])?;
+        // EN 54-5, class G: up to 160 °C
+        at_most(&[("threshold_c", settings.threshold_c, 160.0)])
     }
 
     fn look(memory: &Memory) -> u64 {

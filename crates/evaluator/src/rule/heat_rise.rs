@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use super::{Condition, Note, Rule, Sample, Scene, Watching, words};
 use crate::confirm::Pace;
 use crate::ring::{Ring, Spot, between, stamp};
-use crate::rules::positive;
+use crate::rules::{at_most, positive};
 use crate::why::Watch;
 use crate::zero::median;
 
@@ -211,7 +211,9 @@ impl Rule for HeatRise {
     type Memory = Memory;
 
     fn check(settings: &Settings) -> Result<(), String> {
-        positive(&[("rate_k_min", settings.rate_k_min), ("rise_k", settings.rise_k), ("hold_s", settings.hold_s)])
+        positive(&[("rate_k_min", settings.rate_k_min), ("rise_k", settings.rise_k), ("hold_s", settings.hold_s)])?;
+        let Settings { rate_k_min, rise_k, hold_s, .. } = *settings;
+        at_most(&[("rate_k_min", rate_k_min, 60.0), ("rise_k", rise_k, 50.0), ("hold_s", hold_s, 300.0)])
     }
 
     fn look(memory: &Memory) -> u64 {

@@ -2,7 +2,8 @@
 //!
 //! The promise is the roster's, or the device's own (`next_report_s` of its last state). Its wills and a gateway's word
 //! that it is lost count after a short time in which a flapping link may come back. Silence while the station itself heard
-//! nobody (it was down) is not the device's: the promise is counted from when commits came again.
+//! nobody (it was down) is not the device's: the promise is counted from when commits came again, or, where that was short
+//! for what the device promises, from so much later.
 //!
 //! The promise is what separates classes: a detector that speaks each 30 s is lost after 90, one of NB-IoT that speaks once
 //! a day after 26 hours. A device that is late again and again, and not lost yet, is told of by [`super::link`].
@@ -13,7 +14,7 @@ use model::{Colour, Family};
 use serde::{Deserialize, Serialize};
 
 use super::{Condition, Note, Rule, Scene, Watching, words};
-use crate::state::Facts;
+use crate::state::{Deaf, Facts};
 use crate::watch::{Near, watch};
 use crate::why::Watch;
 
@@ -64,12 +65,13 @@ const LOST: usize = 0;
 
 /// When the device is lost if it stays silent, and whether by its own or its gateway's word.
 fn due(settings: &Settings, scene: &Scene<'_>) -> (u64, bool) {
-    due_of(settings, scene.device, scene.resumed_ms)
+    due_of(settings, scene.device, scene.deaf)
 }
 
-fn due_of(settings: &Settings, device: &Facts, resumed_ms: u64) -> (u64, bool) {
+fn due_of(settings: &Settings, device: &Facts, deaf: Deaf) -> (u64, bool) {
     let promise_s = if device.next_report_s != 0 { device.next_report_s } else { device.report_every_s };
-    let heard_ms = device.last_ms.max(device.since_ms).max(resumed_ms);
+    let asked_s = if promise_s == 0 { settings.promise_s } else { promise_s };
+    let heard_ms = deaf.counts_from_ms(device.last_ms.max(device.since_ms), asked_s);
     let silent_ms = heard_ms + settings.allowed_ms(promise_s);
     if device.lost_said_ms == 0 {
         return (silent_ms, false);
@@ -87,6 +89,11 @@ impl Rule for LostContact {
     fn check(settings: &Settings) -> Result<(), String> {
         if settings.factor_pct < 100 || settings.grace_least_s > settings.grace_most_s {
             return Err("factor_pct must be at least 100, and grace_least_s not above grace_most_s".into());
+        }
+        if settings.deaf_after_s < 10 {
+            return Err("deaf_after_s must be at least 10: with less the station seems deaf between two ticks of the \
+                        clock, and no device would ever be lost"
+                .into());
         }
         Ok(())
     }
@@ -153,7 +160,7 @@ impl Rule for LostContact {
 
     fn watches(settings: &Settings, _: Option<&()>, watching: &Watching<'_>) -> Vec<Watch> {
         let device = watching.device;
-        let (due_ms, said) = due_of(settings, device, watching.resumed_ms);
+        let (due_ms, said) = due_of(settings, device, watching.deaf);
         let promised_s = if device.next_report_s != 0 { device.next_report_s } else { device.report_every_s };
         let promise = span(if promised_s == 0 { settings.promise_s } else { promised_s });
         let silent_ms = watching.now_ms.saturating_sub(device.last_ms.max(device.since_ms));
@@ -191,8 +198,10 @@ fn span(seconds: u32) -> Words {
 
 #[cfg(test)]
 mod tests {
+    use model::roster::DeviceClass;
+
     use super::Settings;
-    use crate::testing::scenario;
+    use crate::testing::{Bench, line, scenario, town};
 
     #[test]
     fn a_promise_allows_so_much_silence() {
@@ -249,6 +258,18 @@ mod tests {
             180  tick                     => began lost_contact yellow
             ",
         );
+    }
+
+    #[test]
+    fn a_restart_each_night_does_not_hide_a_dead_device() {
+        let mut bench = Bench::new("", town(1, &[("a", DeviceClass::Smoke, 0, 86_400)]));
+        bench.word(0, "a temperature_c=20");
+        let restarts = [20_000..20_060, 85_000..85_060];
+        let ticks = (10..93_700).step_by(10).filter(|at_s| !restarts.iter().any(|down| down.contains(at_s)));
+        let found =
+            ticks.flat_map(|at_s| bench.word(at_s, "a tick").findings.into_iter().map(move |told| (at_s, told)));
+        let found: Vec<(u64, String)> = found.map(|(at_s, told)| (at_s, line(&told))).collect();
+        assert_eq!(found, [(93_670, "began lost_contact yellow".to_owned())]);
     }
 
     #[test]

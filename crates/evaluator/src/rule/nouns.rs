@@ -4,7 +4,7 @@ use model::{Family, Quantity};
 use serde::{Deserialize, Serialize};
 
 use super::words;
-use crate::state::{Facts, Held, Sign};
+use crate::state::{Deaf, Facts, Held, Sign};
 use crate::why::{Standing, Watch};
 
 /// A condition that a rule can find.
@@ -57,7 +57,7 @@ pub struct Sample {
 pub struct Watching<'a> {
     pub now_ms: u64,
     pub device: &'a Facts,
-    pub resumed_ms: u64,
+    pub deaf: Deaf,
     pub(super) holding: u64,
     pub(super) base: u8,
 }

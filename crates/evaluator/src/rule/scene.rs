@@ -3,7 +3,7 @@
 use model::{Colour, Quantity};
 
 use super::Note;
-use crate::state::Facts;
+use crate::state::{Deaf, Facts};
 
 /// What a rule says of a condition.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,8 +24,8 @@ pub(crate) struct Told {
 pub struct Scene<'a> {
     pub now_ms: u64,
     pub device: &'a Facts,
-    /// Since when commits came without a long gap: silence before that is not the device's.
-    pub resumed_ms: u64,
+    /// When the station last heard nobody: silence then is not the device's.
+    pub deaf: Deaf,
     pub(crate) holding: u64,
     /// Place of the rule's first condition.
     pub(crate) base: u8,

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::{Condition, Note, Rule, Sample, Scene, Watching};
 use crate::confirm::{Confirm, Need, Pace};
 use crate::ring::{Stamp, between, stamp};
-use crate::rules::{positive, rising};
+use crate::rules::{at_most, positive, rising};
 use crate::why::Watch;
 use crate::zero::{Follow, Zero};
 
@@ -321,6 +321,14 @@ impl Rule for Smoke {
             ("contaminated_share", settings.contaminated_share),
             ("doubtful_factor", settings.doubtful_factor),
         ])?;
+        at_most(&[
+            ("threshold_db_m", settings.threshold_db_m, 2.0),
+            ("dense_db_m", settings.dense_db_m, 2.0),
+            ("doubtful_factor", settings.doubtful_factor, 10.0),
+        ])?;
+        if settings.confirm_s > 300 {
+            return Err("confirm_s must be at most 300: no fire waits for so long".into());
+        }
         if settings.doubtful_factor < 1.0 {
             return Err("doubtful_factor must be at least 1".into());
         }

@@ -97,7 +97,8 @@ pub fn weigh(
     }
     if let Some(traces) = &unit.traces {
         for ended in &traces.ended {
-            let age_ms = now_ms.saturating_sub(ended.at_ms);
+            // also what ended just now fades
+            let age_ms = now_ms.saturating_sub(ended.at_ms).max(1);
             pieces.extend(of_device(settings, devices, ended.condition, ended.device, ended.after, age_ms));
         }
         for seen in traces.seen.iter().filter(|seen| !seen.judged) {
@@ -346,7 +347,7 @@ pub fn burning_ms(unit: &Unit, now_ms: u64) -> Option<u64> {
     let ended = unit.traces.as_ref()?.ended.iter();
     ended
         .filter(|ended| rule::condition(ended.condition).family == Family::Fire)
-        .map(|ended| now_ms.saturating_sub(ended.at_ms))
+        .map(|ended| now_ms.saturating_sub(ended.at_ms).max(1))
         .min()
 }
 

@@ -417,7 +417,7 @@ fn evidence_fades_after_it_ended_and_the_fire_does_not() {
         3000 tick
         ",
     );
-    assert_eq!(evidence_en(&outs[2]), "fire probability about 0.020%: smoke +8.6");
+    assert_eq!(evidence_en(&outs[2]), "fire probability about 0.020%: smoke +8.6 (fading)");
     let (_, parts) = play.bench.judge.unit_parts(&play.bench.roster, UnitId(0));
     assert!(parts.is_empty(), "nothing speaks for it any longer: {parts:?}");
     let status = play.bench.judge.state().units.get(0).expect("there");
@@ -705,4 +705,99 @@ fn a_restored_judge_goes_on_as_if_nothing_had_been() {
     for (at, word) in words.iter().enumerate().skip(1) {
         assert!(lived(Some(at)) == whole, "restored before {word:?}");
     }
+}
+
+#[test]
+fn an_outage_goes_on_when_the_device_that_it_is_told_of_leaves() {
+    let town: String = (0..8).map(|unit| format!("u{unit} -: d{unit}/60@g\n")).collect();
+    let mut play = Play::new("", &town, Look::Findings);
+    play.run("0 all presence=0\n180 tick => began gateway_lost yellow u0\n2000 tick");
+    let mut change = model::RosterChange::default();
+    let mut slot = play.bench.roster.devices()[0].clone();
+    slot.current = false;
+    change.devices.push((model::DeviceId(0), slot));
+    play.bench.roster = Arc::new(play.bench.roster.after(&change, 99));
+    let mut found = Vec::new();
+    for at_s in (2010..2400).step_by(10) {
+        let out = play.bench.commit(at_s, vec![Entry::Tick], vec![]);
+        found.extend(out.findings.iter().map(|finding| format!("{} u{}", line(finding), finding.unit.0)));
+    }
+    assert_eq!(found, ["ended gateway_lost yellow u0", "began gateway_lost yellow u1"]);
+    assert_eq!(play.bench.judge.state().outages.len(), 1);
+}
+
+#[test]
+fn other_reports_do_not_wash_away_who_saw_the_fire() {
+    let hazards: String = (0..9).map(|at| format!("{} see hazard P3 h{at} u => *\n", 20 + at)).collect();
+    let mut play = Play::new("", "u 0,0: a b", Look::Colours);
+    play.run(&format!("0 all presence=0 => *\n10 see smoke P1 s1 u => u orange\n{hazards}"));
+    play.run("50 see fire P2 s2 u => u red");
+}
+
+#[test]
+fn many_devices_that_come_back_do_not_wash_away_what_speaks_for_a_fire() {
+    let devices: String = (0..20).map(|at| format!(" d{at}")).collect();
+    let mut play = Play::new("[coincidence]\ndevices = 9", &format!("u 0,0: a b{devices}"), Look::Findings);
+    play.run("0 all presence=0");
+    let words = |what: &str| (0..20).map(|at| format!("d{at} event:{what}")).collect::<Vec<_>>();
+    for word in words("fault") {
+        play.bench.word(10, &word);
+    }
+    play.bench.word(20, "a alarm:smoke:1");
+    play.bench.word(30, "a !alarm:smoke:2");
+    for word in words("restored") {
+        play.bench.word(31, &word);
+    }
+    let out = play.bench.word(32, "b alarm:manual:3");
+    let found: Vec<String> = out.findings.iter().map(line).collect();
+    assert_eq!(found, ["began alarm_manual orange 3", "began evidence red"]);
+}
+
+#[test]
+fn what_was_closed_is_not_said_to_be_found_false() {
+    let mut play = Play::new("", "u 0,0: a b", Look::Colours);
+    play.run(
+        "
+        0    all presence=0              => *
+        10   a alarm:smoke:1             => u orange
+        20   verify real u               => u red
+        30   close fire u                => u blue
+        40   b alarm:heat:2              => u orange
+        ",
+    );
+    let why = crate::why::explain(&play.bench.judge, &play.bench.roster, crate::Question::Unit(UnitId(0)));
+    let Some(crate::Explanation::Unit(why)) = why else { panic!("a unit") };
+    let held_back: Vec<String> =
+        why.holds.iter().filter_map(|held| held.held_back.as_ref()).map(|words| words.en.to_string()).collect();
+    assert!(held_back.len() == 1 && held_back[0].contains("closed its alert"), "{held_back:?}");
+}
+
+#[test]
+fn a_device_is_not_said_to_lack_data_for_what_its_unit_is_judged_by() {
+    let mut play = Play::new("", "u 0,0: a b", Look::Colours);
+    play.run("0 all presence=0 => *\n10 a alarm:smoke:1 => u orange\n20 b alarm:heat:2 => u red");
+    let device = play.bench.roster.device_by_key("v/a").expect("there");
+    let why = crate::why::explain(&play.bench.judge, &play.bench.roster, crate::Question::Device(device));
+    let Some(crate::Explanation::Device(why)) = why else { panic!("a device") };
+    let standing = |rule: &str, condition: &str| {
+        let watches = why.rules.iter().filter(|of| of.rule == rule).flat_map(|of| &of.watches);
+        let standing: Vec<_> =
+            watches.filter(|watch| watch.condition == condition).map(|watch| watch.standing).collect();
+        standing
+    };
+    assert_eq!(standing("coincidence", "coincidence"), [crate::why::Standing::Holds]);
+    assert_eq!(standing("evidence", "evidence"), [crate::why::Standing::Holds]);
+    assert_eq!(standing("sighting", "sighting_fire"), [crate::why::Standing::Calm]);
+}
+
+#[test]
+fn evidence_whose_conditions_ended_fades_from_then_on() {
+    let mut play = Play::new("", "u 0,0: a b", Look::Findings);
+    play.run("0 all presence=0\n10 a alarm:smoke:1 => *\n20 b alarm:manual:2 => *");
+    play.run("100 a !alarm:smoke:3 => *\n100 b !alarm:manual:4 => *");
+    let ended = (110..2000).step_by(10).find(|at_s| {
+        let out = play.bench.word(*at_s, "a tick");
+        out.findings.iter().any(|finding| line(finding) == "ended evidence red")
+    });
+    assert_eq!(ended, Some(160));
 }

@@ -9,7 +9,7 @@ use super::explanation::{
     AlertWhy, AsOf, CountedCondition, DeviceShort, DeviceWhy, Ended, Heard, HeldWhy, IncidentWhy, RegionWhy, RuleWhy,
     RulesVersion, Timer, UnitShort, UnitWhy,
 };
-use super::{Explanation, Question};
+use super::{Explanation, Question, Standing, Watch};
 use crate::judge::Judge;
 use crate::rule::{self, Memory, RULES, words};
 use crate::state::{Device, Held, Incident, NEVER, NO_DEVICE, Unit};
@@ -53,11 +53,12 @@ impl Asked<'_> {
         let (device, row) = self.row(id)?;
         let state = self.judge.state();
         let unit = state.units.get(row.unit.index())?;
-        let of_rules = Memory::watches(device, self.judge.settings(), state.at_ms, state.resumed_ms);
-        let rules = RULES.iter().zip(of_rules).map(|(info, (_, watches))| RuleWhy {
-            rule: info.name,
-            reads: info.reads.iter().map(|quantity| quantity.key()).collect(),
-            watches,
+        let of_rules = Memory::watches(device, self.judge.settings(), state.at_ms, state.deaf);
+        let rules = RULES.iter().zip(of_rules).map(|(info, (_, mut watches))| {
+            if rule::judges_units(info.name) {
+                watches.iter_mut().for_each(|watch| of_the_unit(watch, unit));
+            }
+            RuleWhy { rule: info.name, reads: info.reads.iter().map(|quantity| quantity.key()).collect(), watches }
         });
         Some(DeviceWhy {
             as_of: self.as_of(),
@@ -113,7 +114,7 @@ impl Asked<'_> {
     fn held(&self, unit: &Unit, held: &Held) -> HeldWhy {
         let condition = rule::condition(held.condition);
         let (evidence, would_change) = rule::words_of(held.condition, &held.note);
-        let judged_false = unit.incident(condition.family).is_some();
+        let judged_false = held.in_incident && unit.incident(condition.family).is_some();
         let held_back = held.muted.then(|| {
             if judged_false {
                 words(
@@ -294,6 +295,17 @@ impl Asked<'_> {
             conditions: if named { rule::names_of(bits) } else { Vec::new() },
         }
     }
+}
+
+/// A condition that its unit as a whole is judged by: what a device alone said says nothing of it.
+fn of_the_unit(watch: &mut Watch, unit: &Unit) {
+    let holds = unit.held.iter().any(|held| rule::condition(held.condition).name == watch.condition);
+    watch.standing = if holds { Standing::Holds } else { Standing::Calm };
+    watch.seen = if holds {
+        words("按整个单位判断：成立，详见单位", "judged for the unit as a whole: it holds; ask for the unit")
+    } else {
+        words("按整个单位判断：不成立，详见单位", "judged for the unit as a whole: it does not hold; ask for the unit")
+    };
 }
 
 fn incident(unit: &Unit, family: Family) -> Option<IncidentWhy> {

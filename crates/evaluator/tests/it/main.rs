@@ -1,6 +1,7 @@
 //! The evaluator through its one entry, threads and all.
 #![allow(clippy::unwrap_used)]
 
+mod extremes;
 mod fires;
 mod flow;
 mod kit;

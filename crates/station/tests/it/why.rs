@@ -11,7 +11,7 @@ use crate::rig::{ADMIN, OPERATOR, Rig, VIEWER, fenghuo};
 const KEEN: &str = "[smoke]\nconfirm_samples = 1\nconfirm_s = 0\n";
 
 /// Rules under which the first fire of [`burnt`] would not have been found.
-const BLIND: &str = "[smoke]\nclear_db_m = 5.0\nthreshold_db_m = 9.0\n";
+const BLIND: &str = "[smoke]\nclear_db_m = 1.0\nthreshold_db_m = 2.0\n";
 
 /// A station with a file of rules, which it looks at only when it is told to.
 async fn rig(rules: &str) -> Rig {

@@ -182,7 +182,7 @@ fn it_tells_why_it_did_not_fire() {
     }
     let (state, rules) = (bench.judge.state(), crate::Rules::default());
     let device = state.devices.get(0).expect("of the town");
-    let all = crate::rule::Memory::watches(device, rules.settings(), state.at_ms, state.resumed_ms);
+    let all = crate::rule::Memory::watches(device, rules.settings(), state.at_ms, state.deaf);
     let of = |rule: &str, condition: &str| {
         let watches = all.iter().filter(|(name, _)| *name == rule).flat_map(|(_, watches)| watches);
         watches.clone().find(|watch| watch.condition == condition).expect("it is watched").clone()
@@ -196,4 +196,29 @@ fn it_tells_why_it_did_not_fire() {
     assert_eq!(of("heat_rise", "heat_rise").standing, Standing::Forming);
     assert!(of("heat_fixed", "heat_fixed").seen.en.contains("26.0 °C, threshold 57.2"));
     assert_eq!(of("smoke", "smoke_contaminated").standing, Standing::Calm);
+}
+
+#[test]
+fn what_a_dead_device_said_last_does_not_silence_the_next_fire() {
+    let calm = |at_s: u64| {
+        ["a temperature_c=20", "b smoke_db_m=0.01", "c smoke_db_m=0.01"].map(|said| format!("{at_s} {said}\n")).concat()
+    };
+    let mut timeline = [0, 10, 20].map(calm).concat();
+    timeline.push_str("30 a temperature_c=24\n30 b smoke_db_m=0.06\n40 a temperature_c=27\n");
+    timeline.push_str("40 b smoke_db_m=0.12 => began fusion_unit orange\n50 u0 verify:false\n");
+    // b says nothing any longer
+    for at_s in (300..1500).step_by(30) {
+        timeline.push_str(&format!("{at_s} a temperature_c=20\n{at_s} c smoke_db_m=0.01\n"));
+    }
+    timeline.push_str("1500 a temperature_c=24\n1500 c smoke_db_m=0.06\n");
+    timeline.push_str(
+        "1510 a temperature_c=27 => ended fusion_unit orange\n1510 c smoke_db_m=0.12 => began fusion_unit orange\n",
+    );
+    let rules = format!(
+        "[[test]]\nname = \"dead\"\nonly = [\"fusion_unit\"]\ndevices = [{{ name = \"a\" }}, {{ name = \"b\" }}, \
+         {{ name = \"c\" }}]\ntimeline = \"\"\"\n{timeline}\"\"\"\n"
+    );
+    let outcome = crate::Rules::parse(&rules).expect("sound").run_tests().remove(0);
+    let missed: Vec<_> = outcome.moments.iter().filter(|moment| !moment.passed).collect();
+    assert!(missed.is_empty(), "{missed:#?}");
 }

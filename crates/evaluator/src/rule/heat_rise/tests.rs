@@ -40,8 +40,15 @@ fn begins(every_s: f32, for_s: f32, mut temperature: impl FnMut(f32) -> f32) -> 
     while at_s <= for_s {
         let at_ms = 1_763_798_400_000 + (at_s * 1000.0) as u64;
         let mut told: Vec<Told> = Vec::new();
-        let mut scene =
-            Scene { now_ms: at_ms, device: &device, resumed_ms: 0, holding, base: 0, told: &mut told, wake_ms: 0 };
+        let mut scene = Scene {
+            now_ms: at_ms,
+            device: &device,
+            deaf: Default::default(),
+            holding,
+            base: 0,
+            told: &mut told,
+            wake_ms: 0,
+        };
         let sample = Sample { quantity: Quantity::TemperatureC, value: temperature(at_s), at_ms };
         HeatRise::reading(&settings, &mut memory, sample, &mut scene);
         holding = scene.holding;
