@@ -19,7 +19,7 @@ use model::{Colour, Commit, DeviceId, Entry, Epoch, Finding, RegionCode, Roster,
 use crate::risk::Places;
 use crate::rule::{self, Memory, RuleSettings, Scene, Told};
 use crate::rules::Rules;
-use crate::state::{Deaf, Device, NEVER, State, Unit};
+use crate::state::{Device, NEVER, State, Unit};
 use crate::timers::Timers;
 use crate::unit::groups::Groups;
 use crate::unit::neighbours::Neighbourhood;
@@ -264,7 +264,7 @@ impl Judge {
         let deaf_ms = u64::from(self.settings().lost_contact.deaf_after_s) * 1000;
         let state = &mut self.state;
         if commit.at_ms.saturating_sub(state.at_ms) >= deaf_ms {
-            state.deaf = Deaf { from_ms: state.at_ms, until_ms: commit.at_ms };
+            state.deaf.note(state.at_ms, commit.at_ms);
         }
         state.at_ms = commit.at_ms.max(state.at_ms);
         state.epoch = commit.epoch;
@@ -291,7 +291,7 @@ impl Judge {
         let mut scene = Scene {
             now_ms: self.state.at_ms,
             device: facts,
-            deaf: self.state.deaf,
+            deaf: &self.state.deaf,
             holding: *holding,
             base: 0,
             told: &mut self.told,

@@ -278,7 +278,7 @@ macro_rules! rules {
             }
 
             /// [`Rule::watches`] of every rule, by name.
-            pub fn watches(device: &Device, settings: &RuleSettings, now_ms: u64, deaf: Deaf) -> Vec<(&'static str, Vec<Watch>)> {
+            pub fn watches(device: &Device, settings: &RuleSettings, now_ms: u64, deaf: &Deaf) -> Vec<(&'static str, Vec<Watch>)> {
                 let mut of_rules = Vec::new();
                 let mut watching = Watching { now_ms, device: &device.facts, deaf, holding: device.holding, base: 0 };
                 $(
@@ -389,7 +389,7 @@ pub(crate) fn is_sighting(condition: u8) -> bool {
 
 /// Names the layout of [`Memory`] and of condition numbers. A rule whose memory changes its shape gets a new number here.
 pub(crate) fn layout() -> String {
-    let mut layout = String::from("3");
+    let mut layout = String::from("4");
     for rule in RULES {
         layout.push_str(&format!(" {}({})", rule.name, rule.conditions.len()));
     }

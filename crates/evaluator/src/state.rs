@@ -31,7 +31,7 @@ pub struct State {
     pub epoch: Epoch,
     /// Time of the last commit, ms since 1970.
     pub at_ms: u64,
-    /// The last long gap between commits.
+    /// Long gaps between commits.
     pub deaf: Deaf,
     /// Commit that brought the roster in force.
     pub roster: Epoch,
@@ -48,25 +48,47 @@ pub struct State {
 }
 
 /// A time in which the station heard nobody, ms since 1970.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Deaf {
-    pub from_ms: u64,
-    pub until_ms: u64,
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+struct Silence {
+    from_ms: u64,
+    until_ms: u64,
 }
 
+/// When the station heard nobody, oldest first.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deaf(SmallVec<[Silence; 1]>);
+
 impl Deaf {
+    /// Gaps kept. Beyond it the oldest two are one, as long as both, at the place of the later.
+    const KEPT_MAX: usize = 16;
     /// A deafness of less than a device's promise divided by this hardly hit one of its reports.
     const SHORT: u64 = 10;
 
+    /// The station was deaf once more.
+    pub fn note(&mut self, from_ms: u64, until_ms: u64) {
+        if self.0.len() == Deaf::KEPT_MAX {
+            let oldest = self.0.remove(0);
+            let next = &mut self.0[0];
+            next.from_ms = next.from_ms.saturating_sub(oldest.until_ms - oldest.from_ms);
+        }
+        self.0.push(Silence { from_ms, until_ms });
+    }
+
+    /// Until when it was last deaf; 0 for never.
+    pub fn until_ms(&self) -> u64 {
+        self.0.last().map_or(0, |gap| gap.until_ms)
+    }
+
     /// From when on the silence of a device counts that was last heard of at `heard_ms`. A report may have come in vain in
     /// a deafness that is long for its promise; a short one (a restart each night) only lengthens the silence, for else it
-    /// would put off the loss of a device that speaks once a day again and again.
-    pub fn counts_from_ms(self, heard_ms: u64, promise_s: u32) -> u64 {
-        let length_ms = self.until_ms.saturating_sub(self.from_ms);
-        if length_ms * Deaf::SHORT >= u64::from(promise_s) * 1000 {
-            return heard_ms.max(self.until_ms);
-        }
-        if heard_ms < self.until_ms { (heard_ms + length_ms).min(self.until_ms) } else { heard_ms }
+    /// would put off the loss of a device that speaks once a day again and again. Never earlier than before another
+    /// deafness.
+    pub fn counts_from_ms(&self, heard_ms: u64, promise_s: u32) -> u64 {
+        self.0.iter().filter(|gap| heard_ms < gap.until_ms).fold(heard_ms, |from_ms, gap| {
+            let length_ms = gap.until_ms - gap.from_ms;
+            let is_long = length_ms * Deaf::SHORT >= u64::from(promise_s) * 1000;
+            if is_long { gap.until_ms } else { (from_ms + length_ms).min(gap.until_ms) }
+        })
     }
 }
 

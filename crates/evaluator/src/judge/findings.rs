@@ -94,7 +94,7 @@ impl Judge {
         let mut scene = Scene {
             now_ms: self.state.at_ms,
             device: &nobody,
-            deaf: self.state.deaf,
+            deaf: &self.state.deaf,
             holding,
             base: 0,
             told: &mut told,
@@ -237,7 +237,7 @@ impl Judge {
         let mut scene = Scene {
             now_ms: self.state.at_ms,
             device: &facts,
-            deaf: Default::default(),
+            deaf: &Default::default(),
             holding: 0,
             base: 0,
             told: &mut told,

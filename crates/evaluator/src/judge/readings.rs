@@ -92,7 +92,7 @@ impl Judge {
             let mut scene = Scene {
                 now_ms: state.at_ms,
                 device: facts,
-                deaf: state.deaf,
+                deaf: &state.deaf,
                 holding: *holding,
                 base: 0,
                 told,

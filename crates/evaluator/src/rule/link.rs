@@ -101,7 +101,7 @@ impl Memory {
                 scene.wake((u64::from(self.counted_s) + u64::from(fades_s)) * 1000);
             }
         }
-        let Some(late_ms) = late_ms(settings, scene.device, scene.deaf.until_ms) else { return };
+        let Some(late_ms) = late_ms(settings, scene.device, scene.deaf.until_ms()) else { return };
         if late_ms > scene.now_ms {
             scene.wake(late_ms);
             return;
@@ -253,7 +253,7 @@ impl Rule for Link {
             format!("{lates} late reports that count, {asked} are asked for"),
         );
         let near = if lates > 0 {
-            Near::Forming(late_ms(settings, watching.device, watching.deaf.until_ms))
+            Near::Forming(late_ms(settings, watching.device, watching.deaf.until_ms()))
         } else if promise_s(watching.device) == 0 {
             Near::NoData
         } else {

@@ -68,7 +68,7 @@ fn due(settings: &Settings, scene: &Scene<'_>) -> (u64, bool) {
     due_of(settings, scene.device, scene.deaf)
 }
 
-fn due_of(settings: &Settings, device: &Facts, deaf: Deaf) -> (u64, bool) {
+fn due_of(settings: &Settings, device: &Facts, deaf: &Deaf) -> (u64, bool) {
     let promise_s = if device.next_report_s != 0 { device.next_report_s } else { device.report_every_s };
     let asked_s = if promise_s == 0 { settings.promise_s } else { promise_s };
     let heard_ms = deaf.counts_from_ms(device.last_ms.max(device.since_ms), asked_s);
@@ -265,11 +265,11 @@ mod tests {
         let mut bench = Bench::new("", town(1, &[("a", DeviceClass::Smoke, 0, 86_400)]));
         bench.word(0, "a temperature_c=20");
         let restarts = [20_000..20_060, 85_000..85_060];
-        let ticks = (10..93_700).step_by(10).filter(|at_s| !restarts.iter().any(|down| down.contains(at_s)));
+        let ticks = (10..93_800).step_by(10).filter(|at_s| !restarts.iter().any(|down| down.contains(at_s)));
         let found =
             ticks.flat_map(|at_s| bench.word(at_s, "a tick").findings.into_iter().map(move |told| (at_s, told)));
         let found: Vec<(u64, String)> = found.map(|(at_s, told)| (at_s, line(&told))).collect();
-        assert_eq!(found, [(93_670, "began lost_contact yellow".to_owned())]);
+        assert_eq!(found, [(93_740, "began lost_contact yellow".to_owned())]);
     }
 
     #[test]

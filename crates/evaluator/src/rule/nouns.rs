@@ -57,7 +57,7 @@ pub struct Sample {
 pub struct Watching<'a> {
     pub now_ms: u64,
     pub device: &'a Facts,
-    pub deaf: Deaf,
+    pub deaf: &'a Deaf,
     pub(super) holding: u64,
     pub(super) base: u8,
 }

@@ -25,7 +25,7 @@ pub struct Scene<'a> {
     pub now_ms: u64,
     pub device: &'a Facts,
     /// When the station last heard nobody: silence then is not the device's.
-    pub deaf: Deaf,
+    pub deaf: &'a Deaf,
     pub(crate) holding: u64,
     /// Place of the rule's first condition.
     pub(crate) base: u8,

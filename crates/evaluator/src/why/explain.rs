@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use model::finding::Words;
-use model::{AlertId, Colour, ColourCounts, DeviceId, Family, RegionCode, RiskBands, Roster, UnitId};
+use model::{AlertId, Colour, ColourCounts, DeviceId, Family, Reason, RegionCode, RiskBands, Roster, UnitId};
 
 use super::explanation::{
     AlertWhy, AsOf, CountedCondition, DeviceShort, DeviceWhy, Ended, Heard, HeldWhy, IncidentWhy, RegionWhy, RuleWhy,
@@ -53,7 +53,7 @@ impl Asked<'_> {
         let (device, row) = self.row(id)?;
         let state = self.judge.state();
         let unit = state.units.get(row.unit.index())?;
-        let of_rules = Memory::watches(device, self.judge.settings(), state.at_ms, state.deaf);
+        let of_rules = Memory::watches(device, self.judge.settings(), state.at_ms, &state.deaf);
         let rules = RULES.iter().zip(of_rules).map(|(info, (_, mut watches))| {
             if rule::judges_units(info.name) {
                 watches.iter_mut().for_each(|watch| of_the_unit(watch, unit));
@@ -167,12 +167,7 @@ impl Asked<'_> {
         }
         timers.sort_by(|a, b| (a.at_ms, &a.device).cmp(&(b.at_ms, &b.device)));
         timers.truncate(TIMERS_MAX);
-        let mut would_change: Vec<Words> = Vec::new();
-        for reason in &reasons {
-            if Some(reason.colour) == unit.colour && !would_change.contains(&reason.would_change) {
-                would_change.push(reason.would_change.clone());
-            }
-        }
+        let would_change = would_change(unit, &reasons);
         Some(UnitWhy {
             as_of: self.as_of(),
             unit: row.code.to_string(),
@@ -306,6 +301,22 @@ fn of_the_unit(watch: &mut Watch, unit: &Unit) {
     } else {
         words("按整个单位判断：不成立，详见单位", "judged for the unit as a whole: it does not hold; ask for the unit")
     };
+}
+
+/// What would take the unit's colour down: a person's word alone, where a fire keeps it.
+fn would_change(unit: &Unit, reasons: &[Reason]) -> Vec<Words> {
+    let fire =
+        unit.incident(Family::Fire).filter(|fire| unit::kept(fire).is_some_and(|kept| Some(kept) >= unit.colour));
+    if let Some(fire) = fire {
+        return vec![unit::ends(fire)];
+    }
+    let mut changes: Vec<Words> = Vec::new();
+    for reason in reasons {
+        if Some(reason.colour) == unit.colour && !changes.contains(&reason.would_change) {
+            changes.push(reason.would_change.clone());
+        }
+    }
+    changes
 }
 
 fn incident(unit: &Unit, family: Family) -> Option<IncidentWhy> {

@@ -182,7 +182,7 @@ fn it_tells_why_it_did_not_fire() {
     }
     let (state, rules) = (bench.judge.state(), crate::Rules::default());
     let device = state.devices.get(0).expect("of the town");
-    let all = crate::rule::Memory::watches(device, rules.settings(), state.at_ms, state.deaf);
+    let all = crate::rule::Memory::watches(device, rules.settings(), state.at_ms, &state.deaf);
     let of = |rule: &str, condition: &str| {
         let watches = all.iter().filter(|(name, _)| *name == rule).flat_map(|(_, watches)| watches);
         watches.clone().find(|watch| watch.condition == condition).expect("it is watched").clone()

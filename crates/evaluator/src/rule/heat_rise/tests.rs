@@ -43,7 +43,7 @@ fn begins(every_s: f32, for_s: f32, mut temperature: impl FnMut(f32) -> f32) -> 
         let mut scene = Scene {
             now_ms: at_ms,
             device: &device,
-            deaf: Default::default(),
+            deaf: &Default::default(),
             holding,
             base: 0,
             told: &mut told,

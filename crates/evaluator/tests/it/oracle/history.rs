@@ -14,8 +14,8 @@ pub struct Moment {
     pub now_ms: u64,
     /// Time of receipt, never before what was received earlier, ms since 1970.
     pub at_ms: u64,
-    /// The last long gap between commits: its begin and end, ms since 1970.
-    pub deaf_ms: [u64; 2],
+    /// From when until when nobody was heard, oldest first, ms since 1970.
+    pub deaf_ms: Rc<Vec<[u64; 2]>>,
     /// The roster's promise, s.
     pub promise_s: u32,
     pub settings: Rc<RuleSettings>,
@@ -72,7 +72,7 @@ pub struct Record {
     roster: u64,
     pub devices: Vec<Option<History>>,
     times_ms: Vec<u64>,
-    deaf_ms: [u64; 2],
+    deaf_ms: Rc<Vec<[u64; 2]>>,
     settings: Rc<RuleSettings>,
 }
 
@@ -82,7 +82,15 @@ impl Record {
         let Commit { at_ms, entries, readings, .. } = &*step.commit;
         let deaf_ms = u64::from(self.settings.lost_contact.deaf_after_s) * 1000;
         if at_ms - self.times_ms.last().unwrap_or(&0) >= deaf_ms {
-            self.deaf_ms = [self.times_ms.last().copied().unwrap_or(0), *at_ms];
+            let mut deaf_ms = self.deaf_ms.to_vec();
+            deaf_ms.push([self.times_ms.last().copied().unwrap_or(0), *at_ms]);
+            // sixteen are kept: the oldest two become one, as long as both
+            if let [[from, until], [next, end], rest @ ..] = deaf_ms.as_slice()
+                && rest.len() == 15
+            {
+                deaf_ms = [&[[next - (until - from), *end]], rest].concat();
+            }
+            self.deaf_ms = Rc::new(deaf_ms);
         }
         self.times_ms.push(*at_ms);
         for entry in entries {
@@ -133,7 +141,7 @@ impl Record {
         let Some(Some(history)) = self.devices.get_mut(device.index()) else { return };
         let now_ms = *self.times_ms.last().unwrap();
         let at_ms = if matches!(what, What::Tick) { at_ms } else { at_ms.max(history.last_ms()) };
-        let (deaf_ms, promise_s) = (self.deaf_ms, history.promise_s);
+        let (deaf_ms, promise_s) = (Rc::clone(&self.deaf_ms), history.promise_s);
         history.moments.push(Moment { now_ms, at_ms, deaf_ms, promise_s, settings: Rc::clone(&self.settings), what });
     }
 }

@@ -25,14 +25,12 @@ pub fn is_lost(history: &History) -> bool {
         let promise_s = u64::from(if own_s != 0 { own_s } else { moment.promise_s });
         let beyond_s = promise_s * u64::from(set.factor_pct - 100) / 100;
         let grace_s = beyond_s.clamp(u64::from(set.grace_least_s), u64::from(set.grace_most_s));
-        let [deaf_ms, resumed_ms] = moment.deaf_ms;
-        let from_ms = if heard_ms >= resumed_ms {
-            heard_ms
-        } else if (resumed_ms - deaf_ms) / 100 >= promise_s {
-            resumed_ms
-        } else {
-            resumed_ms.min(heard_ms + resumed_ms - deaf_ms)
-        };
+        let mut from_ms = heard_ms;
+        for [deaf_ms, resumed_ms] in moment.deaf_ms.iter().filter(|[_, resumed_ms]| heard_ms < *resumed_ms) {
+            let deaf_for_ms = resumed_ms - deaf_ms;
+            let long = deaf_for_ms / 100 >= promise_s;
+            from_ms = if long { *resumed_ms } else { *resumed_ms.min(&(from_ms + deaf_for_ms)) };
+        }
         let silent_ms = from_ms + (promise_s + grace_s) * 1000;
         let settled_ms = said_ms.map_or(u64::MAX, |said_ms: u64| said_ms + u64::from(set.settle_s) * 1000);
         if matches!(moment.what, What::Tick) && silent_ms.min(settled_ms) <= moment.now_ms {

@@ -73,7 +73,7 @@ pub const RULES: [&str; 5] = [
     "",
     "[smoke]\nthreshold_db_m = 0.3\nconfirm_samples = 2\nconfirm_s = 0\n",
     "[heat_fixed]\nthreshold_c = 62.0\n[gas]\nalarm_lel_pct = 20.0\nclear_lel_pct = 8.0\n",
-    "[lost_contact]\nfactor_pct = 150\n[device_event]\nbattery_low_pct = 15.0\n[electrical]\nresidual_ma = 250.0\n",
+    "[lost_contact]\nfactor_pct = 150\n[battery]\nlow_pct = 15.0\n[electrical]\nresidual_ma = 250.0\n",
     "nonsense = 1\n",
 ];
 
