@@ -155,6 +155,15 @@ pub fn kept(incident: &Incident) -> Option<Colour> {
     if incident.real { Some(Colour::Red) } else { incident.unjudged.then_some(incident.latched) }
 }
 
+/// What takes the colour down that a fire keeps.
+pub fn ends(incident: &Incident) -> Words {
+    if incident.real {
+        words("关闭该警情", "closing the alert")
+    } else {
+        words("现场核实并关闭该警情", "verifying it on the spot, and closing the alert")
+    }
+}
+
 impl Judgement<'_> {
     /// The reasons with their words, most urgent first. `since_ms`: since when the unit has its colour.
     pub fn reasons(&self, since_ms: u64) -> Vec<Reason> {
@@ -237,20 +246,12 @@ impl Why<'_> {
                 of_condition(ended.condition, ended.device, ended.colour, ended.since_ms, (evidence, would_change))
             }
             Why::Incident(incident, _) => {
-                let (rule, evidence, would_change) = if incident.real {
-                    (
-                        "verified_fire",
-                        words("经现场核实为真实火情", "found on the spot to be a real fire"),
-                        words("关闭该警情", "closing the alert"),
-                    )
+                let (rule, evidence) = if incident.real {
+                    ("verified_fire", words("经现场核实为真实火情", "found on the spot to be a real fire"))
                 } else {
-                    (
-                        "unverified_fire",
-                        words("火警尚无人核实", "nobody has verified the fire alarm"),
-                        words("现场核实并关闭该警情", "verifying it on the spot, and closing the alert"),
-                    )
+                    ("unverified_fire", words("火警尚无人核实", "nobody has verified the fire alarm"))
                 };
-                of_unit(rule, Family::Fire, incident.opened_ms, evidence, would_change)
+                of_unit(rule, Family::Fire, incident.opened_ms, evidence, ends(incident))
             }
             Why::Overdue(held, _) => {
                 let name = rule::condition(held.condition).name;

@@ -73,7 +73,9 @@ fn all_are_explained(workers: usize) {
     assert_eq!((unit.colour, unit.reasons[0].rule.as_ref()), (Some(Colour::Orange), "alarm_manual"));
     assert_eq!(unit.holds[0].device.as_deref(), Some("v/d0"));
     assert_eq!(unit.incidents[0].keeps, Some(Colour::Orange));
-    assert!(!unit.would_change.is_empty() && unit.devices.len() == 2);
+    let ends: Vec<&str> = unit.would_change.iter().map(|words| words.en.as_ref()).collect();
+    assert_eq!(ends, ["verifying it on the spot, and closing the alert"], "no sensor takes down an unverified fire");
+    assert_eq!(unit.devices.len(), 2);
 
     let id = AlertId { epoch: 2, unit: UnitId(0), family: Family::Fire };
     let Ok(Explanation::Alert(alert)) = inspector.ask(Question::Alert(id), &roster, LIMIT) else { panic!("an alert") };
