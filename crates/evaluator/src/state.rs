@@ -312,6 +312,29 @@ pub struct Unit {
 }
 
 impl Unit {
+    /// A unit of which nothing is known, and which is not (of this share) on the roster yet.
+    pub fn new(grid: RegionCode, since_ms: u64) -> Unit {
+        Unit {
+            current: false,
+            grid,
+            colour: None,
+            since_ms,
+            blind_since_ms: None,
+            risk: None,
+            risk_told: None,
+            standing: Default::default(),
+            told: 0,
+            held: Vec::new(),
+            incidents: None,
+            fire_ended: Default::default(),
+            armed_ms: NEVER,
+            gap: None,
+            risky: false,
+            traces: None,
+            signs: None,
+        }
+    }
+
     /// Ended fire conditions kept.
     pub const ENDED_MAX: usize = 8;
     /// Signs kept.

@@ -41,13 +41,15 @@ impl Judge {
         self.draft.touched.extend(0..self.state.units.len() as u32);
     }
 
+    /// Takes rules in; whether they are others than those in force. Every start journals its rules, mostly the same.
     fn take_rules(&mut self, text: &str) -> bool {
+        if *self.state.rules == *text {
+            return false;
+        }
         match Rules::parse(text) {
             Ok(rules) => {
                 tracing::info!(epoch = self.state.epoch, "other rules are in force");
-                if *self.state.rules != *text {
-                    (self.state.rules, self.state.rules_epoch) = (text.into(), self.state.epoch);
-                }
+                (self.state.rules, self.state.rules_epoch) = (text.into(), self.state.epoch);
                 self.rules = rules;
                 true
             }
@@ -74,25 +76,7 @@ impl Judge {
     fn take_unit(&mut self, id: UnitId, slot: &roster::Slot<roster::Unit>) {
         let current = slot.current && self.share.has(slot.row.grid);
         let Some(unit) = self.state.units.get(id.index()) else {
-            self.state.units.push(Unit {
-                current,
-                grid: slot.row.grid,
-                colour: None,
-                since_ms: self.state.at_ms,
-                blind_since_ms: None,
-                risk: None,
-                risk_told: None,
-                standing: Default::default(),
-                told: 0,
-                held: Vec::new(),
-                incidents: None,
-                fire_ended: Default::default(),
-                armed_ms: NEVER,
-                gap: None,
-                risky: false,
-                traces: None,
-                signs: None,
-            });
+            self.state.units.push(Unit { current, ..Unit::new(slot.row.grid, self.state.at_ms) });
             self.draft.touched.push(id.0);
             return;
         };

@@ -195,23 +195,5 @@ fn absent_device(device: &Device) -> Device {
 
 /// A row for a unit of another worker.
 fn absent_unit(unit: &Unit) -> Unit {
-    Unit {
-        current: false,
-        grid: unit.grid,
-        colour: None,
-        since_ms: unit.since_ms,
-        blind_since_ms: None,
-        risk: None,
-        risk_told: None,
-        standing: Default::default(),
-        told: 0,
-        held: Vec::new(),
-        incidents: None,
-        fire_ended: Default::default(),
-        armed_ms: NEVER,
-        gap: None,
-        risky: false,
-        traces: None,
-        signs: None,
-    }
+    Unit::new(unit.grid, unit.since_ms)
 }

@@ -93,3 +93,23 @@ fn rules_that_cannot_be_read_change_nothing() {
     change(&mut bench, 7, "[smoke]\nconfirm_samples = 2\n");
     assert_eq!(bench.judge.state().rules_epoch, bench.epoch());
 }
+
+#[test]
+fn the_same_rules_again_are_no_news() {
+    let mut bench = bench(AT_ONCE);
+    change(&mut bench, 5, "");
+    let state = |bench: &Bench| {
+        let state = bench.judge.state();
+        (
+            state.rules_epoch,
+            state.sweep.generation,
+            state.devices.iter().map(|device| device.armed_ms).collect::<Vec<_>>(),
+        )
+    };
+    bench.word(6, "a tick");
+    let before = state(&bench);
+    change(&mut bench, 7, "");
+    assert_eq!(state(&bench), before, "a start that journals its rules anew asks nobody");
+    change(&mut bench, 8, AT_ONCE);
+    assert_ne!(state(&bench), before);
+}
