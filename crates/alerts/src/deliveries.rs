@@ -4,23 +4,23 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use model::alert::{Attempt, ReceiptOutcome};
-use model::{AlertId, Delivery, DeliveryId, DeliveryState, Receipt};
+use model::{Delivery, DeliveryId, DeliveryState, Matter, Receipt};
 
 use crate::turn::Draft;
 
-/// Every delivery that is owed, by alert.
+/// Every delivery that is owed, by alert or order.
 #[derive(Debug, Default)]
 pub(crate) struct Owed {
-    by_alert: BTreeMap<(AlertId, DeliveryId), Arc<Delivery>>,
+    by_matter: BTreeMap<(Matter, DeliveryId), Arc<Delivery>>,
 }
 
 impl Owed {
     pub fn len(&self) -> usize {
-        self.by_alert.len()
+        self.by_matter.len()
     }
 
     pub fn insert(&mut self, delivery: Arc<Delivery>) {
-        self.by_alert.insert((delivery.alert, delivery.id.clone()), delivery);
+        self.by_matter.insert((delivery.matter, delivery.id.clone()), delivery);
     }
 
     /// Keeps what is owed after the turn. Until here, what a turn touched is in its draft only.
@@ -35,39 +35,38 @@ impl Owed {
     /// Writes down what a try came to. A receipt for a delivery that is not owed is ignored: the dispatcher tries at least
     /// once, so that one may come twice.
     pub fn receipt(&mut self, receipt: &Receipt, draft: &mut Draft<'_>) {
-        let Some(at) = self.touch(receipt.alert, &receipt.delivery, draft) else {
+        let Some(at) = self.touch(receipt.matter, &receipt.delivery, draft) else {
             tracing::debug!(delivery = %receipt.delivery, "receipt for a delivery that is not owed");
             return;
         };
         add_attempt(&mut draft.deliveries[at], draft.now_ms, receipt.outcome, receipt.reason.clone());
     }
 
-    /// Gives up whatever is owed of an alert that was closed.
-    pub fn withdraw(&mut self, alert: AlertId, draft: &mut Draft<'_>) {
-        let from = (alert, DeliveryId::from(""));
-        let stored = self.by_alert.range(from.clone()..).map(|(key, _)| key).take_while(|key| key.0 == alert);
+    /// Gives up whatever is owed of an alert or order that is over.
+    pub fn withdraw(&mut self, matter: Matter, reason: &str, draft: &mut Draft<'_>) {
+        let from = (matter, DeliveryId::from(""));
+        let stored = self.by_matter.range(from.clone()..).map(|(key, _)| key).take_while(|key| key.0 == matter);
         let stored: Vec<DeliveryId> = stored.map(|key| key.1.clone()).collect();
         for id in stored {
-            self.touch(alert, &id, draft);
+            self.touch(matter, &id, draft);
         }
         let touched: Vec<usize> =
-            draft.delivery_at.range(from..).take_while(|(key, _)| key.0 == alert).map(|(_, at)| *at).collect();
+            draft.delivery_at.range(from..).take_while(|(key, _)| key.0 == matter).map(|(_, at)| *at).collect();
         for at in touched {
             let delivery = &mut draft.deliveries[at];
             if delivery.state == DeliveryState::Owed {
-                let reason = "the alert was closed before it was delivered";
                 add_attempt(delivery, draft.now_ms, ReceiptOutcome::Failed, reason.into());
             }
         }
     }
 
     /// Moves an owed delivery into the draft, unless it is there; its place in it.
-    fn touch(&mut self, alert: AlertId, id: &DeliveryId, draft: &mut Draft<'_>) -> Option<usize> {
-        let key = (alert, id.clone());
+    fn touch(&mut self, matter: Matter, id: &DeliveryId, draft: &mut Draft<'_>) -> Option<usize> {
+        let key = (matter, id.clone());
         if let Some(&at) = draft.delivery_at.get(&key) {
             return (draft.deliveries[at].state == DeliveryState::Owed).then_some(at);
         }
-        self.by_alert.remove(&key).map(|delivery| draft.take_in(delivery))
+        self.by_matter.remove(&key).map(|delivery| draft.take_in(delivery))
     }
 }
 

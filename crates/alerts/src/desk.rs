@@ -9,7 +9,7 @@ use model::alert::{HistoryItem, Refused};
 use model::ledger::UnitColour;
 use model::{
     Alert, AlertId, AlertState, AlertSummary, Command, CommandOutcome, Cursor, Entry, Epoch, Evaluated, Family,
-    FeedKind, Finding, Ledger, LedgerBatch, Phase, StoreError, UnitId,
+    FeedKind, Finding, Ledger, LedgerBatch, Order, OrderBody, OrderId, OrderOutcome, Phase, StoreError, UnitId,
 };
 
 use crate::deliveries::Owed;
@@ -130,13 +130,14 @@ impl Desk {
         let commit = &evaluated.step.commit;
         if commit.epoch <= self.applied {
             let batch = LedgerBatch { epoch: commit.epoch, at_ms: commit.at_ms, ..LedgerBatch::default() };
-            return Turn { batch, outcomes: Vec::new() };
+            return Turn { batch, ..Turn::default() };
         }
         if commit.epoch != self.applied + 1 && self.applied != 0 {
             tracing::error!(epoch = commit.epoch, applied = self.applied, "commits are missing, and alarms with them");
         }
         let mut draft = Draft::new(evaluated, self.cursor);
         let mut ticked = false;
+        let mut orders = 0;
         for entry in &commit.entries {
             match entry {
                 Entry::Policy(text) => self.adopt(text, &mut draft),
@@ -145,6 +146,12 @@ impl Desk {
                     draft.outcomes.push(CommandOutcome { id: command.id.clone(), result });
                 }
                 Entry::Receipt(receipt) => self.owed.receipt(receipt, &mut draft),
+                Entry::Order(order) => {
+                    let id = OrderId { epoch: commit.epoch, at: orders };
+                    orders += 1;
+                    let result = self.order(id, order, &mut draft);
+                    draft.order_outcomes.push(OrderOutcome { id: order.id.clone(), result });
+                }
                 Entry::Tick => ticked = true,
                 Entry::Report(_)
                 | Entry::Session { .. }
@@ -198,6 +205,12 @@ impl Desk {
             self.settle(key, draft);
         }
         Ok(summary)
+    }
+
+    fn order(&mut self, _id: OrderId, order: &Order, _draft: &mut Draft<'_>) -> Result<OrderId, Refused> {
+        match &order.body {
+            OrderBody::Instruct { .. } => Err(Refused::Forbidden("instructions are not taken yet".to_owned())),
+        }
     }
 
     /// The answer to a command on an alert that is not open.
@@ -296,7 +309,7 @@ impl Desk {
             self.due.remove(&(due_ms, id));
         }
         draft.changed.remove(&id);
-        self.owed.withdraw(id, draft);
+        self.owed.withdraw(id.into(), "the alert was closed before it was delivered", draft);
         self.remember_closed(&open.alert);
         draft.closed.push(open.alert);
     }

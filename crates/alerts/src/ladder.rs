@@ -2,7 +2,7 @@
 
 use model::alert::Rung;
 use model::roster::Post;
-use model::{Alert, AlertState, Delivery, DeliveryId, DeliveryState, Family, FeedKind, PersonId};
+use model::{About, Alert, AlertState, Delivery, DeliveryId, DeliveryState, Family, FeedKind, PersonId};
 
 use crate::people;
 use crate::policy::{Limits, Policy};
@@ -112,8 +112,8 @@ fn owe(alert: &Alert, rung: usize, person: PersonId, draft: &mut Draft<'_>) -> b
         let id = format!("{}.{}.{rung}.{}.{channel}", alert.id, alert.ring, person.0);
         draft.owe(Delivery {
             id: DeliveryId::from(id.as_str()),
-            alert: alert.id,
-            summary: alert.summary(),
+            matter: alert.id.into(),
+            about: About::Alert(alert.summary()),
             whom: whom.clone(),
             person,
             person_code: row.code.clone(),

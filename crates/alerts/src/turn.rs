@@ -7,14 +7,15 @@ use model::alert::HistoryItem;
 use model::ledger::UnitColour;
 use model::{
     Alert, AlertId, Command, CommandOutcome, Commit, Cursor, Delivery, DeliveryId, Epoch, Evaluated, FeedEvent,
-    FeedKind, LedgerBatch, RegionCode, Roster,
+    FeedKind, Kept, LedgerBatch, Matter, OrderOutcome, RegionCode, Roster,
 };
 
-/// What one commit changes in the ledger, and what became of its commands, in their order.
+/// What one commit changes in the ledger, and what became of its commands and orders, in their order.
 #[derive(Debug, Clone, Default)]
 pub struct Turn {
     pub batch: LedgerBatch,
     pub outcomes: Vec<CommandOutcome>,
+    pub order_outcomes: Vec<OrderOutcome>,
 }
 
 /// A turn in the making.
@@ -28,13 +29,16 @@ pub(crate) struct Draft<'a> {
     /// New and changed deliveries, in the order in which they were first touched.
     pub deliveries: Vec<Arc<Delivery>>,
     /// Where they stand in it.
-    pub delivery_at: BTreeMap<(AlertId, DeliveryId), usize>,
+    pub delivery_at: BTreeMap<(Matter, DeliveryId), usize>,
     /// Open alerts that changed.
     pub changed: BTreeSet<AlertId>,
     /// Alerts that were closed.
     pub closed: Vec<Arc<Alert>>,
     pub outcomes: Vec<CommandOutcome>,
+    pub order_outcomes: Vec<OrderOutcome>,
     pub policy: Option<Box<str>>,
+    /// Records that are new, changed or gone.
+    pub kept: Vec<Kept>,
 }
 
 impl<'a> Draft<'a> {
@@ -52,6 +56,8 @@ impl<'a> Draft<'a> {
             closed: Vec::new(),
             outcomes: Vec::new(),
             policy: None,
+            kept: Vec::new(),
+            order_outcomes: Vec::new(),
         }
     }
 
@@ -109,7 +115,7 @@ impl<'a> Draft<'a> {
     /// Adds a delivery, new or changed; its place.
     pub fn take_in(&mut self, delivery: Arc<Delivery>) -> usize {
         let at = self.deliveries.len();
-        self.delivery_at.insert((delivery.alert, delivery.id.clone()), at);
+        self.delivery_at.insert((delivery.matter, delivery.id.clone()), at);
         self.deliveries.push(delivery);
         at
     }
@@ -133,7 +139,8 @@ impl<'a> Draft<'a> {
             regions: evaluated.regions.clone(),
             feed: self.feed,
             policy: self.policy,
+            kept: self.kept,
         };
-        Turn { batch, outcomes: self.outcomes }
+        Turn { batch, outcomes: self.outcomes, order_outcomes: self.order_outcomes }
     }
 }

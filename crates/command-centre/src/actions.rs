@@ -2,7 +2,7 @@
 //! as what the desk made of it.
 
 use async_trait::async_trait;
-use model::{Command, CommandOutcome, DeviceId, Epoch, RegionCode, Sighting};
+use model::{Command, CommandOutcome, DeviceId, Epoch, Order, OrderOutcome, RegionCode, Sighting};
 use serde::Serialize;
 
 /// Carries acts to the journal.
@@ -14,6 +14,12 @@ pub trait Actions: Send + Sync + 'static {
     /// # Errors
     /// [`ActionError`] when it could not be journalled.
     async fn submit(&self, command: Command) -> Result<CommandOutcome, ActionError>;
+
+    /// As [`Actions::submit`], for an order.
+    ///
+    /// # Errors
+    /// [`ActionError`] when it could not be journalled.
+    async fn order(&self, order: Order) -> Result<OrderOutcome, ActionError>;
 
     /// Journals a command to a device and sends it.
     ///

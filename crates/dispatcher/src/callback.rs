@@ -4,7 +4,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, Mac};
-use model::{AlertId, Delivery, DeliveryId};
+use model::{Delivery, DeliveryId, Matter};
 use sha2::Sha256;
 
 use crate::dispatcher::StartError;
@@ -15,7 +15,7 @@ const SECRET_BYTES_MIN: usize = 32;
 /// Bytes of a token at most.
 const TOKEN_BYTES_MAX: usize = 1024;
 
-/// Makes and reads tokens: `base64url(alert delivery).base64url(HMAC-SHA256)`.
+/// Makes and reads tokens: `base64url(matter delivery).base64url(HMAC-SHA256)`.
 #[derive(Clone)]
 pub(crate) struct Callbacks(Hmac<Sha256>);
 
@@ -35,19 +35,19 @@ impl Callbacks {
     }
 
     pub(crate) fn token(&self, delivery: &Delivery) -> String {
-        let named = format!("{} {}", delivery.alert, delivery.id);
+        let named = format!("{} {}", delivery.matter, delivery.id);
         let proof = self.mac(named.as_bytes()).finalize().into_bytes();
         format!("{}.{}", URL_SAFE_NO_PAD.encode(named), URL_SAFE_NO_PAD.encode(proof))
     }
 
     /// What a token of ours names; `None`: it is not ours.
-    pub(crate) fn read(&self, token: &str) -> Option<(AlertId, DeliveryId)> {
+    pub(crate) fn read(&self, token: &str) -> Option<(Matter, DeliveryId)> {
         let (named, proof) = token.split_once('.').filter(|_| token.len() <= TOKEN_BYTES_MAX)?;
         let (named, proof) = (URL_SAFE_NO_PAD.decode(named).ok()?, URL_SAFE_NO_PAD.decode(proof).ok()?);
         self.mac(&named).verify_slice(&proof).ok()?;
         let named = String::from_utf8(named).ok()?;
-        let (alert, delivery) = named.split_once(' ')?;
-        Some((alert.parse().ok()?, DeliveryId::from(delivery)))
+        let (matter, delivery) = named.split_once(' ')?;
+        Some((matter.parse().ok()?, DeliveryId::from(delivery)))
     }
 
     fn mac(&self, named: &[u8]) -> Hmac<Sha256> {
@@ -72,10 +72,10 @@ mod tests {
         let mut delivery = delivery(Family::Fire, "x");
         delivery.id = "fire-0-9.1.0.0.voice:+86 138".into();
         let token = callbacks("a").token(&delivery);
-        assert_eq!(callbacks("a").read(&token), Some((delivery.alert, delivery.id.clone())));
+        assert_eq!(callbacks("a").read(&token), Some((delivery.matter, delivery.id.clone())));
         assert_eq!(callbacks("b").read(&token), None);
         let (named, proof) = token.split_once('.').unwrap();
-        let other = URL_SAFE_NO_PAD.encode(format!("{} {}", delivery.alert, "other"));
+        let other = URL_SAFE_NO_PAD.encode(format!("{} {}", delivery.matter, "other"));
         for forged in [format!("{other}.{proof}"), format!("{named}."), named.into(), String::new(), ".".repeat(2000)] {
             assert_eq!(callbacks("a").read(&forged), None, "{forged}");
         }

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use model::{AlertId, Clock, Delivery, DeliveryId, Ledger, Receipt, Roster};
+use model::{Clock, Delivery, DeliveryId, Ledger, Matter, Receipt, Roster};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -138,8 +138,8 @@ impl Handle {
     }
 
     /// The delivery that a gateway says a person has confirmed, by the token that went out with it as `{callback}`; `None`: the
-    /// token is not ours. Whether the alert still waits for anybody is for the desk to say.
-    pub fn confirmed(&self, token: &str) -> Option<(AlertId, DeliveryId)> {
+    /// token is not ours. Whether it still waits for anybody is for the desk to say.
+    pub fn confirmed(&self, token: &str) -> Option<(Matter, DeliveryId)> {
         self.0.callbacks.as_ref().and_then(|callbacks| callbacks.read(token))
     }
 

@@ -1,7 +1,7 @@
 //! The message to people: one JSON object, the same in every channel.
 
 use bytes::Bytes;
-use model::{AlertId, AlertState, Colour, Delivery, Family, Level, Roster};
+use model::{About, AlertId, AlertState, Colour, Delivery, Family, Level, OrderId, Roster};
 use serde::Serialize;
 
 use crate::wording::{Lines, Words};
@@ -18,18 +18,43 @@ pub(crate) struct Message {
 #[derive(Serialize)]
 struct Body<'a> {
     delivery: &'a str,
-    alert: AlertId,
+    #[serde(flatten)]
+    matter: MatterBody<'a>,
     colour: Colour,
-    family: Family,
-    state: AlertState,
     unit: UnitBody<'a>,
     place: Place,
     text_zh: &'a str,
     text_en: &'a str,
     whom: &'a str,
-    ring: u16,
-    raised_ms: u64,
     exercise: bool,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum MatterBody<'a> {
+    Alert { alert: AlertId, family: Family, state: AlertState, ring: u16, raised_ms: u64 },
+    Order { order: OrderId, kind: &'a str, by: &'a str, about: Option<AlertId>, ordered_ms: u64 },
+}
+
+impl MatterBody<'_> {
+    fn of(about: &About) -> MatterBody<'_> {
+        match about {
+            About::Alert(alert) => MatterBody::Alert {
+                alert: alert.id,
+                family: alert.id.family,
+                state: alert.state,
+                ring: alert.ring,
+                raised_ms: alert.raised_ms,
+            },
+            About::Order(order) => MatterBody::Order {
+                order: order.id,
+                kind: &order.kind,
+                by: &order.by,
+                about: order.alert,
+                ordered_ms: order.at_ms,
+            },
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -50,16 +75,15 @@ struct Place {
 impl Message {
     /// The message as of this roster, in these words.
     pub(crate) fn new(delivery: &Delivery, roster: &Roster, words: &Words) -> Message {
-        let summary = &delivery.summary;
+        let about = &delivery.about;
+        let region = about.region();
         let lines = words.lines(delivery, roster);
-        let name_at = |level| summary.grid.at(level).map(|code| roster.region_name(code)).unwrap_or_default();
-        let unit = roster.unit(summary.unit);
+        let name_at = |level| region.at(level).map(|code| roster.region_name(code)).unwrap_or_default();
+        let unit = about.unit().and_then(|unit| roster.unit(unit));
         let body = Body {
             delivery: delivery.id.as_str(),
-            alert: delivery.alert,
-            colour: summary.colour,
-            family: summary.id.family,
-            state: summary.state,
+            matter: MatterBody::of(about),
+            colour: about.colour(),
             unit: UnitBody {
                 code: unit.map_or("", |unit| &unit.code),
                 name: unit.map_or("", |unit| &unit.name),
@@ -73,9 +97,7 @@ impl Message {
             text_zh: &lines.zh,
             text_en: &lines.en,
             whom: &delivery.whom,
-            ring: summary.ring,
-            raised_ms: summary.raised_ms,
-            exercise: summary.exercise,
+            exercise: about.exercise(),
         };
         let json = serde_json::to_vec(&body).expect("strings, numbers and names of variants are always JSON");
         Message {

@@ -52,11 +52,10 @@ impl Quiet {
     /// How long a delivery must wait before it is looked at again; `None`: it may go.
     pub(crate) fn hold(&self, delivery: &Delivery, manner: Manner, now_ms: u64) -> Option<Duration> {
         let (from, until) = self.hours?;
-        let summary = &delivery.summary;
-        let can_wait = match (summary.id.family, summary.colour) {
-            (Family::Fire, _) | (_, Colour::Red) => false,
-            (Family::Warning, colour) => colour != Colour::Orange,
-            (Family::Fault, _) => true,
+        let can_wait = match (delivery.about.family(), delivery.about.colour()) {
+            (Some(Family::Fire), _) | (_, Colour::Red) => false,
+            (Some(Family::Warning) | None, colour) => colour != Colour::Orange,
+            (Some(Family::Fault), _) => true,
         };
         if !can_wait || !self.kinds.iter().any(|kind| **kind == *manner.kind) {
             return None;

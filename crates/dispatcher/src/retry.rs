@@ -18,7 +18,7 @@ pub(crate) enum Next {
 
 /// What follows after try number `tries` (from 1) failed at `now_ms`; `asked` is the pause that the receiver asked for.
 pub(crate) fn next(delivery: &Delivery, tries: u32, now_ms: u64, asked: Option<Duration>, settings: &Settings) -> Next {
-    let colour = delivery.summary.colour;
+    let colour = delivery.about.colour();
     let pause = jittered(pause(colour, tries, settings), settings.retry_jitter_pct);
     let asked = asked.unwrap_or_default().min(Duration::from_secs(settings.retry_after_max_s));
     let pause = pause.max(asked);
@@ -32,7 +32,7 @@ pub(crate) fn next(delivery: &Delivery, tries: u32, now_ms: u64, asked: Option<D
 
 /// Whether a delivery is past the age at which it is given up.
 pub(crate) fn is_too_old(delivery: &Delivery, now_ms: u64, settings: &Settings) -> bool {
-    now_ms > delivery.owed_ms.saturating_add(settings.give_up_ms(delivery.summary.colour))
+    now_ms > delivery.owed_ms.saturating_add(settings.give_up_ms(delivery.about.colour()))
 }
 
 /// The reason of the last receipt of a delivery that is given up.
@@ -53,7 +53,7 @@ pub(crate) fn pause(colour: Colour, tries: u32, settings: &Settings) -> Duration
 /// So long to wait at most before the job of a delivery that was tried before this process began.
 pub(crate) fn remaining(delivery: &Delivery, now_ms: u64, settings: &Settings) -> Duration {
     let Some(last) = delivery.attempts.last() else { return Duration::ZERO };
-    let pause = pause(delivery.summary.colour, delivery.attempt_count, settings);
+    let pause = pause(delivery.about.colour(), delivery.attempt_count, settings);
     let passed = Duration::from_millis(now_ms.saturating_sub(last.at_ms));
     pause.saturating_sub(passed)
 }

@@ -147,7 +147,7 @@ impl Run {
     /// One try of what goes in one message, within its time limit; a panic of the channel is a failed try.
     fn try_once(&self, batch: Batch, now_ms: u64) -> impl Future<Output = Done> + Send + use<> {
         let (channels, words, roster) = (Arc::clone(&self.channels), Arc::clone(&self.words), (self.roster)());
-        let limit = batch.iter().map(|delivery| self.settings.try_limit(delivery.summary.colour)).min();
+        let limit = batch.iter().map(|delivery| self.settings.try_limit(delivery.about.colour())).min();
         let limit = limit.unwrap_or_default();
         async move {
             let work = send(&channels, &batch, |delivery| Message::new(delivery, &roster, &words), now_ms, limit);
@@ -240,7 +240,7 @@ impl Run {
         tell(delivery, self.channels.kind(&delivery.channel), outcome, reason, now_ms);
         let receipt = Receipt {
             delivery: delivery.id.clone(),
-            alert: delivery.alert,
+            matter: delivery.matter,
             outcome,
             reason: reason.chars().take(REASON_CHARS_MAX).collect::<String>().into(),
         };
@@ -294,7 +294,7 @@ impl Run {
             Ok(mut owed) => {
                 state.scan_failures = 0;
                 // red first, should there be no room for all
-                owed.sort_by_key(|delivery| (delivery.summary.colour != Colour::Red, delivery.owed_ms));
+                owed.sort_by_key(|delivery| (delivery.about.colour() != Colour::Red, delivery.owed_ms));
                 let owed: Vec<_> = owed.into_iter().map(Arc::new).collect();
                 self.admit(state, &owed);
             }
@@ -347,7 +347,7 @@ fn tell(delivery: &Delivery, kind: &'static str, outcome: ReceiptOutcome, reason
     }
     let (id, person, channel) = (&delivery.id, &delivery.person_code, &delivery.channel);
     match outcome {
-        ReceiptOutcome::Failed if delivery.summary.colour == Colour::Red => {
+        ReceiptOutcome::Failed if delivery.about.colour() == Colour::Red => {
             tracing::error!(delivery = %id, %person, %channel, reason, "a red alert did not reach a person");
         }
         ReceiptOutcome::Failed => {

@@ -98,7 +98,7 @@ impl Schedule {
         if self.jobs.contains_key(&delivery.id) {
             return Admitted::Known;
         }
-        let red = delivery.summary.colour == Colour::Red;
+        let red = delivery.about.colour() == Colour::Red;
         if self.jobs.len() >= if red { self.owed_max.saturating_mul(2) } else { self.owed_max } {
             return Admitted::Full;
         }
@@ -188,7 +188,7 @@ impl Schedule {
                 self.lanes[lane].ready.pop_first();
                 continue;
             };
-            let goes_with = |first: &Arc<Delivery>| first.alert == job.delivery.alert || batch.len() < most;
+            let goes_with = |first: &Arc<Delivery>| first.matter == job.delivery.matter || batch.len() < most;
             if (*urgency == 0) != red || batch.first().is_some_and(|first| !goes_with(first)) {
                 break;
             }
@@ -369,8 +369,8 @@ impl Schedule {
 }
 
 fn rank(delivery: &Delivery) -> Rank {
-    let urgency = match delivery.summary.colour {
-        _ if delivery.summary.exercise => 4,
+    let urgency = match delivery.about.colour() {
+        _ if delivery.about.exercise() => 4,
         Colour::Red => 0,
         Colour::Orange => 1,
         Colour::Yellow | Colour::Blind => 2,

@@ -5,7 +5,7 @@
 //! end; the rest says what it is and what to do, and stays as long as there is room at all.
 
 use model::roster::{Post, Roster};
-use model::{Colour, Delivery, Family, Level, Verdict};
+use model::{About, Colour, Delivery, Family, Level, Verdict};
 use serde::{Deserialize, Serialize};
 
 use crate::dispatcher::StartError;
@@ -121,8 +121,9 @@ impl Words {
 
     /// The lines for a delivery.
     pub(crate) fn lines(&self, delivery: &Delivery, roster: &Roster) -> Lines {
-        let unit = roster.unit(delivery.summary.unit);
-        let name_at = |level| delivery.summary.grid.at(level).map(|code| roster.region_name(code)).unwrap_or_default();
+        let unit = delivery.about.unit().and_then(|unit| roster.unit(unit));
+        let region = delivery.about.region();
+        let name_at = |level| region.at(level).map(|code| roster.region_name(code)).unwrap_or_default();
         let facts = Facts {
             unit: unit.map_or("", |unit| &unit.name),
             address: unit.map_or("", |unit| &unit.address),
@@ -157,9 +158,9 @@ impl Wording {
 
     fn is_for(&self, language: Language, delivery: &Delivery, post: Option<Post>) -> bool {
         self.language == language
-            && self.family.is_none_or(|family| family == delivery.summary.id.family)
+            && self.family.is_none_or(|family| Some(family) == delivery.about.family())
             && self.post.is_none_or(|asked| Some(asked) == post)
-            && self.colour.is_none_or(|colour| colour == delivery.summary.colour)
+            && self.colour.is_none_or(|colour| colour == delivery.about.colour())
     }
 }
 
@@ -194,26 +195,31 @@ struct Facts<'a> {
 }
 
 fn value<'a>(slot: Slot, language: Language, delivery: &'a Delivery, facts: &'a Facts<'_>) -> &'a str {
-    let summary = &delivery.summary;
+    let about = &delivery.about;
     let zh = language == Language::Zh;
     let either = |chinese: &'static str, english: &'static str| if zh { chinese } else { english };
+    let words = match about {
+        About::Alert(alert) => &alert.words,
+        About::Order(order) => &order.words,
+    };
     match slot {
-        Slot::Exercise if summary.exercise => either("演练·", "EXERCISE: "),
-        Slot::Again if summary.ring > 1 => either("再次", " (again)"),
+        Slot::Exercise if about.exercise() => either("演练·", "EXERCISE: "),
+        Slot::Again if about.alert().is_some_and(|alert| alert.ring > 1) => either("再次", " (again)"),
         Slot::Exercise | Slot::Again => "",
-        Slot::Colour => colour(summary.colour, language),
-        Slot::Family => match summary.id.family {
-            Family::Fire => either("火警", "FIRE ALARM"),
-            Family::Warning => either("预警", "WARNING"),
-            Family::Fault => either("故障", "FAULT"),
+        Slot::Colour => colour(about.colour(), language),
+        Slot::Family => match about.family() {
+            Some(Family::Fire) => either("火警", "FIRE ALARM"),
+            Some(Family::Warning) => either("预警", "WARNING"),
+            Some(Family::Fault) => either("故障", "FAULT"),
+            None => either("指令", "ORDER"),
         },
         Slot::Township => &facts.township,
         Slot::Village => &facts.village,
         Slot::Grid => &facts.grid,
         Slot::Unit => facts.unit,
         Slot::Address => facts.address,
-        Slot::Evidence if zh => &summary.words.zh,
-        Slot::Evidence => &summary.words.en,
+        Slot::Evidence if zh => &words.zh,
+        Slot::Evidence => &words.en,
         Slot::Person => facts.person,
         Slot::Act => act(language, delivery, facts.post),
     }
@@ -232,8 +238,11 @@ fn colour(colour: Colour, language: Language) -> &'static str {
 
 /// What the person is to do.
 fn act(language: Language, delivery: &Delivery, post: Option<Post>) -> &'static str {
-    let real = delivery.summary.verdict == Some(Verdict::Real);
-    let (zh, en) = match (delivery.summary.id.family, post) {
+    let Some(alert) = delivery.about.alert() else {
+        return if language == Language::Zh { "请确认收到" } else { "confirm receipt" };
+    };
+    let real = alert.verdict == Some(Verdict::Real);
+    let (zh, en) = match (alert.id.family, post) {
         (Family::Fire, Some(Post::Owner)) if real => ("请立即疏散，拨119", "get everybody out, call 119"),
         (Family::Fire, Some(Post::Owner)) => ("请立即查看，着火拨119", "go and look, call 119 if it burns"),
         (Family::Fire, Some(Post::MicroStation)) => ("请立即出动", "turn out now"),

@@ -248,6 +248,7 @@ impl Judge {
                 | Entry::Session { .. }
                 | Entry::Receipt(_)
                 | Entry::Policy(_)
+                | Entry::Order(_)
                 | Entry::DeviceCommand { .. } => {}
             }
             self.draft.place += 1;

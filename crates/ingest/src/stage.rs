@@ -376,6 +376,7 @@ fn entry(submission: Submission) -> Entry {
         Submission::Command(command) => Entry::Command(command),
         Submission::Receipt(receipt) => Entry::Receipt(receipt),
         Submission::Sighting(sighting) => Entry::Sighting(sighting),
+        Submission::Order(order) => Entry::Order(order),
         Submission::Roster { change, .. } => Entry::Roster(change),
         Submission::Rules(toml) => Entry::Rules(toml.into()),
         Submission::Policy(toml) => Entry::Policy(toml.into()),

@@ -1,6 +1,6 @@
 //! The internal lane: what the house itself has to write into the journal.
 
-use model::{Command, DeviceId, Epoch, Receipt, RosterChange, Sighting};
+use model::{Command, DeviceId, Epoch, Order, Receipt, RosterChange, Sighting};
 use tokio::sync::{mpsc, oneshot};
 
 /// Something for the journal that does not come from a device.
@@ -20,6 +20,8 @@ pub enum Submission {
     DeviceCommand { device: DeviceId, by: Box<str>, command: Box<str>, args_json: Box<str> },
     /// A person reported something of a unit.
     Sighting(Sighting),
+    /// A person ordered something of many, or of the desk.
+    Order(Box<Order>),
 }
 
 /// Why a submission is not in the journal.

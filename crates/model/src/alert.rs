@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::finding::{Colour, ConditionKey, Family, Words};
-use crate::ids::{AlertId, CommandId, DeliveryId, DeviceId, Epoch, PersonId, RegionCode, UnitId};
+use crate::ids::{AlertId, CommandId, DeliveryId, DeviceId, Epoch, Matter, PersonId, RegionCode, UnitId};
+use crate::order::OrderSummary;
 
 /// Where an alert stands. Closed set; who acknowledged, arrived and verified is kept per person beside it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -258,10 +259,10 @@ pub enum Refused {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Delivery {
     pub id: DeliveryId,
-    pub alert: AlertId,
-    /// The alert when the delivery became owed.
-    pub summary: AlertSummary,
-    /// Step of the ladder that asks for it.
+    pub matter: Matter,
+    /// The matter when the delivery became owed.
+    pub about: About,
+    /// Step of the ladder that asks for it; for an order its kind.
     pub whom: Box<str>,
     pub person: PersonId,
     pub person_code: Box<str>,
@@ -279,6 +280,65 @@ pub struct Delivery {
 impl Delivery {
     /// Attempts kept of one delivery.
     pub const ATTEMPTS_MAX: usize = 32;
+}
+
+/// What a delivery tells.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum About {
+    Alert(AlertSummary),
+    Order(OrderSummary),
+}
+
+impl About {
+    /// How urgent it is.
+    pub fn colour(&self) -> Colour {
+        match self {
+            About::Alert(alert) => alert.colour,
+            About::Order(order) => order.colour,
+        }
+    }
+
+    /// The alert, where it is one.
+    pub fn alert(&self) -> Option<&AlertSummary> {
+        match self {
+            About::Alert(alert) => Some(alert),
+            About::Order(_) => None,
+        }
+    }
+
+    /// The order, where it is one.
+    pub fn order(&self) -> Option<&OrderSummary> {
+        match self {
+            About::Alert(_) => None,
+            About::Order(order) => Some(order),
+        }
+    }
+
+    /// The alert's family; `None` for an order.
+    pub fn family(&self) -> Option<Family> {
+        self.alert().map(|alert| alert.id.family)
+    }
+
+    /// Where it is: the grid of an alert, the region of an order.
+    pub fn region(&self) -> RegionCode {
+        match self {
+            About::Alert(alert) => alert.grid,
+            About::Order(order) => order.region,
+        }
+    }
+
+    /// The unit, for an alert.
+    pub fn unit(&self) -> Option<UnitId> {
+        self.alert().map(|alert| alert.unit)
+    }
+
+    /// Nothing but a test or a drill.
+    pub fn exercise(&self) -> bool {
+        match self {
+            About::Alert(alert) => alert.exercise,
+            About::Order(order) => order.exercise,
+        }
+    }
 }
 
 /// Where a delivery stands.
@@ -306,7 +366,7 @@ pub struct Attempt {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Receipt {
     pub delivery: DeliveryId,
-    pub alert: AlertId,
+    pub matter: Matter,
     pub outcome: ReceiptOutcome,
     /// Why, in words for the person who looks after the channel.
     pub reason: Box<str>,

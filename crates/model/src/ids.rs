@@ -105,6 +105,8 @@ pub enum IdError {
     Region(String),
     #[error("alert id {0:?} must look like fire-17-4711 (family, unit number, epoch)")]
     Alert(String),
+    #[error("order id {0:?} must look like order-0-4711 (place in the commit, epoch)")]
+    Order(String),
 }
 
 impl FromStr for RegionCode {
@@ -185,6 +187,90 @@ text_or_compact!(AlertId, (Epoch, UnitId, Family), |id| (id.epoch, id.unit, id.f
     AlertId { epoch, unit, family }
 });
 
+/// Names an order: the journal commit that holds it, and its place among the commit's entries. As text `order-0-4711`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct OrderId {
+    pub epoch: Epoch,
+    /// From 0.
+    pub at: u32,
+}
+
+impl fmt::Display for OrderId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "order-{}-{}", self.at, self.epoch)
+    }
+}
+
+impl FromStr for OrderId {
+    type Err = IdError;
+
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        let parse = || {
+            let (at, epoch) = text.strip_prefix("order-")?.split_once('-')?;
+            Some(OrderId { epoch: epoch.parse().ok()?, at: at.parse().ok()? })
+        };
+        parse().ok_or_else(|| IdError::Order(text.chars().take(32).collect()))
+    }
+}
+
+text_or_compact!(OrderId, (Epoch, u32), |id| (id.epoch, id.at), |(epoch, at)| OrderId { epoch, at });
+
+/// What people are told of: an alert or an order. As text, the id of that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Matter {
+    Alert(AlertId),
+    Order(OrderId),
+}
+
+impl Matter {
+    /// The alert, where it is one.
+    pub fn alert(self) -> Option<AlertId> {
+        match self {
+            Matter::Alert(id) => Some(id),
+            Matter::Order(_) => None,
+        }
+    }
+}
+
+impl From<AlertId> for Matter {
+    fn from(id: AlertId) -> Self {
+        Matter::Alert(id)
+    }
+}
+
+impl From<OrderId> for Matter {
+    fn from(id: OrderId) -> Self {
+        Matter::Order(id)
+    }
+}
+
+impl fmt::Display for Matter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Matter::Alert(id) => id.fmt(f),
+            Matter::Order(id) => id.fmt(f),
+        }
+    }
+}
+
+impl FromStr for Matter {
+    type Err = IdError;
+
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        if text.starts_with("order-") { text.parse().map(Matter::Order) } else { text.parse().map(Matter::Alert) }
+    }
+}
+
+text_or_compact!(
+    Matter,
+    Result<AlertId, OrderId>,
+    |matter| match *matter {
+        Matter::Alert(id) => Ok(id),
+        Matter::Order(id) => Err(id),
+    },
+    |named| named.map_or_else(Matter::Order, Matter::Alert)
+);
+
 macro_rules! text_id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
@@ -213,7 +299,7 @@ macro_rules! text_id {
 }
 
 text_id!(
-    /// Names a delivery by its cause: alert, ring, step of the ladder, person, channel. The same after a replay.
+    /// Names a delivery by its cause: alert (or order), ring, step of the ladder, person, channel. The same after a replay.
     DeliveryId
 );
 text_id!(
@@ -255,5 +341,19 @@ mod tests {
         }
         let stored = crate::wire::encode(&id);
         assert_eq!(crate::wire::decode::<AlertId>(&stored).expect("valid"), id);
+    }
+
+    #[test]
+    fn matters_read_back() {
+        let alert = AlertId { epoch: 4711, unit: UnitId(17), family: Family::Fire };
+        for (matter, text) in
+            [(Matter::Alert(alert), "fire-17-4711"), (Matter::Order(OrderId { epoch: 4711, at: 2 }), "order-2-4711")]
+        {
+            assert_eq!((matter.to_string().as_str(), text.parse()), (text, Ok(matter)));
+            assert_eq!(crate::wire::decode::<Matter>(&crate::wire::encode(&matter)).expect("valid"), matter);
+        }
+        for bad in ["order-1", "order--1", "order-1-2-3", "fire-17"] {
+            bad.parse::<Matter>().expect_err(bad);
+        }
     }
 }

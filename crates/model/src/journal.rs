@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::alert::{Command, Receipt};
 use crate::ids::Epoch;
 use crate::ledger::StoreError;
+use crate::order::Order;
 use crate::report::{Reading, Report, Sighting};
 use crate::roster::{Roster, RosterChange};
 
@@ -47,6 +48,8 @@ pub enum Entry {
     DeviceCommand { device: crate::ids::DeviceId, by: Box<str>, command: Box<str>, args_json: Box<str> },
     /// A person reported something of a unit.
     Sighting(Sighting),
+    /// A person ordered something of many, or of the desk.
+    Order(Box<Order>),
 }
 
 /// A message that could not be decoded or admitted, kept whole. Written with the commit that it arrived with, before

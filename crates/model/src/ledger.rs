@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::alert::{Alert, AlertSummary, Delivery};
 use crate::finding::{Colour, RegionStatus, UnitStatus};
-use crate::ids::{AlertId, DeliveryId, Epoch, RegionCode, UnitId};
+use crate::ids::{AlertId, DeliveryId, Epoch, Matter, RegionCode, UnitId};
 use crate::journal::Quarantined;
 
 /// Position on the feed, from 1, without gaps; follows from the journal.
@@ -85,6 +85,35 @@ pub struct UnitColour {
     pub since_ms: u64,
 }
 
+/// What kind of record the desk keeps beside alerts and deliveries. Numbers are stored: they never change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum KeptKind {
+    /// By [`crate::OrderId`].
+    Order = 1,
+    /// Silences, by their order's id.
+    Silence = 2,
+    /// Posts of regions without anybody on duty.
+    DutyGap = 3,
+    /// Many alerts of one cause.
+    Storm = 4,
+    /// What the auditor found late.
+    Late = 5,
+}
+
+/// A record of the desk, new or changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kept {
+    pub kind: KeptKind,
+    /// In its order records are read.
+    pub key: Box<[u8]>,
+    /// [`crate::wire`] of what it is; `None` takes the record away.
+    pub value: Option<Box<[u8]>>,
+}
+
+/// Key and value of a record of the desk.
+pub type KeptRow = (Vec<u8>, Vec<u8>);
+
 /// All that one journal commit changes in the ledger; written in one piece.
 #[derive(Debug, Clone, Default)]
 pub struct LedgerBatch {
@@ -100,6 +129,7 @@ pub struct LedgerBatch {
     pub feed: Vec<Arc<FeedEvent>>,
     /// The desk's policy text, when this commit changed it.
     pub policy: Option<Box<str>>,
+    pub kept: Vec<Kept>,
 }
 
 impl LedgerBatch {
@@ -111,6 +141,7 @@ impl LedgerBatch {
             && self.regions.is_empty()
             && self.feed.is_empty()
             && self.policy.is_none()
+            && self.kept.is_empty()
     }
 }
 
@@ -149,10 +180,10 @@ pub trait Ledger: Send + Sync + 'static {
     fn alerts_of_unit(&self, unit: UnitId, limit: usize) -> Result<Vec<Alert>, StoreError>;
 
     /// One delivery.
-    fn delivery(&self, alert: AlertId, id: &DeliveryId) -> Result<Option<Delivery>, StoreError>;
+    fn delivery(&self, matter: Matter, id: &DeliveryId) -> Result<Option<Delivery>, StoreError>;
 
-    /// Deliveries of one alert, oldest first.
-    fn deliveries(&self, alert: AlertId) -> Result<Vec<Delivery>, StoreError>;
+    /// Deliveries of one alert or order, oldest first.
+    fn deliveries(&self, matter: Matter) -> Result<Vec<Delivery>, StoreError>;
 
     /// Every delivery still owed.
     fn owed(&self) -> Result<Vec<Delivery>, StoreError>;
@@ -168,6 +199,12 @@ pub trait Ledger: Send + Sync + 'static {
 
     /// The desk's policy text in force, if any was journalled.
     fn policy(&self) -> Result<Option<String>, StoreError>;
+
+    /// Up to `limit` records of the desk with `after` < key (from the first for `None`), in the order of their keys.
+    fn kept(&self, kind: KeptKind, after: Option<&[u8]>, limit: usize) -> Result<Vec<KeptRow>, StoreError>;
+
+    /// One record of the desk.
+    fn kept_one(&self, kind: KeptKind, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError>;
 
     /// Up to `limit` quarantined messages whose number is below `before` (all for `None`), newest first, with their numbers.
     fn quarantine(&self, before: Option<u64>, limit: usize) -> Result<Vec<(u64, Quarantined)>, StoreError>;

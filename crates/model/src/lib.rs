@@ -18,20 +18,22 @@ pub mod ids;
 pub mod journal;
 pub mod ledger;
 pub mod measure;
+pub mod order;
 pub mod report;
 pub mod roster;
 pub mod wire;
 
 pub use alert::{
-    Action, Alert, AlertState, AlertSummary, Command, CommandOutcome, Delivery, DeliveryState, Receipt, Verdict,
+    About, Action, Alert, AlertState, AlertSummary, Command, CommandOutcome, Delivery, DeliveryState, Receipt, Verdict,
 };
 pub use clock::Clock;
 pub use finding::{
     Colour, ColourCounts, Evaluated, Family, Finding, Phase, Reason, RegionStatus, RiskBands, UnitStatus,
 };
-pub use ids::{AlertId, CommandId, DeliveryId, DeviceId, Epoch, Level, PersonId, RegionCode, UnitId};
+pub use ids::{AlertId, CommandId, DeliveryId, DeviceId, Epoch, Level, Matter, OrderId, PersonId, RegionCode, UnitId};
 pub use journal::{Commit, Entry, Journal, Mark, Quarantined, Step};
-pub use ledger::{Checkpoints, Cursor, FeedEvent, FeedKind, Ledger, LedgerBatch, StoreError};
+pub use ledger::{Checkpoints, Cursor, FeedEvent, FeedKind, Kept, KeptKind, KeptRow, Ledger, LedgerBatch, StoreError};
 pub use measure::Quantity;
+pub use order::{Order, OrderBody, OrderOutcome, OrderSummary};
 pub use report::{AlarmKind, DeviceState, EventKind, Reading, Report, Sighting, SightingKind};
 pub use roster::{Roster, RosterChange};

@@ -9,7 +9,7 @@ use broker::{Broker, Outcome};
 use bytes::Bytes;
 use command_centre::{ActionError, Actions, Caller, DeviceOrder, DeviceSent, RosterReloaded};
 use ingest::{IngestHandle, Submission, SubmitError};
-use model::{Command, CommandOutcome, Epoch, RosterChange, Sighting};
+use model::{Command, CommandOutcome, Epoch, Order, OrderOutcome, RosterChange, Sighting};
 
 use crate::access::Gate;
 use crate::credentials::{Credentials, Role};
@@ -23,7 +23,8 @@ const DEVICE_DEADLINE: Duration = Duration::from_secs(5);
 pub struct Acts {
     pub ingest: IngestHandle,
     pub broker: Broker,
-    pub waiting: Arc<Waiting>,
+    pub waiting: Arc<Waiting<CommandOutcome>>,
+    pub orders: Arc<Waiting<OrderOutcome>>,
     pub roster: RosterNow,
     pub gate: Arc<Gate>,
     pub folder: PathBuf,
@@ -39,6 +40,12 @@ impl Actions for Acts {
         let outcome = self.waiting.expect(command.id.clone());
         self.ingest.submit(Submission::Command(command)).await.map_err(unavailable)?;
         outcome.await.map_err(|_| unavailable("the station shuts down; the act is in the journal and takes effect"))
+    }
+
+    async fn order(&self, order: Order) -> Result<OrderOutcome, ActionError> {
+        let outcome = self.orders.expect(order.id.clone());
+        self.ingest.submit(Submission::Order(Box::new(order))).await.map_err(unavailable)?;
+        outcome.await.map_err(|_| unavailable("the station shuts down; the order is in the journal and takes effect"))
     }
 
     async fn device_command(&self, order: DeviceOrder) -> Result<DeviceSent, ActionError> {

@@ -116,7 +116,7 @@ fn compare(kept: &dyn Ledger, fresh: &dyn Ledger) -> Result<Vec<String>> {
             if left != right {
                 fault(format!("alert {left:?} against {right:?}"));
             }
-            if kept.deliveries(left.id)? != fresh.deliveries(left.id)? {
+            if kept.deliveries(left.id.into())? != fresh.deliveries(left.id.into())? {
                 fault(format!("deliveries of alert {}", left.id));
             }
         }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use alerts::{Desk, Turn};
 use command_centre::View;
 use dispatcher::Handle as Dispatcher;
-use model::{CommandId, CommandOutcome, DeliveryState, Epoch, Evaluated, Ledger, StoreError};
+use model::{CommandId, CommandOutcome, DeliveryState, Epoch, Evaluated, Ledger, OrderOutcome, StoreError};
 use tokio::sync::oneshot;
 
 /// Judged commits that wait for the desk; the evaluator waits when there are more.
@@ -18,13 +18,19 @@ pub const QUEUE: usize = 64;
 /// Pauses between two tries of a ledger commit that failed.
 const RETRY: [Duration; 3] = [Duration::from_millis(50), Duration::from_millis(250), Duration::from_secs(1)];
 
-/// Callers of the API that wait for what the desk makes of their command.
-#[derive(Debug, Default)]
-pub struct Waiting(Mutex<HashMap<CommandId, Vec<oneshot::Sender<CommandOutcome>>>>);
+/// Callers of the API that wait for what the desk makes of their command or order.
+#[derive(Debug)]
+pub struct Waiting<T>(Mutex<HashMap<CommandId, Vec<oneshot::Sender<T>>>>);
 
-impl Waiting {
+impl<T> Default for Waiting<T> {
+    fn default() -> Self {
+        Waiting(Mutex::default())
+    }
+}
+
+impl<T: Clone> Waiting<T> {
     /// Announces a command before it is submitted.
-    pub fn expect(&self, id: CommandId) -> oneshot::Receiver<CommandOutcome> {
+    pub fn expect(&self, id: CommandId) -> oneshot::Receiver<T> {
         let (tell, told) = oneshot::channel();
         let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         // callers that gave up leave nothing behind
@@ -36,13 +42,13 @@ impl Waiting {
         told
     }
 
-    fn tell(&self, outcomes: Vec<CommandOutcome>) {
+    fn tell(&self, outcomes: Vec<T>, id: impl Fn(&T) -> &CommandId) {
         if outcomes.is_empty() {
             return;
         }
         let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for outcome in outcomes {
-            for caller in waiting.remove(&outcome.id).into_iter().flatten() {
+            for caller in waiting.remove(id(&outcome)).into_iter().flatten() {
                 // a caller that gave up meanwhile reads the alert's history
                 let _ = caller.send(outcome.clone());
             }
@@ -54,7 +60,8 @@ impl Waiting {
 pub struct Listeners {
     pub ledger: Arc<dyn Ledger>,
     pub view: Arc<View>,
-    pub waiting: Arc<Waiting>,
+    pub waiting: Arc<Waiting<CommandOutcome>>,
+    pub orders: Arc<Waiting<OrderOutcome>>,
     pub dispatcher: Arc<std::sync::OnceLock<Dispatcher>>,
     /// Last commit that is in the ledger and told.
     pub done: Arc<AtomicU64>,
@@ -86,11 +93,12 @@ impl Drop for AbortOnPanic {
 
 fn run(mut desk: Desk, judged: &Receiver<Evaluated>, listeners: &Listeners) {
     while let Ok(evaluated) = judged.recv() {
-        let Turn { batch, outcomes } = desk.step(&evaluated);
+        let Turn { batch, outcomes, order_outcomes } = desk.step(&evaluated);
         let epoch: Epoch = evaluated.step.commit.epoch;
         keep(&*listeners.ledger, &batch);
         listeners.view.apply(&batch, &evaluated.step.roster, &evaluated.devices);
-        listeners.waiting.tell(outcomes);
+        listeners.waiting.tell(outcomes, |outcome| &outcome.id);
+        listeners.orders.tell(order_outcomes, |outcome| &outcome.id);
         if let Some(dispatcher) = listeners.dispatcher.get() {
             let owed: Vec<_> =
                 batch.deliveries.iter().filter(|delivery| delivery.state == DeliveryState::Owed).cloned().collect();

@@ -14,7 +14,7 @@ use evaluator::risk::Board;
 use evaluator::{Evaluator, Inspector, Liveness};
 use ingest::{Ingest, IngestHandle, Submission};
 use model::roster::{RosterFault, RosterRows};
-use model::{Checkpoints, Clock, Epoch, Journal, Ledger, Roster, Step};
+use model::{Checkpoints, Clock, CommandOutcome, Epoch, Journal, Ledger, OrderOutcome, Roster, Step};
 use store::Store;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle as Task;
@@ -165,6 +165,7 @@ fn acts(config: &Config, core: &Core, ingest: &IngestHandle, broker: &Broker, ga
         ingest: ingest.clone(),
         broker: broker.clone(),
         waiting: Arc::clone(&core.waiting),
+        orders: Arc::clone(&core.orders),
         roster: Arc::new(move || view.roster()),
         gate: Arc::clone(gate),
         folder: config.station.roster.clone(),
@@ -313,7 +314,8 @@ fn readiness(core: &Core, ingest: &Ingest, sources: source::Health) -> Checks {
 pub struct Core {
     pub store: Arc<Store>,
     pub view: Arc<View>,
-    pub waiting: Arc<Waiting>,
+    pub waiting: Arc<Waiting<CommandOutcome>>,
+    pub orders: Arc<Waiting<OrderOutcome>>,
     pub done: Arc<AtomicU64>,
     pub dispatcher: Arc<OnceLock<dispatcher::Handle>>,
     liveness: Arc<Liveness>,
@@ -341,11 +343,13 @@ impl Core {
         }
         let roster = ingest::roster_at(&*store, &*store, from)?;
         let view = Arc::new(View::load(&*store, Arc::clone(&restored.roster), &config.http)?);
-        let (waiting, done, dispatcher) = (Arc::default(), Arc::new(AtomicU64::new(from)), Arc::default());
+        let (waiting, orders) = (Arc::default(), Arc::default());
+        let (done, dispatcher) = (Arc::new(AtomicU64::new(from)), Arc::default());
         let listeners = Listeners {
             ledger: Arc::clone(&store) as _,
             view: Arc::clone(&view),
             waiting: Arc::clone(&waiting),
+            orders: Arc::clone(&orders),
             dispatcher: Arc::clone(&dispatcher),
             done: Arc::clone(&done),
         };
@@ -370,6 +374,7 @@ impl Core {
             store,
             view,
             waiting,
+            orders,
             done,
             dispatcher,
             liveness,

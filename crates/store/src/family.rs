@@ -13,14 +13,16 @@ pub(crate) const OWED: &str = "owed";
 pub(crate) const UNITS: &str = "units";
 pub(crate) const REGIONS: &str = "regions";
 pub(crate) const FEED: &str = "feed";
+/// The desk's records.
+pub(crate) const KEPT: &str = "kept";
 pub(crate) const QUARANTINE: &str = "quarantine";
 pub(crate) const META: &str = "meta";
 /// The front door's records.
 pub(crate) const FRONT: &str = "mqtt";
 
 /// Every family but those of the journal's days.
-pub(crate) const FIXED: [&str; 11] =
-    [ALERTS, OPEN, ALERTS_BY_UNIT, DELIVERIES, OWED, UNITS, REGIONS, FEED, QUARANTINE, META, FRONT];
+pub(crate) const FIXED: [&str; 12] =
+    [ALERTS, OPEN, ALERTS_BY_UNIT, DELIVERIES, OWED, UNITS, REGIONS, FEED, KEPT, QUARANTINE, META, FRONT];
 
 /// Tables that may wait to be merged, in one family, before its writes are held up.
 const LEVEL_ZERO_FILES_MAX: i32 = 48;

@@ -6,21 +6,25 @@
 //! | alerts        | alert 13: epoch 8, unit 4, family 1  | `wire` of an `Alert`                          |
 //! | open          | alert 13                             | nothing                                       |
 //! | alerts_by_unit| unit 4, epoch 8, family 1            | nothing                                       |
-//! | deliveries    | alert 13, delivery id                | `wire` of a `Delivery`                        |
-//! | owed          | alert 13, delivery id                | nothing                                       |
+//! | deliveries    | alert or order 13, delivery id       | `wire` of a `Delivery`                        |
+//! | owed          | alert or order 13, delivery id       | nothing                                       |
 //! | units         | unit 4                               | `wire` of a `UnitStatus`                      |
 //! | regions       | region 8                             | `wire` of a `RegionStatus`                    |
 //! | feed          | cursor 8                             | `wire` of a `FeedEvent`                       |
+//! | kept          | kind 1, the record's key             | the desk's                                    |
 //! | quarantine    | number 8                             | bytes of all items up to this one 8, `wire` of a `Quarantined` |
 //! | meta          | a word                               | number 8, or text                             |
 //! | mqtt          | the front door's own                 | the front door's own                          |
 
-use model::{AlertId, DeliveryId, Family, UnitId};
+use model::{AlertId, DeliveryId, Family, KeptKind, Matter, UnitId};
 
 /// Bytes of an alert's key.
 pub(crate) const ALERT_LEN: usize = 13;
 /// Bytes of a key of the index by unit.
 pub(crate) const BY_UNIT_LEN: usize = 13;
+
+/// Stands where an alert has its family.
+const ORDER: u8 = 255;
 
 /// Words of the family `meta`.
 pub(crate) mod meta {
@@ -58,8 +62,25 @@ pub(crate) fn alert_of_unit_key(key: &[u8]) -> Option<[u8; ALERT_LEN]> {
     Some(alert)
 }
 
-pub(crate) fn delivery(alert_id: AlertId, id: &DeliveryId) -> Vec<u8> {
-    [&alert(alert_id)[..], id.as_str().as_bytes()].concat()
+/// As an alert's key: an order has its place for the unit, and a family of its own.
+pub(crate) fn matter(matter: Matter) -> [u8; ALERT_LEN] {
+    match matter {
+        Matter::Alert(id) => alert(id),
+        Matter::Order(id) => {
+            let mut key = [ORDER; ALERT_LEN];
+            key[..8].copy_from_slice(&id.epoch.to_be_bytes());
+            key[8..12].copy_from_slice(&id.at.to_be_bytes());
+            key
+        }
+    }
+}
+
+pub(crate) fn delivery(of: Matter, id: &DeliveryId) -> Vec<u8> {
+    [&matter(of)[..], id.as_str().as_bytes()].concat()
+}
+
+pub(crate) fn kept(kind: KeptKind, key: &[u8]) -> Vec<u8> {
+    [&[kind as u8], key].concat()
 }
 
 pub(crate) fn unit(id: UnitId) -> [u8; 4] {

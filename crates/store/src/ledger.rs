@@ -6,8 +6,8 @@ use std::sync::atomic::Ordering;
 
 use model::wire;
 use model::{
-    Alert, AlertId, Cursor, Delivery, DeliveryId, Epoch, FeedEvent, Ledger, LedgerBatch, Quarantined, RegionStatus,
-    StoreError, UnitId, UnitStatus,
+    Alert, AlertId, Cursor, Delivery, DeliveryId, Epoch, FeedEvent, KeptKind, KeptRow, Ledger, LedgerBatch, Matter,
+    Quarantined, RegionStatus, StoreError, UnitId, UnitStatus,
 };
 use serde::de::DeserializeOwned;
 
@@ -72,14 +72,14 @@ impl Ledger for Store {
         })
     }
 
-    fn delivery(&self, alert: AlertId, id: &DeliveryId) -> Result<Option<Delivery>, StoreError> {
+    fn delivery(&self, matter: Matter, id: &DeliveryId) -> Result<Option<Delivery>, StoreError> {
         const DOING: &str = "read a delivery";
-        self.with(DOING, |base| get(&base.rocks, family::DELIVERIES, &key::delivery(alert, id), DOING))
+        self.with(DOING, |base| get(&base.rocks, family::DELIVERIES, &key::delivery(matter, id), DOING))
     }
 
-    fn deliveries(&self, alert: AlertId) -> Result<Vec<Delivery>, StoreError> {
-        const DOING: &str = "read the deliveries of an alert";
-        let from = key::alert(alert);
+    fn deliveries(&self, matter: Matter) -> Result<Vec<Delivery>, StoreError> {
+        const DOING: &str = "read the deliveries of a matter";
+        let from = key::matter(matter);
         let mut deliveries: Vec<Delivery> = self.with(DOING, |base| {
             let range = (&from[..], key::after_prefix(&from));
             scan(&base.rocks, family::DELIVERIES, range, usize::MAX, DOING, value(DOING))
@@ -113,6 +113,25 @@ impl Ledger for Store {
             let row = base.rocks.get_cf(&fixed(&base.rocks, family::META), meta::POLICY);
             let row = row.map_err(|error| from_rocks(DOING, &error))?;
             row.map(|text| String::from_utf8(text).map_err(|error| damaged(DOING, error.to_string()))).transpose()
+        })
+    }
+
+    fn kept(&self, kind: KeptKind, after: Option<&[u8]>, limit: usize) -> Result<Vec<KeptRow>, StoreError> {
+        const DOING: &str = "read the desk's records";
+        let prefix = key::kept(kind, &[]);
+        // the least key above `after`
+        let from = after.map_or_else(|| prefix.clone(), |after| [&key::kept(kind, after)[..], &[0]].concat());
+        self.with(DOING, |base| {
+            let range = (&from[..], key::after_prefix(&prefix));
+            scan(&base.rocks, family::KEPT, range, limit, DOING, |key, value| Ok((key[1..].to_vec(), value.to_vec())))
+        })
+    }
+
+    fn kept_one(&self, kind: KeptKind, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        const DOING: &str = "read a record of the desk";
+        self.with(DOING, |base| {
+            let row = base.rocks.get_cf(&fixed(&base.rocks, family::KEPT), key::kept(kind, key));
+            row.map_err(|error| from_rocks(DOING, &error))
         })
     }
 

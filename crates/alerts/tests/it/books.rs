@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use model::{
-    Alert, AlertId, Cursor, Delivery, DeliveryId, DeliveryState, Epoch, FeedEvent, Ledger, LedgerBatch, Quarantined,
-    RegionStatus, StoreError, UnitId, UnitStatus, wire,
+    Alert, AlertId, Cursor, Delivery, DeliveryId, DeliveryState, Epoch, FeedEvent, KeptKind, KeptRow, Ledger,
+    LedgerBatch, Matter, Quarantined, RegionStatus, StoreError, UnitId, UnitStatus, wire,
 };
 
 #[derive(Debug, Default)]
@@ -16,11 +16,12 @@ pub struct Books(Mutex<Pages>);
 pub struct Pages {
     applied: Epoch,
     alerts: BTreeMap<AlertId, Vec<u8>>,
-    deliveries: BTreeMap<(AlertId, DeliveryId), Vec<u8>>,
+    deliveries: BTreeMap<(Matter, DeliveryId), Vec<u8>>,
     units: BTreeMap<UnitId, Vec<u8>>,
     regions: BTreeMap<u64, Vec<u8>>,
     feed: Vec<Vec<u8>>,
     policy: Option<String>,
+    kept: BTreeMap<(KeptKind, Vec<u8>), Vec<u8>>,
 }
 
 fn read<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> T {
@@ -48,8 +49,9 @@ impl Books {
 
 /// A batch, as bytes.
 pub fn bytes_of(batch: &LedgerBatch) -> Vec<u8> {
-    let LedgerBatch { epoch, at_ms, alerts, deliveries, units, regions, feed, policy } = batch;
-    wire::encode(&(epoch, at_ms, alerts, deliveries, units, regions, feed, policy))
+    let LedgerBatch { epoch, at_ms, alerts, deliveries, units, regions, feed, policy, kept } = batch;
+    let kept: Vec<_> = kept.iter().map(|kept| (kept.kind as u8, &kept.key, &kept.value)).collect();
+    wire::encode(&(epoch, at_ms, alerts, deliveries, units, regions, feed, policy, kept))
 }
 
 impl Ledger for Books {
@@ -63,13 +65,19 @@ impl Ledger for Books {
             pages.alerts.insert(alert.id, wire::encode(&**alert));
         }
         for delivery in &batch.deliveries {
-            pages.deliveries.insert((delivery.alert, delivery.id.clone()), wire::encode(&**delivery));
+            pages.deliveries.insert((delivery.matter, delivery.id.clone()), wire::encode(&**delivery));
         }
         for unit in &batch.units {
             pages.units.insert(unit.unit, wire::encode(&**unit));
         }
         for region in &batch.regions {
             pages.regions.insert(region.region.as_u64(), wire::encode(region));
+        }
+        for kept in &batch.kept {
+            match &kept.value {
+                Some(value) => pages.kept.insert((kept.kind, kept.key.to_vec()), value.to_vec()),
+                None => pages.kept.remove(&(kept.kind, kept.key.to_vec())),
+            };
         }
         for event in &batch.feed {
             assert_eq!(event.cursor, pages.feed.len() as u64 + 1, "cursors have no gaps");
@@ -120,13 +128,13 @@ impl Ledger for Books {
         Ok(alerts.take(limit).map(|(_, bytes)| read(bytes)).collect())
     }
 
-    fn delivery(&self, alert: AlertId, id: &DeliveryId) -> Result<Option<Delivery>, StoreError> {
-        Ok(self.0.lock().unwrap().deliveries.get(&(alert, id.clone())).map(|bytes| read(bytes)))
+    fn delivery(&self, matter: Matter, id: &DeliveryId) -> Result<Option<Delivery>, StoreError> {
+        Ok(self.0.lock().unwrap().deliveries.get(&(matter, id.clone())).map(|bytes| read(bytes)))
     }
 
-    fn deliveries(&self, alert: AlertId) -> Result<Vec<Delivery>, StoreError> {
+    fn deliveries(&self, matter: Matter) -> Result<Vec<Delivery>, StoreError> {
         let pages = self.0.lock().unwrap();
-        Ok(pages.deliveries.iter().filter(|(key, _)| key.0 == alert).map(|(_, bytes)| read(bytes)).collect())
+        Ok(pages.deliveries.iter().filter(|(key, _)| key.0 == matter).map(|(_, bytes)| read(bytes)).collect())
     }
 
     fn owed(&self) -> Result<Vec<Delivery>, StoreError> {
@@ -149,6 +157,17 @@ impl Ledger for Books {
 
     fn policy(&self) -> Result<Option<String>, StoreError> {
         Ok(self.0.lock().unwrap().policy.clone())
+    }
+
+    fn kept(&self, kind: KeptKind, after: Option<&[u8]>, limit: usize) -> Result<Vec<KeptRow>, StoreError> {
+        let pages = self.0.lock().unwrap();
+        let of_kind =
+            pages.kept.iter().filter(|((of, key), _)| *of == kind && after.is_none_or(|after| &key[..] > after));
+        Ok(of_kind.take(limit).map(|((_, key), value)| (key.clone(), value.clone())).collect())
+    }
+
+    fn kept_one(&self, kind: KeptKind, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(self.0.lock().unwrap().kept.get(&(kind, key.to_vec())).cloned())
     }
 
     fn quarantine(&self, _: Option<u64>, _: usize) -> Result<Vec<(u64, Quarantined)>, StoreError> {

@@ -25,7 +25,7 @@ fn a_delivery_says_what_was_known_when_it_became_owed() {
     );
     let id = DeliveryId::from("fire-2-1.1.2.4.mqtt");
     let delivery = world.books.delivery("fire-2-1".parse().unwrap(), &id).unwrap().unwrap();
-    assert_eq!(delivery.summary.evidence_count, 1);
+    assert_eq!(delivery.about.alert().unwrap().evidence_count, 1);
     assert_eq!((&*delivery.person_code, &*delivery.person_name), ("M4", "M4"));
     assert_eq!(delivery.state, DeliveryState::Delivered);
     assert!(world.books.owed().unwrap().is_empty());

@@ -5,7 +5,9 @@ use std::fmt::Write;
 
 use alerts::{DEFAULT_POLICY, Turn};
 use model::alert::ReceiptOutcome;
-use model::{Action, Alert, AlertId, AlertState, DeliveryId, DeliveryState, Entry, Family, FeedKind, Phase, Verdict};
+use model::{
+    Action, Alert, AlertId, AlertState, DeliveryId, DeliveryState, Entry, Family, FeedKind, Matter, Phase, Verdict,
+};
 
 use crate::books::Books;
 use crate::world::{START_MS, World, finding, status};
@@ -39,7 +41,7 @@ pub struct Town {
     alarms: usize,
     /// Seen so far, for what must hold.
     alerts: BTreeMap<AlertId, Alert>,
-    deliveries: BTreeMap<(AlertId, DeliveryId), DeliveryState>,
+    deliveries: BTreeMap<(Matter, DeliveryId), DeliveryState>,
 }
 
 impl Town {
@@ -141,9 +143,9 @@ impl Town {
             if owed.is_empty() {
                 break;
             }
-            let (alert, delivery) = owed[self.dice.below(owed.len())].clone();
+            let (matter, delivery) = owed[self.dice.below(owed.len())].clone();
             let outcome = self.dice.of(&[ReceiptOutcome::Delivered, ReceiptOutcome::Retry, ReceiptOutcome::Failed]);
-            entries.push(Entry::Receipt(model::Receipt { delivery, alert, outcome, reason: "".into() }));
+            entries.push(Entry::Receipt(model::Receipt { delivery, matter, outcome, reason: "".into() }));
         }
         if self.dice.one_in(40) {
             let texts = [DEFAULT_POLICY, "[warning]\nauto_close_s = 5", "nonsense"];
@@ -170,13 +172,13 @@ impl Town {
             }
         }
         for delivery in &batch.deliveries {
-            let before = self.deliveries.insert((delivery.alert, delivery.id.clone()), delivery.state);
+            let before = self.deliveries.insert((delivery.matter, delivery.id.clone()), delivery.state);
             match before {
                 None => assert_eq!(delivery.owed_ms, batch.at_ms, "{} is new", delivery.id),
                 Some(before) => assert_eq!(before, DeliveryState::Owed, "{} was done", delivery.id),
             }
             let gave_up = entries.iter().any(|entry| matches!(entry, Entry::Receipt(r) if r.delivery == delivery.id));
-            let closed = self.alerts[&delivery.alert].state == AlertState::Closed;
+            let closed = self.alerts[&delivery.matter.alert().unwrap()].state == AlertState::Closed;
             assert!(delivery.state == DeliveryState::Owed || gave_up || closed, "{} is taken back", delivery.id);
         }
         for event in &batch.feed {

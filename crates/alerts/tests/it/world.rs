@@ -204,7 +204,7 @@ fn write_turn(turn: &Turn, played: &mut String) {
     }
     for delivery in &turn.batch.deliveries {
         if delivery.state == DeliveryState::Owed && delivery.attempts.is_empty() {
-            let short = delivery.id.as_str().strip_prefix(&format!("{}.", delivery.alert)).unwrap();
+            let short = delivery.id.as_str().strip_prefix(&format!("{}.", delivery.matter)).unwrap();
             writeln!(played, "owes {} {} as {short}", delivery.whom, delivery.person_code).unwrap();
         } else {
             let reason = &delivery.attempts.last().unwrap().reason;
@@ -266,7 +266,12 @@ fn receipt(delivery: &str, outcome: &str) -> Receipt {
         "retry" => ReceiptOutcome::Retry,
         _ => ReceiptOutcome::Failed,
     };
-    Receipt { delivery: DeliveryId::from(delivery), alert, outcome, reason: format!("{outcome:?}").into() }
+    Receipt {
+        delivery: DeliveryId::from(delivery),
+        matter: alert.into(),
+        outcome,
+        reason: format!("{outcome:?}").into(),
+    }
 }
 
 fn command(words: &[&str], key: &str) -> Command {

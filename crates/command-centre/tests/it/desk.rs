@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use command_centre::{ActionError, Actions, DeviceOrder, DeviceSent, RosterReloaded, View};
-use model::Sighting;
 use model::alert::{Evidence, HistoryItem, Mark, Refused, Rung};
 use model::finding::{DeviceChange, Words};
 use model::ledger::UnitColour;
+use model::{About, Order, OrderId, OrderOutcome, Sighting};
 use model::{
     Action, Alert, AlertId, AlertState, Colour, ColourCounts, Command, CommandId, CommandOutcome, Delivery,
     DeliveryState, DeviceId, Family, FeedEvent, FeedKind, Ledger, LedgerBatch, PersonId, Reason, RegionCode,
@@ -28,6 +28,7 @@ pub struct Desk {
     /// Acts never return.
     pub hangs: AtomicBool,
     pub orders: Mutex<Vec<DeviceOrder>>,
+    pub given: Mutex<Vec<Order>>,
     pub sightings: Mutex<Vec<Sighting>>,
     pub commands: Mutex<Vec<Command>>,
     pub submitted: AtomicUsize,
@@ -78,6 +79,7 @@ impl Desk {
             books: Mutex::default(),
             hangs: AtomicBool::new(false),
             orders: Mutex::default(),
+            given: Mutex::default(),
             sightings: Mutex::default(),
             commands: Mutex::default(),
             submitted: AtomicUsize::new(0),
@@ -280,8 +282,8 @@ impl Desk {
 fn delivery(alert: &Alert) -> Delivery {
     Delivery {
         id: format!("{}/1/grid/P2/mqtt", alert.id).as_str().into(),
-        alert: alert.id,
-        summary: alert.summary(),
+        matter: alert.id.into(),
+        about: About::Alert(alert.summary()),
         whom: "grid".into(),
         person: PersonId(1),
         person_code: "P2".into(),
@@ -314,6 +316,13 @@ impl Actions for Desk {
         self.books.lock().unwrap().outcomes.insert(command.id.clone(), outcome.clone());
         self.commands.lock().unwrap().push(command);
         Ok(outcome)
+    }
+
+    async fn order(&self, order: Order) -> Result<OrderOutcome, ActionError> {
+        let mut given = self.given.lock().unwrap();
+        given.push(order.clone());
+        let at = u32::try_from(given.len()).unwrap() - 1;
+        Ok(OrderOutcome { id: order.id, result: Ok(OrderId { epoch: 1, at }) })
     }
 
     async fn device_command(&self, order: DeviceOrder) -> Result<DeviceSent, ActionError> {

@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use model::{
-    Alert, AlertId, Cursor, Delivery, DeliveryState, Epoch, FeedEvent, Ledger, LedgerBatch, Quarantined, RegionCode,
-    RegionStatus, StoreError, UnitId, UnitStatus,
+    Alert, AlertId, Cursor, Delivery, DeliveryState, Epoch, FeedEvent, KeptKind, KeptRow, Ledger, LedgerBatch, Matter,
+    Quarantined, RegionCode, RegionStatus, StoreError, UnitId, UnitStatus,
 };
 
 #[derive(Default)]
 pub struct MemoryLedger(Mutex<Tables>);
+
+type RecordKey = (KeptKind, Box<[u8]>);
 
 #[derive(Default)]
 struct Tables {
@@ -18,10 +20,11 @@ struct Tables {
     given_up: Cursor,
     feed: Vec<FeedEvent>,
     alerts: BTreeMap<AlertId, Alert>,
-    deliveries: BTreeMap<(AlertId, model::DeliveryId), Delivery>,
+    deliveries: BTreeMap<(Matter, model::DeliveryId), Delivery>,
     units: BTreeMap<UnitId, UnitStatus>,
     regions: BTreeMap<RegionCode, RegionStatus>,
     quarantine: Vec<Quarantined>,
+    kept: BTreeMap<RecordKey, Box<[u8]>>,
 }
 
 impl MemoryLedger {
@@ -43,13 +46,19 @@ impl Ledger for MemoryLedger {
             tables.alerts.insert(alert.id, Alert::clone(alert));
         }
         for delivery in &batch.deliveries {
-            tables.deliveries.insert((delivery.alert, delivery.id.clone()), Delivery::clone(delivery));
+            tables.deliveries.insert((delivery.matter, delivery.id.clone()), Delivery::clone(delivery));
         }
         for unit in &batch.units {
             tables.units.insert(unit.unit, UnitStatus::clone(unit));
         }
         for region in &batch.regions {
             tables.regions.insert(region.region, *region);
+        }
+        for kept in &batch.kept {
+            match &kept.value {
+                Some(value) => tables.kept.insert((kept.kind, kept.key.clone()), value.clone()),
+                None => tables.kept.remove(&(kept.kind, kept.key.clone())),
+            };
         }
         for event in &batch.feed {
             assert_eq!(event.cursor, tables.feed.len() as u64 + 1);
@@ -95,12 +104,12 @@ impl Ledger for MemoryLedger {
         Ok(tables.alerts.values().rev().filter(|alert| alert.id.unit == unit).take(limit).cloned().collect())
     }
 
-    fn delivery(&self, alert: AlertId, id: &model::DeliveryId) -> Result<Option<Delivery>, StoreError> {
-        Ok(self.0.lock().unwrap().deliveries.get(&(alert, id.clone())).cloned())
+    fn delivery(&self, matter: Matter, id: &model::DeliveryId) -> Result<Option<Delivery>, StoreError> {
+        Ok(self.0.lock().unwrap().deliveries.get(&(matter, id.clone())).cloned())
     }
 
-    fn deliveries(&self, alert: AlertId) -> Result<Vec<Delivery>, StoreError> {
-        Ok(self.0.lock().unwrap().deliveries.values().filter(|delivery| delivery.alert == alert).cloned().collect())
+    fn deliveries(&self, matter: Matter) -> Result<Vec<Delivery>, StoreError> {
+        Ok(self.0.lock().unwrap().deliveries.values().filter(|delivery| delivery.matter == matter).cloned().collect())
     }
 
     fn owed(&self) -> Result<Vec<Delivery>, StoreError> {
@@ -122,6 +131,17 @@ impl Ledger for MemoryLedger {
 
     fn policy(&self) -> Result<Option<String>, StoreError> {
         Ok(None)
+    }
+
+    fn kept(&self, kind: KeptKind, after: Option<&[u8]>, limit: usize) -> Result<Vec<KeptRow>, StoreError> {
+        let tables = self.0.lock().unwrap();
+        let of_kind =
+            tables.kept.iter().filter(|((of, key), _)| *of == kind && after.is_none_or(|after| &key[..] > after));
+        Ok(of_kind.take(limit).map(|((_, key), value)| (key.to_vec(), value.to_vec())).collect())
+    }
+
+    fn kept_one(&self, kind: KeptKind, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(self.0.lock().unwrap().kept.get(&(kind, key.into())).map(|value| value.to_vec()))
     }
 
     fn quarantine(&self, before: Option<u64>, limit: usize) -> Result<Vec<(u64, Quarantined)>, StoreError> {

@@ -130,7 +130,7 @@ impl Post {
             message.text_en(),
             message.unit(),
             message.address(),
-            delivery.alert
+            delivery.matter
         );
         let mut mail = Mail::builder()
             .from(self.from.clone())
@@ -139,8 +139,8 @@ impl Post {
             .date(UNIX_EPOCH + Duration::from_millis(attempt.now_ms))
             .message_id(Some(format!("<{}@{}>", &id[..32], self.from.email.domain())))
             .raw_header(header("Auto-Submitted", "auto-generated"))
-            .raw_header(header("X-Fenghuo-Alert", &delivery.alert.to_string()));
-        if delivery.summary.colour == Colour::Red {
+            .raw_header(header("X-Fenghuo-Alert", &delivery.matter.to_string()));
+        if delivery.about.colour() == Colour::Red {
             mail = mail.raw_header(header("Importance", "high")).raw_header(header("X-Priority", "1"));
         }
         mail.header(ContentType::TEXT_PLAIN).body(text).map_err(|error| format!("the mail cannot be written: {error}"))

@@ -29,14 +29,14 @@ pub(super) fn post(attempts: &[Try<'_>], bytes_max: usize, mention: bool) -> Pos
     let mut items: Vec<(&Try<'_>, Vec<&str>)> = Vec::new();
     let mut phones: Vec<String> = Vec::new();
     for attempt in attempts {
-        match items.iter_mut().find(|(first, _)| first.delivery.alert == attempt.delivery.alert) {
+        match items.iter_mut().find(|(first, _)| first.delivery.matter == attempt.delivery.matter) {
             Some((_, also)) => also.push(&attempt.delivery.person_name),
             None => items.push((attempt, Vec::new())),
         }
         let phone = super::phone(attempt).ok().filter(|_| mention && phones.len() < MENTIONS_MAX);
         phones.extend(phone.filter(|phone| !phones.contains(phone)));
     }
-    let reds = items.iter().filter(|(first, _)| first.delivery.summary.colour == Colour::Red).count();
+    let reds = items.iter().filter(|(first, _)| first.delivery.about.colour() == Colour::Red).count();
     let head = match items.as_slice() {
         [(only, _)] => only.message.text_zh().split_inclusive('】').next().unwrap_or_default().to_owned(),
         _ if reds > 0 => format!("【{}条告警汇总，红色{reds}条】", items.len()),

@@ -105,10 +105,10 @@ impl Channel for Robot {
     }
 
     async fn send_digest(&self, attempts: &[Try<'_>]) -> Outcome {
-        let alert = attempts.first().map(|first| first.delivery.alert);
-        let red = attempts.first().is_some_and(|first| first.delivery.summary.colour == Colour::Red);
-        let one_alert = attempts.iter().all(|attempt| Some(attempt.delivery.alert) == alert);
-        let calls = self.settings.mention && red && one_alert;
+        let matter = attempts.first().map(|first| first.delivery.matter);
+        let red = attempts.first().is_some_and(|first| first.delivery.about.colour() == Colour::Red);
+        let one_matter = attempts.iter().all(|attempt| Some(attempt.delivery.matter) == matter);
+        let calls = self.settings.mention && red && one_matter;
         let post = robot::post(attempts, if calls { TEXT_BYTES_MAX } else { MARKDOWN_BYTES_MAX }, calls);
         let body = if calls && !post.phones.is_empty() {
             // the text names them by itself

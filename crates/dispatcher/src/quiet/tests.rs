@@ -1,5 +1,5 @@
 use super::*;
-use crate::wording::tests::delivery;
+use crate::wording::tests::{alert_of, delivery};
 
 fn quiet(from: &str, until: &str, utc_offset_min: i32) -> Result<Quiet, String> {
     let settings =
@@ -32,7 +32,7 @@ fn the_night_holds_what_can_wait() {
     for row in table.lines().skip(2) {
         let words: Vec<&str> = row.split_whitespace().collect();
         let mut delivery = delivery(Family::from_word(words[0]).unwrap(), "x");
-        delivery.summary.colour = Colour::from_word(words[1]).unwrap();
+        alert_of(&mut delivery).colour = Colour::from_word(words[1]).unwrap();
         for (word, time) in words[2..].iter().zip([at(13, 59), at(14, 0), at(22, 59), at(23, 0)]) {
             let held = quiet.hold(&delivery, sms, time).is_some();
             assert_eq!(held, *word == "hold", "{row} {time}");
@@ -45,7 +45,7 @@ fn the_night_holds_what_can_wait() {
 fn it_ends_with_the_hour() {
     let delivery = delivery(Family::Fault, "x");
     let mut delivery = delivery;
-    delivery.summary.colour = Colour::Yellow;
+    alert_of(&mut delivery).colour = Colour::Yellow;
     let (sms, quiet_night) = (Manner::plain("sms"), quiet("22:00", "07:00", 480).unwrap());
     let hold = |quiet: &Quiet, ms| quiet.hold(&delivery, sms, ms);
     assert_eq!(hold(&quiet_night, at(22, 59) + 30_000), Some(Duration::from_secs(30)));

@@ -1,7 +1,7 @@
 use model::Family;
 
 use super::*;
-use crate::wording::tests::delivery;
+use crate::wording::tests::{alert_of, delivery};
 
 const SMS: Manner = Manner { target: true, to_person: true, ..Manner::plain("sms") };
 const ROBOT: Manner = Manner { per_minute: 20, digest_max: 40, breaks: true, ..Manner::plain("dingtalk") };
@@ -24,8 +24,10 @@ impl Rig {
     /// Owes a delivery about an alert of its own.
     fn owe(&mut self, id: &str, person: &str, colour: Colour, epoch: u64) {
         let mut delivery = delivery(Family::Fire, "x");
-        (delivery.id, delivery.person_code, delivery.summary.colour) = (id.into(), person.into(), colour);
-        (delivery.alert.epoch, delivery.owed_ms) = (epoch, epoch);
+        (delivery.id, delivery.person_code) = (id.into(), person.into());
+        let alert = alert_of(&mut delivery);
+        (alert.colour, alert.id.epoch) = (colour, epoch);
+        (delivery.matter, delivery.owed_ms) = (alert.id.into(), epoch);
         self.schedule.admit(&Arc::new(delivery), Some(0), Duration::ZERO, self.begun);
     }
 

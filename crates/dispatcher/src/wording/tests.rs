@@ -22,8 +22,8 @@ pub(crate) fn delivery(family: Family, evidence: &str) -> Delivery {
     };
     Delivery {
         id: "d".into(),
-        alert: id,
-        summary,
+        matter: id.into(),
+        about: About::Alert(summary),
         whom: "grid".into(),
         person: PersonId(0),
         person_code: "G1".into(),
@@ -34,6 +34,12 @@ pub(crate) fn delivery(family: Family, evidence: &str) -> Delivery {
         attempts: Vec::new(),
         attempt_count: 0,
     }
+}
+
+/// The alert that a delivery tells of.
+pub(crate) fn alert_of(delivery: &mut Delivery) -> &mut AlertSummary {
+    let About::Alert(alert) = &mut delivery.about else { unreachable!("made of an alert") };
+    alert
 }
 
 fn facts<'a>(unit: &'a str, address: &'a str, post: Option<Post>) -> Facts<'a> {
@@ -67,8 +73,8 @@ fn a_line_says_what_where_who_and_what_to_do() {
     let line = chinese(&delivery, &facts);
     assert_eq!(line, "【红色火警】南门社区3网格兴旺旅馆，城中路12号：烟雾浓度 0.18 dB/m。王某，请立即到场核实");
     assert!(count(&line) <= ZH_CHARS_MAX);
-    delivery.summary.ring = 2;
-    delivery.summary.exercise = true;
+    alert_of(&mut delivery).ring = 2;
+    alert_of(&mut delivery).exercise = true;
     assert!(chinese(&delivery, &facts).starts_with("【演练·再次红色火警】"));
     let line = english(&delivery, &facts);
     assert!(line.starts_with("EXERCISE: RED FIRE ALARM (again) 兴旺旅馆, 南门社区 3网格, 城中路12号: "), "{line}");
@@ -133,7 +139,7 @@ fn texts_of_the_settings_go_first_and_the_more_particular_before_the_others() {
         (Family::Fault, Colour::Blue, None, "任何兴旺"),
     ] {
         let mut delivery = delivery(family, "烟");
-        delivery.summary.colour = colour;
+        alert_of(&mut delivery).colour = colour;
         assert_eq!(words.line(Language::Zh, &delivery, &facts("兴旺", "", post)), expected);
         assert!(words.line(Language::En, &delivery, &facts("兴旺", "", post)).contains("兴旺, 南门社区 3网格"));
     }
@@ -147,10 +153,10 @@ fn a_text_of_the_settings_stays_within_one_message() {
     for len in 0..90 {
         let (unit, evidence) = ("店".repeat(len), "烟".repeat(len % 13 * 5));
         let mut delivery = delivery(Family::Fire, &evidence);
-        delivery.summary.exercise = len % 2 == 0;
+        alert_of(&mut delivery).exercise = len % 2 == 0;
         let line = words.line(Language::Zh, &delivery, &facts(&unit, "路", None));
         assert!(count(&line) <= ZH_CHARS_MAX && line.ends_with("，王某速到，联系指挥中心"), "{line}");
-        assert_eq!(line.starts_with("演练·玉城街道南门社区 3网格"), delivery.summary.exercise, "{line}");
+        assert_eq!(line.starts_with("演练·玉城街道南门社区 3网格"), delivery.about.exercise(), "{line}");
         assert_eq!(line.contains('（'), line.contains('）'), "{line}");
     }
 }

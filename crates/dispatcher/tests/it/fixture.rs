@@ -69,10 +69,10 @@ impl Ledger for Memory {
     fn alerts_of_unit(&self, _: UnitId, _: usize) -> Read<Vec<Alert>> {
         Ok(Vec::new())
     }
-    fn delivery(&self, _: AlertId, id: &DeliveryId) -> Read<Option<Delivery>> {
+    fn delivery(&self, _: Matter, id: &DeliveryId) -> Read<Option<Delivery>> {
         Ok(self.deliveries.lock().unwrap().get(id).cloned())
     }
-    fn deliveries(&self, _: AlertId) -> Read<Vec<Delivery>> {
+    fn deliveries(&self, _: Matter) -> Read<Vec<Delivery>> {
         Ok(Vec::new())
     }
     fn owed(&self) -> Read<Vec<Delivery>> {
@@ -93,6 +93,12 @@ impl Ledger for Memory {
         Ok(Vec::new())
     }
     fn policy(&self) -> Read<Option<String>> {
+        Ok(None)
+    }
+    fn kept(&self, _: KeptKind, _: Option<&[u8]>, _: usize) -> Read<Vec<KeptRow>> {
+        Ok(Vec::new())
+    }
+    fn kept_one(&self, _: KeptKind, _: &[u8]) -> Read<Option<Vec<u8>>> {
         Ok(None)
     }
     fn quarantine(&self, _: Option<u64>, _: usize) -> Read<Vec<(u64, Quarantined)>> {
@@ -267,8 +273,8 @@ impl Rig {
         let alert = AlertId { epoch: 4711, unit: UnitId(0), family: Family::Fire };
         Delivery {
             id: id.into(),
-            alert,
-            summary: summary(alert, colour),
+            matter: alert.into(),
+            about: About::Alert(summary(alert, colour)),
             whom: "grid".into(),
             person: PersonId(0),
             person_code: id.into(),
@@ -284,9 +290,16 @@ impl Rig {
 
 /// The same delivery about an alert of its own.
 pub fn of_alert(epoch: u64, mut delivery: Delivery) -> Delivery {
-    delivery.alert.epoch = epoch;
-    delivery.summary.id.epoch = epoch;
+    let alert = alert_of(&mut delivery);
+    alert.id.epoch = epoch;
+    delivery.matter = alert.id.into();
     delivery
+}
+
+/// The alert that a delivery tells of.
+pub fn alert_of(delivery: &mut Delivery) -> &mut AlertSummary {
+    let About::Alert(alert) = &mut delivery.about else { unreachable!("made of an alert") };
+    alert
 }
 
 pub fn summary(alert: AlertId, colour: Colour) -> AlertSummary {

@@ -120,7 +120,7 @@ async fn a_call_carries_a_token_that_proves_the_delivery() {
     rig.owe(&handle, vec![delivery.clone()]);
     until("it is delivered", || rig.ledger.count(DeliveryState::Delivered) == 1).await;
     let token = server.request(0).json()["token"].as_str().unwrap().to_owned();
-    assert_eq!(handle.confirmed(&token), Some((delivery.alert, delivery.id)));
+    assert_eq!(handle.confirmed(&token), Some((delivery.matter, delivery.id)));
     assert_eq!(handle.confirmed(&token.replace('.', "A.")), None);
     handle.shutdown().await;
     rig.settings.callback_secret = None;

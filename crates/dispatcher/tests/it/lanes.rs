@@ -32,7 +32,7 @@ async fn red_goes_first_and_a_drill_last() {
     rig.settings.in_flight_per_channel_max = 1;
     rig.broker.script(|_, _| Answer::After(Duration::from_millis(10), MqttOutcome::Acknowledged));
     let mut drill = rig.delivery("drill", "mqtt", Colour::Red);
-    drill.summary.exercise = true;
+    alert_of(&mut drill).exercise = true;
     let mut older = rig.delivery("red-older", "mqtt", Colour::Red);
     older.owed_ms -= 1;
     let mut deliveries = vec![drill, rig.delivery("red", "mqtt", Colour::Red), older];
@@ -137,7 +137,7 @@ async fn the_night_holds_what_can_wait_and_lets_a_fire_through() {
     // the rig's clock begins at eight in the morning, local time
     (rig.settings.quiet_until, rig.settings.quiet_kinds) = ("09:00".into(), vec!["mqtt".into()]);
     let mut fault = rig.delivery("fault", "mqtt", Colour::Orange);
-    fault.summary.id.family = model::Family::Fault;
+    alert_of(&mut fault).id.family = model::Family::Fault;
     let spoken = model::Delivery { id: "spoken".into(), channel: "console".into(), ..fault.clone() };
     let handle = rig.start();
     rig.owe(&handle, vec![fault, spoken, rig.delivery("fire", "mqtt", Colour::Yellow)]);

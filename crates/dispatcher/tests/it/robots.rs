@@ -76,7 +76,7 @@ async fn a_storm_goes_in_digests_and_a_red_alert_goes_alone() {
     rig.settings.dingtalk = vec![dingtalk(&server)];
     let mut yellow = storm(&rig, 100, "y", "dingtalk:south", Colour::Yellow);
     for delivery in &mut yellow {
-        delivery.summary.id.family = Family::Fire;
+        alert_of(delivery).id.family = Family::Fire;
     }
     let handle = rig.start();
     rig.owe(&handle, yellow);

@@ -1,8 +1,8 @@
 //! A ledger with nothing in it: what a desk begins with in a replay.
 
 use model::{
-    Alert, AlertId, Cursor, Delivery, DeliveryId, Epoch, FeedEvent, Ledger, LedgerBatch, Quarantined, RegionStatus,
-    StoreError, UnitId, UnitStatus,
+    Alert, AlertId, Cursor, Delivery, DeliveryId, Epoch, FeedEvent, KeptKind, KeptRow, Ledger, LedgerBatch, Matter,
+    Quarantined, RegionStatus, StoreError, UnitId, UnitStatus,
 };
 
 pub struct Nothing;
@@ -44,11 +44,11 @@ impl Ledger for Nothing {
         Ok(Vec::new())
     }
 
-    fn delivery(&self, _: AlertId, _: &DeliveryId) -> Result<Option<Delivery>, StoreError> {
+    fn delivery(&self, _: Matter, _: &DeliveryId) -> Result<Option<Delivery>, StoreError> {
         Ok(None)
     }
 
-    fn deliveries(&self, _: AlertId) -> Result<Vec<Delivery>, StoreError> {
+    fn deliveries(&self, _: Matter) -> Result<Vec<Delivery>, StoreError> {
         Ok(Vec::new())
     }
 
@@ -69,6 +69,14 @@ impl Ledger for Nothing {
     }
 
     fn policy(&self) -> Result<Option<String>, StoreError> {
+        Ok(None)
+    }
+
+    fn kept(&self, _: KeptKind, _: Option<&[u8]>, _: usize) -> Result<Vec<KeptRow>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    fn kept_one(&self, _: KeptKind, _: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         Ok(None)
     }
 

@@ -76,7 +76,7 @@ fn rows(rocks: &Rocks, batch: &LedgerBatch, newest_cursor: u64, buffer: &mut Vec
     }
     let [deliveries, owed] = [family::DELIVERIES, family::OWED].map(|name| fixed(rocks, name));
     for delivery in &batch.deliveries {
-        let id = key::delivery(delivery.alert, &delivery.id);
+        let id = key::delivery(delivery.matter, &delivery.id);
         encoded(delivery.as_ref(), &mut |bytes| rows.put_cf(&deliveries, &id, bytes));
         match delivery.state {
             DeliveryState::Owed => rows.put_cf(&owed, &id, []),
@@ -93,6 +93,14 @@ fn rows(rocks: &Rocks, batch: &LedgerBatch, newest_cursor: u64, buffer: &mut Vec
     }
     for event in &batch.feed {
         encoded(event.as_ref(), &mut |bytes| rows.put_cf(&feed, event.cursor.to_be_bytes(), bytes));
+    }
+    let records = fixed(rocks, family::KEPT);
+    for kept in &batch.kept {
+        let key = key::kept(kept.kind, &kept.key);
+        match &kept.value {
+            Some(value) => rows.put_cf(&records, key, value),
+            None => rows.delete_cf(&records, key),
+        }
     }
     if let Some(policy) = &batch.policy {
         rows.put_cf(&meta, meta::POLICY, policy.as_bytes());

@@ -20,7 +20,7 @@ type Check<P> = (&'static str, fn(&P));
 
 /// Runs every check, each in a new place.
 pub fn suite<P: Place>(new_place: impl Fn() -> P) {
-    let checks: [Check<P>; 14] = [
+    let checks: [Check<P>; 15] = [
         ("an empty store", empty),
         ("commits are read back", reads_back),
         ("commits are read from the middle", reads_from_the_middle),
@@ -34,6 +34,7 @@ pub fn suite<P: Place>(new_place: impl Fn() -> P) {
         ("deliveries", deliveries),
         ("feed", feed),
         ("units, regions, policy", statuses),
+        ("records of the desk", records),
         ("checkpoints", checkpoints),
     ];
     for (name, check) in checks {
@@ -223,12 +224,12 @@ fn deliveries<P: Place>(place: &P) {
     }
     let store = place.open();
     let names = |deliveries: Vec<Delivery>| deliveries.iter().map(|d| d.id.to_string()).collect::<Vec<_>>();
-    assert_eq!(names(store.deliveries(first).unwrap()), ["fire-7-1.z", "fire-7-1.a", "fire-7-1.b"]);
+    assert_eq!(names(store.deliveries(first.into()).unwrap()), ["fire-7-1.z", "fire-7-1.a", "fire-7-1.b"]);
     assert_eq!(names(store.owed().unwrap()), ["fire-7-1.a", "fire-7-1.z"]);
-    let found = store.delivery(second, &"fire-8-1.a".into()).unwrap();
+    let found = store.delivery(second.into(), &"fire-8-1.a".into()).unwrap();
     assert_eq!(found, Some(delivery(second, "a", DeliveryState::Failed, 5)));
-    assert_eq!(store.delivery(second, &"fire-8-1.b".into()).unwrap(), None);
-    assert!(store.deliveries(alert_id(3, 7)).unwrap().is_empty());
+    assert_eq!(store.delivery(second.into(), &"fire-8-1.b".into()).unwrap(), None);
+    assert!(store.deliveries(alert_id(3, 7).into()).unwrap().is_empty());
 }
 
 fn feed<P: Place>(place: &P) {
@@ -286,6 +287,28 @@ fn statuses<P: Place>(place: &P) {
     assert_eq!(store.unit(UnitId(300)).unwrap(), Some(unit_status(300, Colour::Red)));
     assert_eq!(store.regions().unwrap(), [region("331083", 2), region("331083001", 1), region("331083001001007", 1)]);
     assert_eq!(store.policy().unwrap().as_deref(), Some("二"));
+}
+
+fn records<P: Place>(place: &P) {
+    let kept = |kind, key: &[u8], value: Option<&[u8]>| Kept { kind, key: key.into(), value: value.map(Into::into) };
+    {
+        let store = place.open();
+        append_up_to(&store, 2);
+        let put = [b"b", b"a", b"c"].map(|key| kept(KeptKind::Silence, key, Some(key))).to_vec();
+        let other = vec![kept(KeptKind::Order, &[255; 12], Some(b"x")), kept(KeptKind::DutyGap, b"", Some(b"y"))];
+        store.commit(&LedgerBatch { epoch: 1, kept: [put, other].concat(), ..LedgerBatch::default() }).unwrap();
+        let changed = vec![kept(KeptKind::Silence, b"b", None), kept(KeptKind::Silence, b"a", Some(b"new"))];
+        store.commit(&LedgerBatch { epoch: 2, kept: changed, ..LedgerBatch::default() }).unwrap();
+    }
+    let store = place.open();
+    let row = |key: &[u8], value: &[u8]| (key.to_vec(), value.to_vec());
+    assert_eq!(store.kept(KeptKind::Silence, None, 9).unwrap(), [row(b"a", b"new"), row(b"c", b"c")]);
+    assert_eq!(store.kept(KeptKind::Silence, None, 1).unwrap(), [row(b"a", b"new")]);
+    assert_eq!(store.kept(KeptKind::Silence, Some(b"a"), 9).unwrap(), [row(b"c", b"c")]);
+    assert_eq!(store.kept(KeptKind::Order, None, 9).unwrap(), [row(&[255; 12], b"x")]);
+    assert_eq!(store.kept_one(KeptKind::DutyGap, b"").unwrap(), Some(b"y".to_vec()));
+    assert_eq!(store.kept_one(KeptKind::Silence, b"b").unwrap(), None);
+    assert!(store.kept(KeptKind::Late, None, 9).unwrap().is_empty());
 }
 
 fn checkpoints<P: Place>(place: &P) {

@@ -125,8 +125,8 @@ pub fn alert(id: AlertId, state: AlertState) -> Alert {
 pub fn delivery(alert_id: AlertId, name: &str, state: DeliveryState, owed_ms: u64) -> Delivery {
     Delivery {
         id: format!("{alert_id}.{name}").as_str().into(),
-        alert: alert_id,
-        summary: alert(alert_id, AlertState::Raised).summary(),
+        matter: alert_id.into(),
+        about: About::Alert(alert(alert_id, AlertState::Raised).summary()),
         whom: "grid".into(),
         person: PersonId(7),
         person_code: "P7".into(),
@@ -183,6 +183,7 @@ pub fn batch(epoch: Epoch, cursor: Cursor) -> LedgerBatch {
         regions: Vec::new(),
         feed: vec![Arc::new(event(cursor, epoch))],
         policy: None,
+        kept: vec![Kept { kind: KeptKind::Order, key: epoch.to_be_bytes().into(), value: Some(vec![7; 3].into()) }],
     }
 }
 

@@ -14,7 +14,7 @@ struct Plain {
     quarantine: Vec<Quarantined>,
     applied: Epoch,
     alerts: BTreeMap<AlertId, Alert>,
-    deliveries: BTreeMap<(AlertId, DeliveryId), Delivery>,
+    deliveries: BTreeMap<(Matter, DeliveryId), Delivery>,
     units: BTreeMap<UnitId, UnitStatus>,
     feed: Vec<FeedEvent>,
     policy: Option<String>,
@@ -27,7 +27,7 @@ impl Plain {
         }
         self.applied = batch.epoch;
         self.alerts.extend(batch.alerts.iter().map(|alert| (alert.id, alert.as_ref().clone())));
-        let deliveries = batch.deliveries.iter().map(|d| ((d.alert, d.id.clone()), d.as_ref().clone()));
+        let deliveries = batch.deliveries.iter().map(|d| ((d.matter, d.id.clone()), d.as_ref().clone()));
         self.deliveries.extend(deliveries);
         self.units.extend(batch.units.iter().map(|unit| (unit.unit, unit.as_ref().clone())));
         self.feed.extend(batch.feed.iter().map(|event| event.as_ref().clone()));
@@ -63,8 +63,9 @@ impl Plain {
             quarantine.filter(|(_, n)| *n < before).take(limit).map(|(m, n)| (n, m.clone())).collect();
         assert_eq!(store.quarantine(Some(before), limit).unwrap(), quarantine);
         for id in self.alerts.keys().take(3) {
-            let deliveries: BTreeSet<_> = store.deliveries(*id).unwrap().into_iter().map(|d| d.id).collect();
-            let expected = self.deliveries.keys().filter(|(alert, _)| alert == id).map(|(_, id)| id.clone());
+            let deliveries: BTreeSet<_> = store.deliveries((*id).into()).unwrap().into_iter().map(|d| d.id).collect();
+            let expected =
+                self.deliveries.keys().filter(|(matter, _)| *matter == (*id).into()).map(|(_, id)| id.clone());
             assert_eq!(deliveries, expected.collect());
         }
     }

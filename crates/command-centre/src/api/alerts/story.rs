@@ -162,7 +162,7 @@ pub(crate) async fn one(
     let id = alert_id(&id)?;
     let read = move |ledger: &dyn model::Ledger| {
         let Some(alert) = ledger.alert(id)? else { return Ok(None) };
-        Ok(Some(Kept { deliveries: ledger.deliveries(id)?, unit: ledger.unit(id.unit)?, alert }))
+        Ok(Some(Kept { deliveries: ledger.deliveries(id.into())?, unit: ledger.unit(id.unit)?, alert }))
     };
     let kept = shared.read(read).await?.filter(|kept| caller.sees(kept.alert.grid)).ok_or_else(|| no_alert(id))?;
     let roster = shared.parts.view.roster();

@@ -7,6 +7,7 @@ use hmac::{Hmac, Mac};
 use http_body_util::Full;
 use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use hyper::{Request, Uri};
+use model::Family;
 use serde_json::Value;
 use sha2::Sha256;
 
@@ -151,10 +152,10 @@ impl Forms {
             Slot::Person => delivery.person_name.to_string(),
             Slot::Unit => message.unit().to_owned(),
             Slot::Address => message.address().to_owned(),
-            Slot::Colour => delivery.summary.colour.word().to_owned(),
-            Slot::Family => delivery.summary.id.family.word().to_owned(),
+            Slot::Colour => delivery.about.colour().word().to_owned(),
+            Slot::Family => delivery.about.family().map_or("order", Family::word).to_owned(),
             Slot::Delivery => delivery.id.as_str().to_owned(),
-            Slot::Alert => delivery.alert.to_string(),
+            Slot::Alert => delivery.matter.to_string(),
             Slot::Timestamp => (attempt.now_ms / 1000).to_string(),
             Slot::TimestampMs => attempt.now_ms.to_string(),
             Slot::Callback => self.callbacks.as_ref().map(|it| it.token(delivery)).unwrap_or_default(),
