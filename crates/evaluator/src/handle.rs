@@ -91,6 +91,7 @@ impl Evaluator {
             let (state, worker) = (judge.state(), judge.share().worker);
             board.take(worker, state.at_ms, judge.risk_version(), &state.trends);
         }
+        let rules_at_start = judges[0].state().rules.as_str().into();
         let flow = Arc::new(Flow::new(settings.epochs_in_flight_max, workers));
         let every_ms = settings.checkpoint_every_s.saturating_mul(1000);
         let (clock, writers, checkpoint) = checkpoint::start(checkpoints, every_ms, workers)?;
@@ -122,7 +123,7 @@ impl Evaluator {
             .name("evaluator-watchdog".into())
             .spawn(move || watched.watch(limit, &abort))?;
         let threads = vec![running, checkpoint, watchdog];
-        Ok(Handle { steps: Some(steps), activator, flow, liveness, inspector, board, threads })
+        Ok(Handle { steps: Some(steps), activator, flow, liveness, inspector, board, rules_at_start, threads })
     }
 }
 
@@ -148,6 +149,7 @@ pub struct Handle {
     liveness: Arc<Liveness>,
     inspector: Inspector,
     board: Arc<Board>,
+    rules_at_start: Box<str>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -169,6 +171,11 @@ impl Handle {
     /// Commits that are in and not yet out.
     pub fn in_flight(&self) -> usize {
         self.flow.in_flight()
+    }
+
+    /// The rules' text that was in force before the first commit.
+    pub fn rules_at_start(&self) -> &str {
+        &self.rules_at_start
     }
 
     /// When each device was last heard of; may be read while the worker runs, and after.

@@ -11,6 +11,8 @@ use crate::config::Station;
 /// Rules and policy as text, checked.
 pub struct Laws {
     pub rules: String,
+    /// The rules are from a file of the operator's, not this build's own.
+    pub has_rules_file: bool,
     pub policy: String,
 }
 
@@ -26,6 +28,7 @@ impl Laws {
         };
         let laws = Laws {
             rules: read(&station.rules, &Rules::default().to_toml())?,
+            has_rules_file: station.rules.is_some(),
             policy: read(&station.policy, alerts::DEFAULT_POLICY)?,
         };
         rules(&laws.rules)?;

@@ -18,6 +18,7 @@ mod certificate;
 mod clock;
 mod commands;
 mod config;
+mod core;
 mod credentials;
 mod desk;
 mod devices;

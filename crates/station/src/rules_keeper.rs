@@ -121,8 +121,7 @@ pub struct Parts {
     pub store: Arc<Store>,
     pub roster: RosterNow,
     pub path: Option<PathBuf>,
-    /// The text in force, as it was read from the file.
-    pub text: String,
+    pub in_force: String,
     pub every: Option<Duration>,
     pub hangup: Signal,
     pub limits: Limits,
@@ -130,9 +129,9 @@ pub struct Parts {
 
 impl RulesKeeper {
     pub fn new(parts: Parts) -> RulesKeeper {
-        let Parts { ingest, store, roster, path, text, every, hangup, limits } = parts;
+        let Parts { ingest, store, roster, path, in_force, every, hangup, limits } = parts;
         let (asking, asks) = mpsc::channel(ASKED_MAX);
-        let state = State { text, epoch: None, attempts: 0, checking: false, last: None };
+        let state = State { text: in_force, epoch: None, attempts: 0, checking: false, last: None };
         let desk = Arc::new(RulesDesk { state: Mutex::new(state), asks: asking, has_file: path.is_some() });
         let seen = path.as_deref().and_then(watch::version_of);
         RulesKeeper { desk, ingest, store, roster, path, every, hangup, limits, asks, seen }
@@ -141,6 +140,10 @@ impl RulesKeeper {
     /// Until `shutdown`.
     pub async fn run(mut self, shutdown: CancellationToken) {
         let Some(path) = self.path.clone() else { return shutdown.cancelled().await };
+        // what changed while the station was down passes the same gate as what changes while it runs
+        if let Err(JudgingError::Unavailable(why)) = self.desk.ask("start", false) {
+            tracing::error!(why, "the rules' file is not looked at");
+        }
         loop {
             let asked = tokio::select! {
                 () = shutdown.cancelled() => return,
@@ -222,7 +225,7 @@ impl RulesKeeper {
         let tried = tokio::task::spawn_blocking(move || {
             let text = std::fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
             let new = laws::rules(&text)?;
-            if text == in_force {
+            if is_of_file(&in_force, &text) {
                 return Ok(Tried::Same);
             }
             if limits.days == 0 {
@@ -236,7 +239,7 @@ impl RulesKeeper {
                 Ok(gate) if force => {
                     let lost: Vec<String> = gate.lost.iter().map(|fire| fire.id.to_string()).collect();
                     let by: String = by.chars().filter(|c| !c.is_control()).collect();
-                    let text = format!("# loaded by force by {by}, losing {}\n{text}", lost.join(" "));
+                    let text = format!("{FORCED}{by}, losing {}\n{text}", lost.join(" "));
                     Ok(Tried::Good { text, gate: Some(gate) })
                 }
                 Ok(gate) => Ok(Tried::Lost(gate)),
@@ -252,6 +255,15 @@ impl RulesKeeper {
             Err(error) => bail!("checking them broke off: {error}"),
         }
     }
+}
+
+/// Begins the line that stands before rules which the gate had refused.
+const FORCED: &str = "# loaded by force by ";
+
+/// Whether the rules in force are this file's.
+fn is_of_file(in_force: &str, file: &str) -> bool {
+    let forced = in_force.strip_prefix(FORCED).and_then(|rest| rest.split_once('\n')).map(|(_, text)| text);
+    in_force == file || forced == Some(file)
 }
 
 /// What became of a file.

@@ -1,21 +1,16 @@
 //! The join: every stage, in the order of the journey, and the end in the order of the drain. Decides nothing.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, sync_channel};
-use std::sync::{Arc, OnceLock};
-use std::thread::JoinHandle;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow};
 use broker::Broker;
-use command_centre::{CommandCentre, View};
-use evaluator::risk::Board;
-use evaluator::{Evaluator, Inspector, Liveness};
+use command_centre::CommandCentre;
 use ingest::{Ingest, IngestHandle, Submission};
 use model::roster::{RosterFault, RosterRows};
-use model::{Checkpoints, Clock, CommandOutcome, Epoch, Journal, Ledger, OrderOutcome, Roster, Step};
-use store::Store;
+use model::{Clock, Journal, Ledger, Roster};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle as Task;
 use tokio_util::sync::CancellationToken;
@@ -24,10 +19,11 @@ use crate::access::Gate;
 use crate::actions::{Acts, Tokens};
 use crate::clock::WallClock;
 use crate::config::Config;
+use crate::core::{Core, STEPS};
 use crate::credentials::Credentials;
-use crate::desk::{self, Listeners, Waiting};
+use crate::desk;
 use crate::devices::{Heard, Moved};
-use crate::front::{AlertLog, Clients, Kept, tell_listening};
+use crate::front::{Clients, tell_listening};
 use crate::judging::Judge;
 use crate::laws::Laws;
 use crate::outlets::{BrokerOutlet, Receipts};
@@ -41,11 +37,6 @@ use crate::{roster_files, upkeep};
 
 /// The roster in force, for whoever asks.
 pub type RosterNow = Arc<dyn Fn() -> Arc<Roster> + Send + Sync>;
-
-/// The pipeline's threads are looked at so often.
-const THREADS_EVERY: Duration = Duration::from_millis(500);
-/// Commits on their way from ingest to the evaluator.
-const STEPS: usize = 64;
 
 /// Reads the roster folder.
 ///
@@ -206,7 +197,7 @@ fn keeping(config: &Config, core: &Core, ingest: &IngestHandle, roster: &RosterN
         store: Arc::clone(&core.store),
         roster: Arc::clone(roster),
         path: station.rules.clone(),
-        text: laws.rules,
+        in_force: core.rules.clone().filter(|_| laws.has_rules_file).unwrap_or(laws.rules),
         every: (every_s > 0).then(|| Duration::from_secs(every_s)),
         hangup: signal(SignalKind::hangup())?,
         limits: Limits { days: station.rules_gate_days, time: Duration::from_secs(station.rules_gate_limit_s) },
@@ -273,7 +264,13 @@ async fn drain(
 
 /// Puts what the files say into the journal, where it differs from what is in force, and waits until it is.
 async fn enact(ingest: &IngestHandle, core: &Core, laws: &Laws, rows: &RosterRows) -> Result<()> {
-    ingest.submit(Submission::Rules(laws.rules.clone())).await?;
+    // rules that differ from those in force go through the keeper's gate; without a file they are this build's own
+    match &core.rules {
+        Some(in_force) if laws.has_rules_file || *in_force == laws.rules => {}
+        _ => {
+            ingest.submit(Submission::Rules(laws.rules.clone())).await?;
+        }
+    }
     if core.store.policy()?.as_deref() != Some(&laws.policy) {
         ingest.submit(Submission::Policy(laws.policy.clone())).await?;
     }
@@ -308,139 +305,4 @@ fn readiness(core: &Core, ingest: &Ingest, sources: source::Health) -> Checks {
         };
         vec![("journal", writable), ("judging", following), ("sources", sources.check())]
     })
-}
-
-/// What follows from the journal: store, evaluator, desk, view, brought up to the journal's last commit.
-pub struct Core {
-    pub store: Arc<Store>,
-    pub view: Arc<View>,
-    pub waiting: Arc<Waiting<CommandOutcome>>,
-    pub orders: Arc<Waiting<OrderOutcome>>,
-    pub done: Arc<AtomicU64>,
-    pub dispatcher: Arc<OnceLock<dispatcher::Handle>>,
-    liveness: Arc<Liveness>,
-    risk: Arc<Board>,
-    inspector: Inspector,
-    restored: Option<ingest::Restored>,
-    steps: Option<std::sync::mpsc::SyncSender<Step>>,
-    evaluation: JoinHandle<Result<()>>,
-    desk: JoinHandle<()>,
-}
-
-impl Core {
-    fn start(config: &Config) -> Result<Core> {
-        let store = Arc::new(Store::open(&config.station.data, config.store.clone())?);
-        let restored = ingest::restore(&*store, &*store, &config.ingest)?;
-        let desk = alerts::Desk::restore(alerts::Policy::default(), &*store)?;
-        // the evaluator begins where the ledger has everything that follows from what came before
-        let checkpoint = store.newest(evaluator::STAGE, store.applied())?;
-        let from = checkpoint.as_ref().map_or(0, |(epoch, _)| *epoch);
-        if from == 0 && store.first_epoch() > 1 {
-            bail!(
-                "the journal begins with commit {} and there is no checkpoint to begin with: restore a backup",
-                store.first_epoch()
-            );
-        }
-        let roster = ingest::roster_at(&*store, &*store, from)?;
-        let view = Arc::new(View::load(&*store, Arc::clone(&restored.roster), &config.http)?);
-        let (waiting, orders) = (Arc::default(), Arc::default());
-        let (done, dispatcher) = (Arc::new(AtomicU64::new(from)), Arc::default());
-        let listeners = Listeners {
-            ledger: Arc::clone(&store) as _,
-            view: Arc::clone(&view),
-            waiting: Arc::clone(&waiting),
-            orders: Arc::clone(&orders),
-            dispatcher: Arc::clone(&dispatcher),
-            done: Arc::clone(&done),
-        };
-        let (to_desk, desk) = desk::start(desk, listeners)?;
-        let out = Box::new(move |evaluated| {
-            // a desk that is gone ends the process by its own guard
-            let _ = to_desk.send(evaluated);
-        });
-        // nothing follows from the commits before the first one but by the journal: rules begin with the defaults
-        let rules = evaluator::Rules::default();
-        let evaluator = Evaluator::start(config.evaluator.clone(), rules, checkpoint, out, Arc::clone(&store) as _)
-            .context("starting the evaluator")?;
-        replay(&store, &evaluator, from, roster)?;
-        while done.load(Ordering::Acquire) < store.last_epoch() {
-            std::thread::park_timeout(Duration::from_millis(1));
-        }
-        let (liveness, risk, inspector) = (evaluator.liveness(), evaluator.risk(), evaluator.inspector());
-        let (steps, inlet) = sync_channel(STEPS);
-        let evaluation =
-            std::thread::Builder::new().name("to-evaluator".to_owned()).spawn(move || forward(&inlet, evaluator))?;
-        Ok(Core {
-            store,
-            view,
-            waiting,
-            orders,
-            done,
-            dispatcher,
-            liveness,
-            risk,
-            inspector,
-            restored: Some(restored),
-            steps: Some(steps),
-            evaluation,
-            desk,
-        })
-    }
-
-    /// What the listener works with.
-    fn front_door(&self, gate: &Arc<Gate>) -> broker::Parts {
-        let log = AlertLog::new(Arc::clone(&self.view), Arc::clone(&self.store) as _);
-        broker::Parts {
-            access: Arc::clone(gate) as _,
-            vault: Some(Arc::new(Kept(Arc::clone(&self.store)))),
-            log: Some(Arc::new(log)),
-            closed_at_first: true,
-        }
-    }
-
-    /// Returns when a thread of the pipeline has ended, which none does by itself.
-    async fn broken(&self) {
-        let mut due = tokio::time::interval(THREADS_EVERY);
-        while !self.evaluation.is_finished() && !self.desk.is_finished() {
-            due.tick().await;
-        }
-    }
-
-    /// Waits until everything that ingest handed on is judged and in the ledger.
-    fn finish(self) -> Result<()> {
-        drop(self.steps);
-        self.evaluation.join().map_err(|_| anyhow!("the way to the evaluator broke"))??;
-        self.desk.join().map_err(|_| anyhow!("the desk broke"))?;
-        tracing::info!(
-            epoch = self.store.last_epoch(),
-            applied = self.store.applied(),
-            "stopped: everything received is judged and kept"
-        );
-        Ok(())
-    }
-}
-
-/// The journal's tail once more through evaluator and desk; what the ledger has already, the desk skips.
-fn replay(store: &Store, evaluator: &evaluator::Handle, from: Epoch, mut roster: Arc<Roster>) -> Result<()> {
-    let mut replayed = 0u64;
-    for commit in store.read(from + 1) {
-        let commit = Arc::new(commit?);
-        for entry in &commit.entries {
-            if let model::Entry::Roster(change) = entry {
-                roster = Arc::new(roster.after(change, commit.epoch));
-            }
-        }
-        evaluator.submit(Step { commit, roster: Arc::clone(&roster) })?;
-        replayed += 1;
-    }
-    tracing::info!(from, replayed, "replayed the journal's tail");
-    Ok(())
-}
-
-fn forward(steps: &Receiver<Step>, evaluator: evaluator::Handle) -> Result<()> {
-    while let Ok(step) = steps.recv() {
-        evaluator.submit(step)?;
-    }
-    evaluator.finish()?;
-    Ok(())
 }

@@ -144,6 +144,15 @@ async fn burnt(rig: &mut Rig) -> String {
     id
 }
 
+/// What became of the rules' file when the station started.
+async fn tried_at_start(rig: &mut Rig) -> Value {
+    rig.until("the file was tried", async |rig| {
+        let rules = rig.get("/api/v1/rules").await;
+        (rules["last"]["by"] == "start").then(|| rules["last"].clone())
+    })
+    .await
+}
+
 #[tokio::test]
 async fn rules_that_would_lose_a_verified_fire_are_refused() {
     let mut rig = rig(KEEN).await;
@@ -172,10 +181,20 @@ async fn rules_that_would_lose_a_verified_fire_are_refused() {
     assert_eq!(said["gate"]["lost"][0]["unit"], "U1");
     assert_eq!(rig.get("/api/v1/rules").await["text"], KEEN, "those before stay in force");
 
+    assert!(rig.stop().await.success());
+    rig.spawn().await;
+    let at_start = tried_at_start(&mut rig).await;
+    assert!(at_start["outcome"] == "refused" && at_start["detail"].as_str().unwrap().contains(&id), "{at_start}");
+    assert_eq!(rig.get("/api/v1/rules").await["text"], KEEN, "a start is no way round the gate");
+
     let (done, said) = reload(&rig, &["--force"]);
     assert!(done && said["outcome"] == "in_force", "{said}");
     let text = rig.get("/api/v1/rules").await["text"].as_str().unwrap().to_owned();
     assert!(text.starts_with("# loaded by force by CMD") && text.contains(&id), "{text}");
+    assert!(rig.stop().await.success());
+    rig.spawn().await;
+    assert_eq!(tried_at_start(&mut rig).await["outcome"], "same", "forced once is forced");
+    assert_eq!(rig.get("/api/v1/rules").await["text"], text.as_str());
     assert!(rig.stop().await.success());
     let expected = ["the rules' file was refused", "the rules were not tried on every verified fire"];
     assert_eq!(rig.complaints(&expected), Vec::<String>::new());
