@@ -11,6 +11,7 @@ mod history;
 mod index;
 mod local;
 mod near;
+mod post;
 
 use std::collections::BTreeMap;
 
@@ -20,11 +21,12 @@ use smallvec::SmallVec;
 pub use diff::{
     AbsenceRow, CameraRow, DeviceRow, HydrantRow, PersonRow, RosterFault, RosterRows, ShiftRow, StationRow, UnitRow,
 };
-pub use duty::{Absence, Contact, Duty, Gap, OnDuty, SUBSTITUTES_MAX, Shift};
+pub use duty::{Absence, Contact, Duty, DutyGap, Gap, OnDuty, SUBSTITUTES_MAX, Shift};
 pub use history::DutyChange;
 pub use index::Index;
 pub use local::{Clock, Day, LocalTime, LocalTimeError, UtcOffset, Weekdays};
 pub use near::{NearHydrant, NearStation};
+pub use post::Post;
 
 use crate::ids::{DeviceId, Epoch, PersonId, RegionCode, UnitId};
 
@@ -116,37 +118,6 @@ impl Device {
     /// `vendor/device`, as in the topic.
     pub fn key(&self) -> String {
         format!("{}/{}", self.vendor, self.name)
-    }
-}
-
-/// What a person is in the chain.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Post {
-    Owner,
-    GridWorker,
-    VillageChief,
-    TownshipChief,
-    MicroStation,
-    Commander,
-}
-
-impl Post {
-    const WORDS: [(&'static str, Post); 6] = [
-        ("owner", Post::Owner),
-        ("grid_worker", Post::GridWorker),
-        ("village_chief", Post::VillageChief),
-        ("township_chief", Post::TownshipChief),
-        ("micro_station", Post::MicroStation),
-        ("commander", Post::Commander),
-    ];
-
-    pub fn word(self) -> &'static str {
-        Post::WORDS.iter().find(|(_, post)| *post == self).map_or("", |(word, _)| word)
-    }
-
-    pub fn from_word(word: &str) -> Option<Post> {
-        Post::WORDS.iter().find(|(known, _)| *known == word).map(|(_, post)| *post)
     }
 }
 

@@ -39,7 +39,19 @@ fn region(text: &str) -> (usize, RegionCode, Box<str>) {
 pub fn person(name: &str, post: Post, at: &str, channels: &[&str]) -> (usize, PersonRow) {
     let channels = channels.iter().map(|channel| Box::from(*channel)).collect();
     let name: Box<str> = name.into();
-    (0, PersonRow { code: name.clone(), name, phone: "".into(), post, region: code(at), channels, contact: Default::default(), deputy: "".into() })
+    (
+        0,
+        PersonRow {
+            code: name.clone(),
+            name,
+            phone: "".into(),
+            post,
+            region: code(at),
+            channels,
+            contact: Default::default(),
+            deputy: "".into(),
+        },
+    )
 }
 
 pub fn unit(name: &str, grid: &str, owner: &str, position_m: Option<(f32, f32)>) -> (usize, UnitRow) {

@@ -1,18 +1,17 @@
 //! From the operator's rows to a change: checks every reference, keeps every number.
 
 mod duty;
+mod places;
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
-pub use duty::{AbsenceRow, HydrantRow, ShiftRow};
+pub use duty::{AbsenceRow, ShiftRow};
+pub use places::HydrantRow;
 
-use super::{
-    Camera, Contact, Device, DeviceClass, MicroStation, Person, Post, Roster, RosterChange, Slot, Unit, UnitProfile,
-    UtcOffset,
-};
+use super::{Contact, Device, DeviceClass, Person, Post, Roster, RosterChange, Slot, Unit, UnitProfile, UtcOffset};
 use crate::ids::{DeviceId, Level, PersonId, RegionCode, UnitId};
 
 /// The operator's tables, rows in file order; references are still codes. `line` is where the row stands in its file.
@@ -162,12 +161,12 @@ impl Roster {
         duty::set_deputies(rows, &people, &mut person_rows, &mut faults);
         let unit_rows = units_of(rows, &regions, &people, &mut units, &mut faults);
         let device_rows = devices_of(rows, &new_device_keys, &units, &mut devices, &mut faults);
-        let stations = stations_of(rows, &regions, &people, &mut faults);
-        let cameras = cameras_of(rows, &units, &mut faults);
+        let stations = places::stations(rows, &regions, &people, &mut faults);
+        let cameras = places::cameras(rows, &units, &mut faults);
         let plan = duty::Names::new(&person_rows, &people, &regions, &stations);
         let shifts = plan.shifts(rows, &mut faults);
         let absences = plan.absences(rows, &mut faults);
-        let hydrants = duty::hydrants(rows, &regions, &devices, &mut faults);
+        let hydrants = places::hydrants(rows, &regions, &devices, &mut faults);
         if !faults.is_empty() {
             return Err(faults);
         }
@@ -327,59 +326,6 @@ fn topic_level_fault(level: &str) -> Option<String> {
     let fits = (1..=64).contains(&length) && !level.starts_with('$') && !level.contains(['/', '+', '#', '\0']);
     (!fits)
         .then(|| format!("{level:?} cannot be a topic level: 1 to 64 characters, none of / + # and NUL, no $ in front"))
-}
-
-fn stations_of(
-    rows: &RosterRows,
-    regions: &Regions,
-    people: &Numbering<'_>,
-    faults: &mut Vec<RosterFault>,
-) -> Vec<MicroStation> {
-    let mut stations = Vec::with_capacity(rows.stations.len());
-    let mut codes = FxHashSet::default();
-    for (line, row) in &rows.stations {
-        let mut fault = |what| faults.push(RosterFault { file: "stations.csv", line: *line, what });
-        if !regions.contains_key(&row.region) {
-            fault(format!("region {} of station {} is not in regions.csv", row.region, row.code));
-        }
-        if !codes.insert(&*row.code) {
-            fault(format!("station {} stands here twice", row.code));
-        }
-        let mut members = Vec::with_capacity(row.members.len());
-        for code in &row.members {
-            match people.current(code) {
-                Some(id) => members.push(PersonId(id)),
-                None => fault(format!("member {code} of station {} is not in people.csv", row.code)),
-            }
-        }
-        stations.push(MicroStation {
-            code: row.code.clone(),
-            name: row.name.clone(),
-            region: row.region,
-            position_m: row.position_m,
-            members,
-            ready: row.ready,
-        });
-    }
-    stations
-}
-
-fn cameras_of(rows: &RosterRows, units: &Numbering<'_>, faults: &mut Vec<RosterFault>) -> Vec<Camera> {
-    let mut cameras = Vec::with_capacity(rows.cameras.len());
-    for (line, row) in &rows.cameras {
-        let Some(unit) = units.current(&row.unit) else {
-            let what = format!("unit {} of camera {} is not in units.csv", row.unit, row.code);
-            faults.push(RosterFault { file: "cameras.csv", line: *line, what });
-            continue;
-        };
-        cameras.push(Camera {
-            code: row.code.clone(),
-            unit: UnitId(unit),
-            location: row.location.clone(),
-            stream: row.stream.clone(),
-        });
-    }
-    cameras
 }
 
 fn region_changes(old: &Regions, new: &Regions) -> Vec<(RegionCode, Option<Box<str>>)> {

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::local::{Clock, DAY_MIN, Day, LocalTime, Weekdays};
 use super::{MicroStation, Post, Roster};
-use crate::ids::{Level, PersonId, RegionCode};
+use crate::ids::{PersonId, RegionCode};
 
 /// Substitutes of substitutes that are asked, one after the other.
 pub const SUBSTITUTES_MAX: usize = 4;
@@ -139,26 +139,28 @@ pub struct Gap {
     pub until_ms: Option<u64>,
 }
 
-impl Post {
-    /// The level of the region in which the post is held; `None` for owners (of units) and members of micro stations.
-    pub fn level(self) -> Option<Level> {
-        match self {
-            Post::Owner | Post::MicroStation => None,
-            Post::GridWorker => Some(Level::Grid),
-            Post::VillageChief => Some(Level::Village),
-            Post::TownshipChief => Some(Level::Township),
-            Post::Commander => Some(Level::City),
-        }
-    }
+/// A [`Gap`] as the desk keeps and tells it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DutyGap {
+    pub region: RegionCode,
+    pub post: Post,
+    /// Code of the micro station; empty for a region's post.
+    pub station: Box<str>,
+    pub from_ms: u64,
+    /// When somebody is on duty again; `None`: not within a week.
+    pub until_ms: Option<u64>,
+    /// When it was found, ms since 1970.
+    pub found_ms: u64,
+}
 
-    /// The post that a region of this level has.
-    pub fn of_level(level: Level) -> Post {
-        match level {
-            Level::Grid => Post::GridWorker,
-            Level::Village => Post::VillageChief,
-            Level::Township => Post::TownshipChief,
-            Level::City => Post::Commander,
-        }
+impl DutyGap {
+    /// Key of its record: region, post, beginning, station.
+    pub fn key(&self) -> Box<[u8]> {
+        let mut key = self.region.as_u64().to_be_bytes().to_vec();
+        key.push(self.post as u8);
+        key.extend(self.from_ms.to_be_bytes());
+        key.extend(self.station.as_bytes());
+        key.into()
     }
 }
 
@@ -337,8 +339,11 @@ impl Roster {
         // whoever may stand in for them, and for those
         while let Some(&person) = people.get(at) {
             at += 1;
-            for absence in self.absences_of(person).filter(|absence| absence.until.0 > from && absence.from.0 <= until) {
-                edges.extend([absence.from.0, absence.until.0].into_iter().filter(|edge| from < *edge && *edge <= until));
+            for absence in self.absences_of(person).filter(|absence| absence.until.0 > from && absence.from.0 <= until)
+            {
+                edges.extend(
+                    [absence.from.0, absence.until.0].into_iter().filter(|edge| from < *edge && *edge <= until),
+                );
                 if let Some(substitute) = self.substitute_in(absence).filter(|person| !people.contains(person)) {
                     people.push(substitute);
                 }

@@ -47,6 +47,11 @@ impl DutyChange {
         (part != nothing).then_some(part)
     }
 
+    /// Key of its record: the commit, so that records are read in their order.
+    pub fn key(&self) -> Box<[u8]> {
+        Box::new(self.version.to_be_bytes())
+    }
+
     /// The roster that these changes, in their order from the first on, lead to: regions, posts, plans and stations, and
     /// neither units, devices nor owners. Its version is that of the last change.
     pub fn roster<'a>(changes: impl IntoIterator<Item = &'a DutyChange>) -> Roster {

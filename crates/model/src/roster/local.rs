@@ -259,7 +259,8 @@ mod tests {
         for text in ["1970-01-01", "2026-02-28", "2028-02-29", "2000-12-31", "9999-12-31"] {
             assert_eq!(text.parse::<Day>().expect(text).to_string(), text);
         }
-        for text in ["2026-02-29", "2026-13-01", "2026-1-32", "26-01-01", "2026/01/01", "2026-01", "2026-01-01-01", ""] {
+        for text in ["2026-02-29", "2026-13-01", "2026-1-32", "26-01-01", "2026/01/01", "2026-01", "2026-01-01-01", ""]
+        {
             text.parse::<Day>().expect_err(text);
         }
         for text in ["00:00", "08:30", "24:00", "32:00", "48:00"] {
@@ -277,7 +278,11 @@ mod tests {
     #[test]
     fn days_of_the_week_are_those_of_the_calendar() {
         let day = |text: &str| text.parse::<Day>().expect("valid");
-        assert_eq!((day("2026-11-23").weekday(), day("2026-11-22").weekday()), (0, 6), "a Monday, and the Sunday before");
+        assert_eq!(
+            (day("2026-11-23").weekday(), day("2026-11-22").weekday()),
+            (0, 6),
+            "a Monday, and the Sunday before"
+        );
         for (text, shown) in [
             ("daily", "daily"),
             ("1-5", "mon;tue;wed;thu;fri"),

@@ -33,9 +33,9 @@ impl Roster {
         let mut near: Vec<(f32, usize)> = known
             .filter_map(|(at, station)| match distance_m(unit.position_m, station.position_m) {
                 Some(distance_m) => Some((distance_m, at)),
-                None => township
-                    .is_some_and(|township| township.contains(station.region))
-                    .then_some((f32::INFINITY, at)),
+                None => {
+                    township.is_some_and(|township| township.contains(station.region)).then_some((f32::INFINITY, at))
+                }
             })
             .collect();
         near.sort_by(|a, b| a.0.total_cmp(&b.0).then_with(|| self.stations[a.1].code.cmp(&self.stations[b.1].code)));

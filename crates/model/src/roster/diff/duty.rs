@@ -1,12 +1,12 @@
-//! Plans, absences, substitutes and hydrants: rows and their checks.
+//! Plans, absences and substitutes: rows and their checks.
 
 use rustc_hash::FxHashMap;
 
 use super::super::duty::{Absence, SUBSTITUTES_MAX, Shift};
 use super::super::local::{Clock, DAY_MIN, Day, LocalTime, Weekdays};
-use super::super::{Hydrant, MicroStation, Person, Post};
+use super::super::{MicroStation, Person, Post};
 use super::{Numbering, Regions, RosterFault, RosterRows};
-use crate::ids::{DeviceId, PersonId, RegionCode};
+use crate::ids::{PersonId, RegionCode};
 
 /// A row of shifts.csv.
 #[derive(Debug, Clone)]
@@ -33,17 +33,6 @@ pub struct AbsenceRow {
     /// Person code; empty for the standing deputy.
     pub substitute: Box<str>,
     pub reason: Box<str>,
-}
-
-/// A row of hydrants.csv.
-#[derive(Debug, Clone)]
-pub struct HydrantRow {
-    pub code: Box<str>,
-    pub region: RegionCode,
-    pub position_m: (f32, f32),
-    /// `vendor/device`; empty for none.
-    pub device: Box<str>,
-    pub note: Box<str>,
 }
 
 /// Fills in who stands in for whom. Two people may stand in for each other.
@@ -263,35 +252,4 @@ fn overlap(a: &Shift, b: &Shift) -> bool {
         let ends = last(a).min(last(b) - later).min(begins + 6);
         (begins..=ends).any(|day| a.days.has(Day(day)) && b.days.has(Day(day + later)))
     })
-}
-
-pub(super) fn hydrants(
-    rows: &RosterRows,
-    regions: &Regions,
-    devices: &Numbering<'_>,
-    faults: &mut Vec<RosterFault>,
-) -> Vec<Hydrant> {
-    let mut hydrants = Vec::with_capacity(rows.hydrants.len());
-    let mut lines: FxHashMap<&str, usize> = FxHashMap::default();
-    for (line, row) in &rows.hydrants {
-        let mut fault = |what| faults.push(RosterFault { file: "hydrants.csv", line: *line, what });
-        if !regions.contains_key(&row.region) {
-            fault(format!("region {} of hydrant {} is not in regions.csv", row.region, row.code));
-        }
-        if lines.insert(&row.code, *line).is_some() {
-            fault(format!("hydrant {} stands here twice", row.code));
-        }
-        let device = devices.current(&row.device).map(DeviceId);
-        if device.is_none() && !row.device.is_empty() {
-            fault(format!("device {} of hydrant {} is not in devices.csv (vendor/device)", row.device, row.code));
-        }
-        hydrants.push(Hydrant {
-            code: row.code.clone(),
-            region: row.region,
-            position_m: row.position_m,
-            device,
-            note: row.note.clone(),
-        });
-    }
-    hydrants
 }

@@ -75,7 +75,9 @@ fn shift(words: &[&str]) -> ShiftRow {
 
 fn plan(lines: &str) -> RosterRows {
     let mut rows = people();
-    for (line, text) in lines.lines().zip(1..).map(|(text, line)| (line, text.trim())).filter(|(_, text)| !text.is_empty()) {
+    for (line, text) in
+        lines.lines().zip(1..).map(|(text, line)| (line, text.trim())).filter(|(_, text)| !text.is_empty())
+    {
         let words: Vec<&str> = text.split_whitespace().collect();
         match words[0] {
             "shift" => rows.shifts.push((line, shift(&words[1..]))),
@@ -295,7 +297,8 @@ fn a_retired_person_is_nobody_and_nobody_stands_in_for_them() {
 
 fn gaps(roster: &Roster, from: &str, until: &str) -> Vec<String> {
     let shown = |at_ms: u64| roster.utc_offset().local(at_ms).to_string();
-    let place = |duty: Duty| duty.station.map_or(duty.region.to_string(), |at| roster.stations()[at as usize].code.to_string());
+    let place =
+        |duty: Duty| duty.station.map_or(duty.region.to_string(), |at| roster.stations()[at as usize].code.to_string());
     let gaps = roster.duty_gaps(at(roster, from), at(roster, until)).into_iter();
     gaps.map(|gap| {
         let until = gap.until_ms.map_or("open".to_owned(), shown);
@@ -321,8 +324,14 @@ fn holes_of_a_plan_are_found_before_they_come() {
     assert_eq!(gaps(&roster, "2026-01-06 06:30", "2026-01-06 07:00"), ["S 2026-01-06 07:00 to 2026-01-06 08:00"]);
     // found in the minute in which it comes into sight, with its end beyond; two on the way are told apart
     assert_eq!(gaps(&roster, "2026-01-06 20:59", "2026-01-06 21:59"), none);
-    assert_eq!(gaps(&roster, "2026-01-06 21:00", "2026-01-06 22:00"), [format!("{GRID} 2026-01-06 22:00 to 2026-01-07 02:00")]);
-    assert_eq!(gaps(&roster, "2026-01-06 23:00", "2026-01-07 01:00"), [format!("{GRID} 2026-01-06 23:00 to 2026-01-07 02:00")]);
+    assert_eq!(
+        gaps(&roster, "2026-01-06 21:00", "2026-01-06 22:00"),
+        [format!("{GRID} 2026-01-06 22:00 to 2026-01-07 02:00")]
+    );
+    assert_eq!(
+        gaps(&roster, "2026-01-06 23:00", "2026-01-07 01:00"),
+        [format!("{GRID} 2026-01-06 23:00 to 2026-01-07 02:00")]
+    );
     // after Friday's night shift, until Monday's early one
     assert_eq!(
         gaps(&roster, "2026-01-10 08:00", "2026-01-10 08:10"),
@@ -335,10 +344,7 @@ fn holes_of_a_plan_are_found_before_they_come() {
     );
     assert_eq!(
         gaps(&roster, "2026-01-05 06:00", "2026-01-05 23:59"),
-        [
-            format!("{GRID} 2026-01-05 06:00 to 2026-01-05 07:00"),
-            "S 2026-01-05 07:00 to 2026-01-05 12:00".to_owned()
-        ]
+        [format!("{GRID} 2026-01-05 06:00 to 2026-01-05 07:00"), "S 2026-01-05 07:00 to 2026-01-05 12:00".to_owned()]
     );
 }
 
@@ -379,15 +385,24 @@ fn a_plan_that_cannot_be_is_told_by_line() {
         ("shift X daily 08:00-09:00", "shifts.csv:1: person X is not in people.csv"),
         ("shift O daily 08:00-09:00", "shifts.csv:1: O is an owner and holds no post"),
         ("shift A daily 08:00-09:00 owner@331083001001001", "shifts.csv:1: owners have no shifts"),
-        ("shift A daily 08:00-09:00 grid_worker@331083001001", "shifts.csv:1: a grid_worker has no duty in 331083001001,"),
+        (
+            "shift A daily 08:00-09:00 grid_worker@331083001001",
+            "shifts.csv:1: a grid_worker has no duty in 331083001001,",
+        ),
         ("shift A daily 08:00-09:00 grid_worker@331083001001009", "shifts.csv:1: region 331083001001009 is not in"),
         ("shift A daily 08:00-09:00 micro_station@331083001001", "shifts.csv:1: A is no member of a station in"),
         ("shift A daily 08:00-08:00", "shifts.csv:1: from and to are both 08:00: for 24 hours write to as 32:00"),
         ("shift A daily 08:00-33:00", "shifts.csv:1: from 08:00 to 33:00 is more than 24 hours"),
         ("shift A daily 24:00-25:00", "shifts.csv:1: from 24:00 is no time of a day"),
         ("shift A daily 08:00-09:00 2026-01-02..2026-01-01", "shifts.csv:1: last_day 2026-01-01 is before first_day"),
-        ("shift A mon 08:00-09:00\nshift A daily 08:30-10:00", "shifts.csv:2: this shift of A overlaps the one in line 1"),
-        ("shift A sun 20:00-08:00\nshift A mon 07:59-09:00", "shifts.csv:2: this shift of A overlaps the one in line 1"),
+        (
+            "shift A mon 08:00-09:00\nshift A daily 08:30-10:00",
+            "shifts.csv:2: this shift of A overlaps the one in line 1",
+        ),
+        (
+            "shift A sun 20:00-08:00\nshift A mon 07:59-09:00",
+            "shifts.csv:2: this shift of A overlaps the one in line 1",
+        ),
         (
             "shift A daily 08:00-09:00 ..2026-02-01\nshift A sun 08:00-09:00 2026-01-27..",
             "shifts.csv:2: this shift of A overlaps the one in line 1",
