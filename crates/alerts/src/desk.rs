@@ -13,6 +13,7 @@ use model::{
 };
 
 use crate::deliveries::Owed;
+use crate::duty::{self, Gaps};
 use crate::ladder::{self, Reach};
 use crate::policy::{Policy, PolicyError};
 use crate::turn::{Draft, Turn};
@@ -44,6 +45,7 @@ pub struct Desk {
     /// When a tick has something to do with an open alert: a step of its ladder, or its closing.
     due: BTreeSet<(u64, AlertId)>,
     owed: Owed,
+    gaps: Gaps,
     /// By unit; [`model::Colour::byte`], 0 for a unit never judged.
     colours: Vec<u8>,
     closed: BTreeMap<AlertId, Closed>,
@@ -85,6 +87,7 @@ impl Desk {
             open: FxHashMap::default(),
             due: BTreeSet::new(),
             owed: Owed::default(),
+            gaps: Gaps::restore(ledger)?,
             colours: Vec::new(),
             closed: BTreeMap::new(),
         };
@@ -153,9 +156,9 @@ impl Desk {
                     draft.order_outcomes.push(OrderOutcome { id: order.id.clone(), result });
                 }
                 Entry::Tick => ticked = true,
+                Entry::Roster(change) => duty::record(change, &mut draft),
                 Entry::Report(_)
                 | Entry::Session { .. }
-                | Entry::Roster(_)
                 | Entry::Rules(_)
                 | Entry::Sighting(_)
                 | Entry::DeviceCommand { .. } => {}
@@ -166,6 +169,7 @@ impl Desk {
         }
         if ticked {
             self.tick(&mut draft);
+            self.gaps.look(self.policy.duty.look_ahead_s, &mut draft);
         }
         self.judge_units(evaluated, &mut draft);
         self.finish(draft, evaluated)

@@ -4,7 +4,7 @@ use model::alert::Rung;
 use model::roster::Post;
 use model::{About, Alert, AlertState, Delivery, DeliveryId, DeliveryState, Family, FeedKind, PersonId};
 
-use crate::people;
+use crate::people::{self, Asked};
 use crate::policy::{Limits, Policy};
 use crate::turn::Draft;
 
@@ -68,8 +68,17 @@ fn tell_rung(alert: &mut Alert, at: usize, limits: Limits, draft: &mut Draft<'_>
     let whom = alert.ladder[at].whom.clone();
     let unit = alert.id.unit;
     let grid = draft.roster.unit(unit).map_or(alert.grid, |unit| unit.grid);
-    let mut named = Post::from_word(&whom)
-        .map_or_else(Vec::new, |post| people::named(draft.roster, unit, grid, post, limits.micro_stations.into()));
+    let asked = Asked {
+        roster: draft.roster,
+        unit,
+        grid,
+        now_ms: draft.now_ms,
+        stations_max: limits.micro_stations.into(),
+        urgent: people::is_urgent(alert.family(), alert.colour),
+    };
+    let named = Post::from_word(&whom).map_or_else(Vec::new, |post| people::named(&asked, post));
+    let not_themselves = people::words(&named, draft.roster);
+    let mut named: Vec<PersonId> = named.into_iter().map(|named| named.person).collect();
     let left_out = named.len().saturating_sub(limits.people_per_step.into());
     named.truncate(limits.people_per_step.into());
 
@@ -82,12 +91,15 @@ fn tell_rung(alert: &mut Alert, at: usize, limits: Limits, draft: &mut Draft<'_>
     }
     let later = alert.ladder[at].due_ms > alert.rang_ms;
     let note = match (reached, named.len()) {
-        (0, 0) => Some(format!("nobody on the roster for {whom}: the next step is told at once")),
+        (0, 0) => {
+            Some(format!("nobody on {} for {whom}: the next step is told at once", people::missing(&asked, &whom)))
+        }
         (0, _) => Some(format!("nobody of {whom} has a channel: the next step is told at once")),
         _ if left_out > 0 => Some(format!("{whom}: {reached} told, {left_out} more than the policy's limit")),
-        _ if later => Some(format!("{whom}: {reached} told")),
+        _ if later || not_themselves.is_some() => Some(format!("{whom}: {reached} told")),
         _ => None,
     };
+    let note = note.map(|note| not_themselves.iter().fold(note, |note, words| format!("{note} ({words})")));
     let rung = &mut alert.ladder[at];
     rung.told_ms = Some(draft.now_ms);
     rung.people = named;

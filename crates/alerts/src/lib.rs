@@ -60,6 +60,7 @@
 mod act;
 mod deliveries;
 mod desk;
+mod duty;
 mod ladder;
 mod life;
 mod people;
@@ -67,5 +68,5 @@ mod policy;
 mod turn;
 
 pub use desk::{Desk, DeskError};
-pub use policy::{DEFAULT_POLICY, FamilyPolicy, LadderStep, Ladders, Limits, Policy, PolicyError};
+pub use policy::{DEFAULT_POLICY, DutyPolicy, FamilyPolicy, LadderStep, Ladders, Limits, Policy, PolicyError};
 pub use turn::Turn;

@@ -12,6 +12,7 @@ pub const DEFAULT_POLICY: &str = include_str!("default-policy.toml");
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
     pub limits: Limits,
+    pub duty: DutyPolicy,
     pub fire: FamilyPolicy,
     pub warning: FamilyPolicy,
     pub fault: FamilyPolicy,
@@ -24,6 +25,13 @@ pub struct Limits {
     pub people_per_step: u16,
     /// Micro fire stations told where the village has none; default 3, at most 100.
     pub micro_stations: u16,
+}
+
+/// How far ahead duty plans are looked through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DutyPolicy {
+    /// A hole in a duty plan is told so long before it begins, s; default 3,600, at most 7 days.
+    pub look_ahead_s: u32,
 }
 
 /// How the alerts of one family are carried.
@@ -81,6 +89,7 @@ impl Default for Policy {
         let quiet = FamilyPolicy { auto_close_s: None, real_tells_all: false, ladder: Ladders::default() };
         let blank = Policy {
             limits: Limits { people_per_step: 0, micro_stations: 0 },
+            duty: DutyPolicy { look_ahead_s: 0 },
             fire: quiet.clone(),
             warning: quiet.clone(),
             fault: quiet,
@@ -120,6 +129,7 @@ impl Policy {
         }
         set(&mut self.limits.people_per_step, text.limits.people_per_step);
         set(&mut self.limits.micro_stations, text.limits.micro_stations);
+        set(&mut self.duty.look_ahead_s, text.duty.look_ahead_s);
         self.fire.take(text.fire);
         self.warning.take(text.warning);
         self.fault.take(text.fault);
@@ -130,6 +140,7 @@ impl Policy {
     fn check(&self) -> Result<(), PolicyError> {
         within("limits.people_per_step", u32::from(self.limits.people_per_step), 1, 1_000)?;
         within("limits.micro_stations", u32::from(self.limits.micro_stations), 1, 100)?;
+        within("duty.look_ahead_s", self.duty.look_ahead_s, 60, 7 * 86_400)?;
         for family in Family::ALL {
             let policy = self.of(family);
             if let Some(auto_close_s) = policy.auto_close_s {
@@ -204,6 +215,7 @@ impl FamilyPolicy {
 #[serde(deny_unknown_fields, default)]
 struct PolicyText {
     limits: LimitsText,
+    duty: DutyText,
     fire: FamilyText,
     warning: FamilyText,
     fault: FamilyText,
@@ -214,6 +226,12 @@ struct PolicyText {
 struct LimitsText {
     people_per_step: Option<u16>,
     micro_stations: Option<u16>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct DutyText {
+    look_ahead_s: Option<u32>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -282,6 +300,7 @@ mod tests {
             ),
             ("[fault.ladder]\nred = [{ after_s = 2592001, tell = [\"owner\"] }]", "is more than 2592000"),
             ("[warning]\nauto_close_s = 0", "warning.auto_close_s: 0 is not between 1 and"),
+            ("[duty]\nlook_ahead_s = 59", "duty.look_ahead_s: 59 is not between 60 and 604800"),
             ("[limits]\npeople_per_step = 0", "limits.people_per_step: 0 is not between 1 and 1000"),
         ] {
             let error = Policy::parse(text).expect_err(text).to_string();

@@ -74,6 +74,11 @@ impl<'a> Draft<'a> {
         self.push(FeedKind::UnitColour, grid, |event| event.unit = Some(unit));
     }
 
+    /// Tells the feed of a hole in a duty plan.
+    pub fn tell_duty(&mut self, kind: FeedKind, region: RegionCode, detail: Box<str>) {
+        self.push(kind, region, |event| event.detail = Some(detail));
+    }
+
     fn push(&mut self, kind: FeedKind, grid: RegionCode, fill: impl FnOnce(&mut FeedEvent)) {
         self.cursor += 1;
         let mut event = FeedEvent {

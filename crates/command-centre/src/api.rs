@@ -3,6 +3,7 @@
 
 pub(crate) mod alerts;
 pub(crate) mod devices;
+pub(crate) mod duty;
 pub(crate) mod feed;
 pub(crate) mod health;
 pub(crate) mod map;

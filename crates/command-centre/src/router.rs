@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use crate::access::Role;
 use crate::api::{
-    alerts, devices, feed, health, map, mqtt, quarantine, regions, risk, session, sightings, units, vendors, why,
+    alerts, devices, duty, feed, health, map, mqtt, quarantine, regions, risk, session, sightings, units, vendors, why,
 };
 use crate::problem::{Kind, Problem};
 use crate::settings::Settings;
@@ -74,6 +74,8 @@ pub const ROUTES: &[Route] = &[
     route("POST", "/api/v1/alerts/{id}/close", OPERATOR, || post(alerts::close)),
     route("GET", "/api/v1/regions/{code}", VIEWER, || get(regions::one)),
     route("GET", "/api/v1/regions/{code}/risk", VIEWER, || get(risk::region)),
+    route("GET", "/api/v1/regions/{code}/duty", VIEWER, || get(duty::region)),
+    route("GET", "/api/v1/duty/gaps", VIEWER, || get(duty::gaps)),
     route("GET", "/api/v1/units", VIEWER, || get(units::list)),
     route("GET", "/api/v1/units/{code}", VIEWER, || get(units::one)),
     route("POST", "/api/v1/units/{code}/sightings", OPERATOR, || post(sightings::report)),

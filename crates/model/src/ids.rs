@@ -56,6 +56,9 @@ pub enum Level {
 pub struct RegionCode(u64);
 
 impl RegionCode {
+    /// No region's code; for what lies nowhere.
+    pub(crate) const NONE: RegionCode = RegionCode(0);
+
     /// The code as a number.
     pub fn as_u64(self) -> u64 {
         self.0

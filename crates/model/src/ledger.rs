@@ -40,6 +40,10 @@ pub enum FeedKind {
     AlertEscalated,
     AlertClosed,
     UnitColour,
+    /// A duty plan leaves a region or micro station without anybody, soon or now.
+    DutyGap,
+    /// Such a hole is filled, or over.
+    DutyFilled,
 }
 
 impl FeedKind {
@@ -56,6 +60,8 @@ impl FeedKind {
             FeedKind::AlertEscalated => "alert.escalated",
             FeedKind::AlertClosed => "alert.closed",
             FeedKind::UnitColour => "unit.colour",
+            FeedKind::DutyGap => "duty.gap",
+            FeedKind::DutyFilled => "duty.filled",
         }
     }
 }
@@ -99,6 +105,8 @@ pub enum KeptKind {
     Storm = 4,
     /// What the auditor found late.
     Late = 5,
+    /// What each new roster meant for duties, by commit; see [`crate::roster::DutyChange`].
+    DutyChange = 16,
 }
 
 /// A record of the desk, new or changed.

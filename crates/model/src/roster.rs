@@ -1,19 +1,32 @@
-//! The roster: who and what there is. Regions, units, devices, people, micro fire stations, cameras.
+//! The roster: who and what there is. Regions, units, devices, people and their duty plans, micro fire stations, cameras,
+//! hydrants.
 //!
 //! Rows as the operator writes them ([`RosterRows`]) become a [`RosterChange`] against the roster in force; the change
 //! is journalled and applied. Numbers (ids) are given once and never again: a device that is taken off the roster
 //! keeps its slot, marked as gone, so that old journal entries keep their meaning.
 
 mod diff;
+mod duty;
+mod history;
 mod index;
+mod local;
+mod near;
+mod post;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
-pub use diff::{CameraRow, DeviceRow, PersonRow, RosterFault, RosterRows, StationRow, UnitRow};
+pub use diff::{
+    AbsenceRow, CameraRow, DeviceRow, HydrantRow, PersonRow, RosterFault, RosterRows, ShiftRow, StationRow, UnitRow,
+};
+pub use duty::{Absence, Contact, Duty, DutyGap, Gap, OnDuty, SUBSTITUTES_MAX, Shift};
+pub use history::DutyChange;
 pub use index::Index;
+pub use local::{Clock, Day, LocalTime, LocalTimeError, UtcOffset, Weekdays};
+pub use near::{NearHydrant, NearStation};
+pub use post::Post;
 
 use crate::ids::{DeviceId, Epoch, PersonId, RegionCode, UnitId};
 
@@ -108,37 +121,6 @@ impl Device {
     }
 }
 
-/// What a person is in the chain.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Post {
-    Owner,
-    GridWorker,
-    VillageChief,
-    TownshipChief,
-    MicroStation,
-    Commander,
-}
-
-impl Post {
-    const WORDS: [(&'static str, Post); 6] = [
-        ("owner", Post::Owner),
-        ("grid_worker", Post::GridWorker),
-        ("village_chief", Post::VillageChief),
-        ("township_chief", Post::TownshipChief),
-        ("micro_station", Post::MicroStation),
-        ("commander", Post::Commander),
-    ];
-
-    pub fn word(self) -> &'static str {
-        Post::WORDS.iter().find(|(_, post)| *post == self).map_or("", |(word, _)| word)
-    }
-
-    pub fn from_word(word: &str) -> Option<Post> {
-        Post::WORDS.iter().find(|(known, _)| *known == word).map(|(_, post)| *post)
-    }
-}
-
 /// A person.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Person {
@@ -148,8 +130,11 @@ pub struct Person {
     pub phone: Box<str>,
     pub post: Post,
     pub region: RegionCode,
-    /// Ways to reach them, all used: "mqtt", "console", "webhook:<name>".
+    /// Ways to reach them, the preferred one first: "mqtt", "console", "webhook:<name>".
     pub channels: SmallVec<[Box<str>; 2]>,
+    pub contact: Contact,
+    /// Who stands in while they are absent, unless the absence names somebody else.
+    pub deputy: Option<PersonId>,
 }
 
 /// A micro fire station (微型消防站).
@@ -160,6 +145,8 @@ pub struct MicroStation {
     pub region: RegionCode,
     pub position_m: Option<(f32, f32)>,
     pub members: Vec<PersonId>,
+    /// False while it cannot turn out: its engine is in repair, its room is closed.
+    pub ready: bool,
 }
 
 /// A camera that sees a unit.
@@ -169,6 +156,18 @@ pub struct Camera {
     pub unit: UnitId,
     pub location: Box<str>,
     pub stream: Box<str>,
+}
+
+/// A hydrant.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Hydrant {
+    pub code: Box<str>,
+    pub region: RegionCode,
+    /// Metres east and north of the operator's local origin.
+    pub position_m: (f32, f32),
+    /// What measures its pressure.
+    pub device: Option<DeviceId>,
+    pub note: Box<str>,
 }
 
 /// A row with a number for life. `current` is false once the operator has taken it off.
@@ -190,6 +189,10 @@ pub struct Roster {
     people: Vec<Slot<Person>>,
     stations: Vec<MicroStation>,
     cameras: Vec<Camera>,
+    shifts: Vec<Shift>,
+    absences: Vec<Absence>,
+    hydrants: Vec<Hydrant>,
+    utc_offset: UtcOffset,
     #[serde(skip)]
     index: Index,
 }
@@ -206,6 +209,14 @@ pub struct RosterChange {
     pub stations: Option<Vec<MicroStation>>,
     /// The whole new table, where it changed.
     pub cameras: Option<Vec<Camera>>,
+    /// The whole new table, where it changed.
+    pub shifts: Option<Vec<Shift>>,
+    /// The whole new table, where it changed.
+    pub absences: Option<Vec<Absence>>,
+    /// The whole new table, where it changed.
+    pub hydrants: Option<Vec<Hydrant>>,
+    /// Of the city's clocks, where it changed.
+    pub utc_offset: Option<UtcOffset>,
 }
 
 impl RosterChange {
@@ -228,12 +239,12 @@ impl Roster {
         put_all(&mut next.units, change.units.iter().map(|(id, slot)| (id.index(), slot)));
         put_all(&mut next.devices, change.devices.iter().map(|(id, slot)| (id.index(), slot)));
         put_all(&mut next.people, change.people.iter().map(|(id, slot)| (id.index(), slot)));
-        if let Some(stations) = &change.stations {
-            next.stations.clone_from(stations);
-        }
-        if let Some(cameras) = &change.cameras {
-            next.cameras.clone_from(cameras);
-        }
+        replace(&mut next.stations, &change.stations);
+        replace(&mut next.cameras, &change.cameras);
+        replace(&mut next.shifts, &change.shifts);
+        replace(&mut next.absences, &change.absences);
+        replace(&mut next.hydrants, &change.hydrants);
+        replace(&mut next.utc_offset, &change.utc_offset);
         next.reindex()
     }
 
@@ -280,6 +291,24 @@ impl Roster {
 
     pub fn cameras(&self) -> &[Camera] {
         &self.cameras
+    }
+
+    /// Lines of duty plans.
+    pub fn shifts(&self) -> &[Shift] {
+        &self.shifts
+    }
+
+    pub fn absences(&self) -> &[Absence] {
+        &self.absences
+    }
+
+    pub fn hydrants(&self) -> &[Hydrant] {
+        &self.hydrants
+    }
+
+    /// Of the city's clocks.
+    pub fn utc_offset(&self) -> UtcOffset {
+        self.utc_offset
     }
 
     /// The unit, also when it was taken off.
@@ -331,6 +360,12 @@ impl Roster {
     /// Current devices in a region of any level, counted.
     pub fn devices_in(&self, region: RegionCode) -> u32 {
         self.index.devices_in.get(&region).copied().unwrap_or(0)
+    }
+}
+
+fn replace<T: Clone>(table: &mut T, new: &Option<T>) {
+    if let Some(new) = new {
+        table.clone_from(new);
     }
 }
 

@@ -1,4 +1,4 @@
-//! The roster folder: six CSV files as the operator keeps them, read into rows with their line numbers.
+//! The roster folder: CSV files as the operator keeps them, read into rows with their line numbers.
 
 use std::fs::File;
 use std::io::ErrorKind;
@@ -6,30 +6,45 @@ use std::path::Path;
 use std::str::FromStr;
 
 use csv::StringRecord;
-use model::RegionCode;
 use model::roster::{
-    CameraRow, DeviceClass, DeviceRow, PersonRow, Post, RosterFault, RosterRows, StationRow, UnitProfile, UnitRow,
+    AbsenceRow, CameraRow, Contact, DeviceClass, DeviceRow, HydrantRow, PersonRow, Post, RosterFault, RosterRows,
+    ShiftRow, StationRow, UnitProfile, UnitRow, UtcOffset,
 };
+use model::{Level, RegionCode};
 
 /// Faults told of one import; what is wrong in ten thousand rows is mostly wrong in the same way.
 pub const FAULTS_TOLD_MAX: usize = 50;
 
-/// Reads regions.csv, units.csv, devices.csv and people.csv, and, where they are, stations.csv and cameras.csv.
+/// Reads regions.csv, units.csv, devices.csv and people.csv, and, where they are, stations.csv, cameras.csv, shifts.csv,
+/// absences.csv and hydrants.csv.
 ///
 /// # Errors
 /// Every fault of every file, with its line: missing files and columns, numbers that are none, unknown words.
 pub fn read(folder: &Path) -> Result<RosterRows, Vec<RosterFault>> {
     let mut reader = Reader { folder, faults: Vec::new() };
-    let regions = reader.table("regions.csv", true, |row| Ok((row.parsed::<RegionCode>("code")?, row.text("name")?)));
+    let regions = reader.table("regions.csv", true, region);
+    let utc_offset = regions.iter().find_map(|(_, (.., offset))| *offset).unwrap_or_default();
     let rows = RosterRows {
-        regions: regions.into_iter().map(|(line, (code, name))| (line, code, name)).collect(),
+        regions: regions.into_iter().map(|(line, (code, name, _))| (line, code, name)).collect(),
+        utc_offset,
         units: reader.table("units.csv", true, unit),
         devices: reader.table("devices.csv", true, device),
         people: reader.table("people.csv", true, person),
         stations: reader.table("stations.csv", false, station),
         cameras: reader.table("cameras.csv", false, camera),
+        shifts: reader.table("shifts.csv", false, shift),
+        absences: reader.table("absences.csv", false, absence),
+        hydrants: reader.table("hydrants.csv", false, hydrant),
     };
     if reader.faults.is_empty() { Ok(rows) } else { Err(reader.faults) }
+}
+
+fn region(row: &Row<'_>) -> Result<(RegionCode, Box<str>, Option<UtcOffset>), String> {
+    let (code, offset) = (row.parsed::<RegionCode>("code")?, row.maybe::<UtcOffset>("utc_offset")?);
+    if offset.is_some() && code.level() != Level::City {
+        return Err(format!("utc_offset stands in the city's row alone; leave it empty for {code}"));
+    }
+    Ok((code, row.text("name")?, offset))
 }
 
 fn unit(row: &Row<'_>) -> Result<UnitRow, String> {
@@ -83,6 +98,11 @@ fn person(row: &Row<'_>) -> Result<PersonRow, String> {
         post: row.word("post", Post::from_word)?,
         region: row.parsed("region")?,
         channels: row.list("channels")?,
+        contact: match row.optional("contact") {
+            "" => Contact::All,
+            word => Contact::from_word(word).ok_or_else(|| format!("contact {word:?} is neither all nor in_turn"))?,
+        },
+        deputy: row.optional("deputy").into(),
     })
 }
 
@@ -93,6 +113,11 @@ fn station(row: &Row<'_>) -> Result<StationRow, String> {
         region: row.parsed("region")?,
         position_m: row.position()?,
         members: row.list("members")?,
+        ready: match row.optional("ready") {
+            "" | "yes" => true,
+            "no" => false,
+            word => return Err(format!("ready {word:?} is neither yes nor no")),
+        },
     })
 }
 
@@ -102,6 +127,39 @@ fn camera(row: &Row<'_>) -> Result<CameraRow, String> {
         unit: row.filled("unit")?,
         location: row.text("location")?,
         stream: row.text("stream")?,
+    })
+}
+
+fn shift(row: &Row<'_>) -> Result<ShiftRow, String> {
+    Ok(ShiftRow {
+        post: row.word("post", Post::from_word)?,
+        region: row.parsed("region")?,
+        person: row.filled("person")?,
+        days: row.parsed("days")?,
+        from: row.parsed("from")?,
+        to: row.parsed("to")?,
+        first_day: row.maybe("first_day")?,
+        last_day: row.maybe("last_day")?,
+    })
+}
+
+fn absence(row: &Row<'_>) -> Result<AbsenceRow, String> {
+    Ok(AbsenceRow {
+        person: row.filled("person")?,
+        from: row.parsed("from")?,
+        until: row.parsed("until")?,
+        substitute: row.optional("substitute").into(),
+        reason: row.optional("reason").into(),
+    })
+}
+
+fn hydrant(row: &Row<'_>) -> Result<HydrantRow, String> {
+    Ok(HydrantRow {
+        code: row.filled("code")?,
+        region: row.parsed("region")?,
+        position_m: row.position()?.ok_or("x and y are empty: a hydrant without a place helps nobody")?,
+        device: row.optional("device").into(),
+        note: row.optional("note").into(),
     })
 }
 
@@ -287,5 +345,70 @@ mod tests {
         assert!(told[0].starts_with("regions.csv:0: cannot be opened"), "{told:?}");
         assert!(told[1].starts_with("devices.csv:3: class \"smok\""), "{told:?}");
         assert!(told[2].starts_with("devices.csv:4: report_every_s \"soon\""), "{told:?}");
+    }
+
+    #[test]
+    fn plans_absences_and_hydrants_are_read_where_they_are() {
+        let mut files = GOOD.to_vec();
+        files[0].1 = "code,name,parent,utc_offset\n331083,玉环市,,+07:30\n331083001,玉城街道,331083,\n";
+        files[3].1 = "code,name,phone,post,region,channels,contact,deputy\n\
+            P1,王,000,owner,331083,mqtt;console,in_turn,P2\nP2,李,001,commander,331083,mqtt,,\n";
+        files.push(("stations.csv", "code,name,region,x,y,members,ready\nS1,站,331083,,,P2,no\nS2,站,331083,,,P2,\n"));
+        files.push((
+            "shifts.csv",
+            "post,region,person,days,from,to,first_day,last_day\ncommander,331083,P2,mon-fri,20:00,08:00,2026-01-05,\n",
+        ));
+        files.push(("absences.csv", "person,from,until\nP2,2026-01-05 08:00,2026-01-06 08:00\n"));
+        files.push(("hydrants.csv", "code,region,x,y\nH1,331083001,1,2\n"));
+        let rows = read(folder(&files).path()).expect("no faults");
+        assert_eq!(rows.utc_offset.minutes(), 450);
+        assert_eq!((rows.people[0].1.contact, &*rows.people[0].1.deputy), (Contact::InTurn, "P2"));
+        assert_eq!((rows.people[1].1.contact, &*rows.people[1].1.deputy), (Contact::All, ""));
+        assert_eq!([&rows.stations[0], &rows.stations[1]].map(|(_, station)| station.ready), [false, true]);
+        let (line, shift) = &rows.shifts[0];
+        assert_eq!((*line, shift.days.to_string().as_str()), (2, "mon;tue;wed;thu;fri"));
+        assert_eq!((shift.from.0, shift.to.0, shift.last_day), (1200, 480, None));
+        assert_eq!(rows.absences[0].1.until.to_string(), "2026-01-06 08:00");
+        assert_eq!(rows.hydrants[0].1.position_m, (1.0, 2.0));
+        // files without them say nothing of them
+        let rows = read(folder(&GOOD).path()).expect("no faults");
+        assert_eq!(rows.utc_offset, UtcOffset::default());
+        assert!(rows.shifts.is_empty() && rows.absences.is_empty() && rows.hydrants.is_empty());
+    }
+
+    #[test]
+    fn times_and_words_that_are_none_are_named_by_line() {
+        let mut files = GOOD.to_vec();
+        files[0].1 = "code,name,parent,utc_offset\n331083,玉环市,,8\n331083001,玉城街道,331083,+08:00\n";
+        files[3].1 = "code,name,phone,post,region,channels,contact\nP1,王,000,owner,331083,mqtt,first\n";
+        files.push(("stations.csv", "code,name,region,x,y,members,ready\nS1,站,331083,,,P1,maybe\n"));
+        files.push((
+            "shifts.csv",
+            "post,region,person,days,from,to\ncommander,331083,P1,monday,20:00,08:00\n\
+             commander,331083,P1,daily,8pm,08:00\ncommander,331083,,daily,20:00,08:00\n",
+        ));
+        files.push((
+            "absences.csv",
+            "person,from,until\nP1,2026-02-30 08:00,2026-03-06 08:00\nP1,2026-02-03,2026-03-06 08:00\n",
+        ));
+        files.push(("hydrants.csv", "code,region,x,y\nH1,331083001,,\n"));
+        let faults = read(folder(&files).path()).expect_err("has faults");
+        let told: Vec<String> = faults.iter().map(ToString::to_string).collect();
+        let expected = [
+            "regions.csv:2: utc_offset \"8\": write an offset from UTC",
+            "regions.csv:3: utc_offset stands in the city's row alone",
+            "people.csv:2: contact \"first\" is neither all nor in_turn",
+            "stations.csv:2: ready \"maybe\" is neither yes nor no",
+            "shifts.csv:2: days \"monday\": write daily, or days of the week",
+            "shifts.csv:3: from \"8pm\": write a time like 08:30",
+            "shifts.csv:4: person is empty",
+            "absences.csv:2: from \"2026-02-30 08:00\": write a local time like",
+            "absences.csv:3: from \"2026-02-03\": write a local time like",
+            "hydrants.csv:2: x and y are empty",
+        ];
+        assert_eq!(told.len(), expected.len(), "{told:#?}");
+        for (told, expected) in told.iter().zip(expected) {
+            assert!(told.starts_with(expected), "{told}");
+        }
     }
 }

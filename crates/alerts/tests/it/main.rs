@@ -5,6 +5,7 @@ mod books;
 mod commands;
 mod crash;
 mod deliveries;
+mod duty;
 mod ladder;
 mod life;
 mod random;

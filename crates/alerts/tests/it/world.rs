@@ -39,7 +39,19 @@ fn region(text: &str) -> (usize, RegionCode, Box<str>) {
 pub fn person(name: &str, post: Post, at: &str, channels: &[&str]) -> (usize, PersonRow) {
     let channels = channels.iter().map(|channel| Box::from(*channel)).collect();
     let name: Box<str> = name.into();
-    (0, PersonRow { code: name.clone(), name, phone: "".into(), post, region: code(at), channels })
+    (
+        0,
+        PersonRow {
+            code: name.clone(),
+            name,
+            phone: "".into(),
+            post,
+            region: code(at),
+            channels,
+            contact: Default::default(),
+            deputy: "".into(),
+        },
+    )
 }
 
 pub fn unit(name: &str, grid: &str, owner: &str, position_m: Option<(f32, f32)>) -> (usize, UnitRow) {
@@ -59,7 +71,7 @@ pub fn unit(name: &str, grid: &str, owner: &str, position_m: Option<(f32, f32)>)
 
 pub fn station(name: &str, at: &str, position_m: Option<(f32, f32)>, members: &[&str]) -> (usize, StationRow) {
     let members = members.iter().map(|member| Box::from(*member)).collect();
-    (0, StationRow { code: name.into(), name: name.into(), region: code(at), position_m, members })
+    (0, StationRow { code: name.into(), name: name.into(), region: code(at), position_m, members, ready: true })
 }
 
 /// Township 001 with two villages. Everything is in order in the first (units U0 and U1); the second (U2, U3) has

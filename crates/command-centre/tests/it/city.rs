@@ -90,6 +90,8 @@ fn person_row(person: &str, name: &str, post: Post, region: &str) -> PersonRow {
         post,
         region: code(region),
         channels: vec!["mqtt".into()],
+        contact: Default::default(),
+        deputy: "".into(),
     }
 }
 

@@ -7,6 +7,7 @@ mod acts;
 mod city;
 mod conform;
 mod desk;
+mod duty;
 mod exact;
 mod feed;
 mod ledger;

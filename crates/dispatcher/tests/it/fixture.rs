@@ -341,6 +341,8 @@ pub fn roster() -> Roster {
         post: roster::Post::GridWorker,
         region: "331083001001003".parse().unwrap(),
         channels: Default::default(),
+        contact: Default::default(),
+        deputy: None,
     };
     let change = RosterChange {
         regions: regions.map(|(code, name)| (code.parse().unwrap(), Some(name.into()))).into(),

@@ -80,6 +80,8 @@ fn roster(places: &[Place], devices: &[(&str, DeviceClass, usize)], stations: &[
                 post: model::roster::Post::MicroStation,
                 region,
                 channels: vec![],
+                contact: Default::default(),
+                deputy: "".into(),
             };
             rows.people.push((2, person));
         }
@@ -89,6 +91,7 @@ fn roster(places: &[Place], devices: &[(&str, DeviceClass, usize)], stations: &[
             region,
             position_m: *position_m,
             members: codes,
+            ready: true,
         };
         rows.stations.push((2, row));
     }

@@ -1,11 +1,17 @@
 //! From the operator's rows to a change: checks every reference, keeps every number.
 
+mod duty;
+mod places;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::{Camera, Device, DeviceClass, MicroStation, Person, Post, Roster, RosterChange, Slot, Unit, UnitProfile};
+pub use duty::{AbsenceRow, ShiftRow};
+pub use places::HydrantRow;
+
+use super::{Contact, Device, DeviceClass, Person, Post, Roster, RosterChange, Slot, Unit, UnitProfile, UtcOffset};
 use crate::ids::{DeviceId, Level, PersonId, RegionCode, UnitId};
 
 /// The operator's tables, rows in file order; references are still codes. `line` is where the row stands in its file.
@@ -17,6 +23,11 @@ pub struct RosterRows {
     pub people: Vec<(usize, PersonRow)>,
     pub stations: Vec<(usize, StationRow)>,
     pub cameras: Vec<(usize, CameraRow)>,
+    pub shifts: Vec<(usize, ShiftRow)>,
+    pub absences: Vec<(usize, AbsenceRow)>,
+    pub hydrants: Vec<(usize, HydrantRow)>,
+    /// Of the city's clocks.
+    pub utc_offset: UtcOffset,
 }
 
 /// A row of units.csv.
@@ -56,6 +67,9 @@ pub struct PersonRow {
     pub post: Post,
     pub region: RegionCode,
     pub channels: Vec<Box<str>>,
+    pub contact: Contact,
+    /// Person code; empty for none.
+    pub deputy: Box<str>,
 }
 
 /// A row of stations.csv.
@@ -67,6 +81,7 @@ pub struct StationRow {
     pub position_m: Option<(f32, f32)>,
     /// Person codes.
     pub members: Vec<Box<str>>,
+    pub ready: bool,
 }
 
 /// A row of cameras.csv.
@@ -142,11 +157,16 @@ impl Roster {
         let mut devices = Numbering::new(device_keys.iter().map(String::as_str));
 
         let regions = regions_of(rows, &mut faults);
-        let person_rows = people_of(rows, &regions, &mut people, &mut faults);
+        let mut person_rows = people_of(rows, &regions, &mut people, &mut faults);
+        duty::set_deputies(rows, &people, &mut person_rows, &mut faults);
         let unit_rows = units_of(rows, &regions, &people, &mut units, &mut faults);
         let device_rows = devices_of(rows, &new_device_keys, &units, &mut devices, &mut faults);
-        let stations = stations_of(rows, &regions, &people, &mut faults);
-        let cameras = cameras_of(rows, &units, &mut faults);
+        let stations = places::stations(rows, &regions, &people, &mut faults);
+        let cameras = places::cameras(rows, &units, &mut faults);
+        let plan = duty::Names::new(&person_rows, &people, &regions, &stations);
+        let shifts = plan.shifts(rows, &mut faults);
+        let absences = plan.absences(rows, &mut faults);
+        let hydrants = places::hydrants(rows, &regions, &devices, &mut faults);
         if !faults.is_empty() {
             return Err(faults);
         }
@@ -157,6 +177,10 @@ impl Roster {
             people: changes(&self.people, person_rows, PersonId),
             stations: (stations != self.stations).then_some(stations),
             cameras: (cameras != self.cameras).then_some(cameras),
+            shifts: (shifts != self.shifts).then_some(shifts),
+            absences: (absences != self.absences).then_some(absences),
+            hydrants: (hydrants != self.hydrants).then_some(hydrants),
+            utc_offset: (rows.utc_offset != self.utc_offset).then_some(rows.utc_offset),
         })
     }
 }
@@ -208,6 +232,9 @@ fn people_of<'a>(
             post: row.post,
             region: row.region,
             channels: row.channels.iter().cloned().collect(),
+            contact: row.contact,
+            // people of later rows are not numbered yet
+            deputy: None,
         };
         people.push((id, person));
     }
@@ -299,54 +326,6 @@ fn topic_level_fault(level: &str) -> Option<String> {
     let fits = (1..=64).contains(&length) && !level.starts_with('$') && !level.contains(['/', '+', '#', '\0']);
     (!fits)
         .then(|| format!("{level:?} cannot be a topic level: 1 to 64 characters, none of / + # and NUL, no $ in front"))
-}
-
-fn stations_of(
-    rows: &RosterRows,
-    regions: &Regions,
-    people: &Numbering<'_>,
-    faults: &mut Vec<RosterFault>,
-) -> Vec<MicroStation> {
-    let mut stations = Vec::with_capacity(rows.stations.len());
-    for (line, row) in &rows.stations {
-        let mut fault = |what| faults.push(RosterFault { file: "stations.csv", line: *line, what });
-        if !regions.contains_key(&row.region) {
-            fault(format!("region {} of station {} is not in regions.csv", row.region, row.code));
-        }
-        let mut members = Vec::with_capacity(row.members.len());
-        for code in &row.members {
-            match people.current(code) {
-                Some(id) => members.push(PersonId(id)),
-                None => fault(format!("member {code} of station {} is not in people.csv", row.code)),
-            }
-        }
-        stations.push(MicroStation {
-            code: row.code.clone(),
-            name: row.name.clone(),
-            region: row.region,
-            position_m: row.position_m,
-            members,
-        });
-    }
-    stations
-}
-
-fn cameras_of(rows: &RosterRows, units: &Numbering<'_>, faults: &mut Vec<RosterFault>) -> Vec<Camera> {
-    let mut cameras = Vec::with_capacity(rows.cameras.len());
-    for (line, row) in &rows.cameras {
-        let Some(unit) = units.current(&row.unit) else {
-            let what = format!("unit {} of camera {} is not in units.csv", row.unit, row.code);
-            faults.push(RosterFault { file: "cameras.csv", line: *line, what });
-            continue;
-        };
-        cameras.push(Camera {
-            code: row.code.clone(),
-            unit: UnitId(unit),
-            location: row.location.clone(),
-            stream: row.stream.clone(),
-        });
-    }
-    cameras
 }
 
 fn region_changes(old: &Regions, new: &Regions) -> Vec<(RegionCode, Option<Box<str>>)> {

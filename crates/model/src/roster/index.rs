@@ -1,5 +1,7 @@
 //! Look-up tables of a roster, made anew whenever it changes; never stored.
 
+use std::collections::BTreeMap;
+
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
@@ -19,6 +21,10 @@ pub struct Index {
     pub(super) people_at: FxHashMap<(RegionCode, Post), Vec<PersonId>>,
     pub(super) units_in: FxHashMap<RegionCode, u32>,
     pub(super) devices_in: FxHashMap<RegionCode, u32>,
+    /// Places in the table of shifts. In order: plans are gone through by it.
+    pub(super) shifts_at: BTreeMap<(RegionCode, Post), Vec<u32>>,
+    /// Places in the table of absences.
+    pub(super) absences_of: FxHashMap<PersonId, Vec<u32>>,
 }
 
 impl Index {
@@ -51,6 +57,12 @@ impl Index {
                 index.people.insert(slot.row.code.clone(), PersonId(id));
                 index.people_at.entry((slot.row.region, slot.row.post)).or_default().push(PersonId(id));
             }
+        }
+        for (shift, at) in roster.shifts.iter().zip(0..) {
+            index.shifts_at.entry((shift.region, shift.post)).or_default().push(at);
+        }
+        for (absence, at) in roster.absences.iter().zip(0..) {
+            index.absences_of.entry(absence.person).or_default().push(at);
         }
         index
     }

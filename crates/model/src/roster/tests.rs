@@ -24,6 +24,8 @@ fn person(code_text: &str, region: &str, post: Post) -> PersonRow {
         post,
         region: code(region),
         channels: vec!["mqtt".into()],
+        contact: Contact::All,
+        deputy: "".into(),
     }
 }
 
@@ -117,4 +119,95 @@ fn every_fault_is_told_with_its_line() {
     ] {
         assert!(told.iter().any(|fault| fault.starts_with(expected)), "{expected} not in {told:#?}");
     }
+}
+
+fn station(code_text: &str, position_m: Option<(f32, f32)>, members: &[&str]) -> (usize, StationRow) {
+    let row = StationRow {
+        code: code_text.into(),
+        name: code_text.into(),
+        region: code("331083001001"),
+        position_m,
+        members: members.iter().map(|member| Box::from(*member)).collect(),
+        ready: true,
+    };
+    (2, row)
+}
+
+fn hydrant(code_text: &str, region: &str, position_m: (f32, f32)) -> (usize, HydrantRow) {
+    let row = HydrantRow {
+        code: code_text.into(),
+        region: code(region),
+        position_m,
+        device: "acme/b".into(),
+        note: "".into(),
+    };
+    (2, row)
+}
+
+#[test]
+fn the_nearest_that_can_come_are_named_by_distance() {
+    let mut rows = rows();
+    rows.people.push((3, person("M1", "331083001001", Post::MicroStation)));
+    rows.people.push((4, person("M2", "331083001001", Post::MicroStation)));
+    rows.units[0].1.position_m = Some((0.0, 0.0));
+    rows.stations = vec![
+        station("far", Some((0.0, 900.0)), &["M1", "M2"]),
+        station("near", Some((300.0, 400.0)), &["M1"]),
+        station("in repair", Some((1.0, 0.0)), &["M1"]),
+        station("nobody", Some((2.0, 0.0)), &[]),
+        station("away", Some((3.0, 0.0)), &["M2"]),
+        station("nowhere", None, &["M1"]),
+    ];
+    rows.stations[2].1.ready = false;
+    // M2 is away on the first day, and nobody stands in
+    let moment = |text: &str| text.parse::<LocalTime>().expect("valid");
+    let absence = AbsenceRow {
+        person: "M2".into(),
+        from: moment("2026-01-01 00:00"),
+        until: moment("2026-01-02 00:00"),
+        substitute: "".into(),
+        reason: "".into(),
+    };
+    rows.absences.push((2, absence));
+    let roster = import(&Roster::default(), &rows, 1);
+    let near = |unit: u32, day: &str, max: usize| {
+        let at_ms = roster.utc_offset().at_ms(moment(&format!("{day} 12:00")).0);
+        let near = roster.nearest_stations(UnitId(unit), at_ms, max).into_iter();
+        near.map(|near| (&*roster.stations()[near.station].code, near.distance_m, near.on_duty)).collect::<Vec<_>>()
+    };
+    let on_the_first = [("near", Some(500.0), 1), ("far", Some(900.0), 1), ("nowhere", None, 1)];
+    assert_eq!(near(0, "2026-01-01", 9), on_the_first);
+    assert_eq!(near(0, "2026-01-02", 3), [("away", Some(3.0), 1), ("near", Some(500.0), 1), ("far", Some(900.0), 2)]);
+    // a unit without a position: by code
+    assert_eq!(near(1, "2026-01-02", 2), [("away", None, 1), ("far", None, 2)]);
+    assert_eq!(near(9, "2026-01-02", 2), []);
+}
+
+#[test]
+fn hydrants_near_a_unit() {
+    let mut rows = rows();
+    rows.units[0].1.position_m = Some((0.0, 0.0));
+    rows.hydrants = vec![
+        hydrant("h1", "331083001001", (0.0, 300.0)),
+        hydrant("h2", "331083001001001", (30.0, 40.0)),
+        hydrant("h3", "331083001001001", (0.0, 50.0)),
+        hydrant("h4", "331083001", (0.0, 10.0)),
+    ];
+    let roster = import(&Roster::default(), &rows, 1);
+    assert_eq!(roster.hydrants()[0].device, roster.device_by_key("acme/b"));
+    let near = |unit: u32, max: usize| {
+        let near = roster.nearest_hydrants(UnitId(unit), max).into_iter();
+        near.map(|near| (&*roster.hydrants()[near.hydrant].code, near.distance_m)).collect::<Vec<_>>()
+    };
+    assert_eq!(near(0, 3), [("h4", Some(10.0)), ("h2", Some(50.0)), ("h3", Some(50.0))]);
+    assert_eq!(near(1, 9), [("h2", None), ("h3", None), ("h1", None)], "its grid's, then its village's");
+    assert_eq!((near(0, 0), near(9, 1)), (vec![], vec![]));
+
+    rows.hydrants.push(hydrant("h1", "331083009", (0.0, 0.0)));
+    rows.hydrants[1].1.device = "acme/x".into();
+    let told: Vec<String> =
+        Roster::default().change_to(&rows).expect_err("has faults").iter().map(ToString::to_string).collect();
+    assert!(told[0].starts_with("hydrants.csv:2: device acme/x of hydrant h2 is not in devices.csv"), "{told:?}");
+    assert!(told[1].starts_with("hydrants.csv:2: region 331083009 of hydrant h1"), "{told:?}");
+    assert_eq!(told[2], "hydrants.csv:2: hydrant h1 stands here twice");
 }

@@ -7,13 +7,16 @@ use serde::Serialize;
 use crate::table::Table;
 
 /// The files of a roster folder and the columns that name a row.
-pub const FILES: [(&str, &[&str]); 7] = [
+pub const FILES: [(&str, &[&str]); 10] = [
     ("regions.csv", &["code"]),
     ("units.csv", &["code"]),
     ("devices.csv", &["vendor", "device"]),
     ("people.csv", &["code"]),
     ("stations.csv", &["code"]),
     ("cameras.csv", &["code"]),
+    ("shifts.csv", &["post", "region", "person", "days", "from", "first_day"]),
+    ("absences.csv", &["person", "from"]),
+    ("hydrants.csv", &["code"]),
     ("credentials.csv", &["name"]),
 ];
 

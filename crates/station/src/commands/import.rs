@@ -25,8 +25,8 @@ pub enum RosterCommand {
 
 #[derive(Debug, Args)]
 pub struct Import {
-    /// Folder with the new files. stations.csv and cameras.csv may be missing, which removes their rows; without
-    /// credentials.csv the present one stays.
+    /// Folder with the new files. stations.csv, cameras.csv, shifts.csv, absences.csv and hydrants.csv may be missing, which
+    /// removes their rows; without credentials.csv the present one stays.
     from: PathBuf,
     /// Roster folder of the station.
     #[arg(long)]
