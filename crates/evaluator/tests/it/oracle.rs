@@ -5,6 +5,7 @@
 //! at its word, and what follows for units and regions is counted from that all the same.
 
 mod alarm_message;
+mod colour;
 mod device_event;
 mod electrical;
 mod gas;
@@ -27,8 +28,9 @@ use proptest::test_runner::TestRunner;
 
 use crate::kit::cases;
 use crate::workers::Answering;
+use colour::Colours;
 use history::{History, Record};
-use script::{Player, Script, script};
+use script::{Player, Script, dispute, script};
 use town::Town;
 
 /// The naive rules: the conditions that each knows, and which of them hold.
@@ -63,7 +65,7 @@ fn compare(script: &Script) -> BTreeSet<&'static str> {
     let mut seen = BTreeSet::new();
     let evaluator = Answering::start(1, None);
     let live = evaluator.liveness();
-    let (mut record, mut town) = (Record::default(), Town::default());
+    let (mut record, mut town, mut colours) = (Record::default(), Town::default(), Colours::default());
     Player::new(script).play(script, &mut |step| {
         let out = evaluator.answer(step.clone());
         let epoch = step.commit.epoch;
@@ -88,6 +90,7 @@ fn compare(script: &Script) -> BTreeSet<&'static str> {
             town.trust(device, alive == Some(true));
         }
         town.check(&out);
+        colours.take(&out, |device| live.alive(device));
         out
     });
     seen
@@ -105,6 +108,11 @@ proptest! {
 
     #[test]
     fn the_naive_model_finds_the_same(script in script(24)) {
+        compare(&script);
+    }
+
+    #[test]
+    fn colours_follow_from_what_people_say(script in dispute(60)) {
         compare(&script);
     }
 }

@@ -169,6 +169,26 @@ pub fn script(acts: usize) -> impl Strategy<Value = Script> {
     })
 }
 
+/// Two units with three devices that raise alarms and end them, and people who judge and close, one thing soon after another.
+pub fn dispute(acts: usize) -> impl Strategy<Value = Script> {
+    let alarm = (0..3_u8, 0..3_u8, any::<bool>()).prop_map(|(device, kind, active)| Act::Commit {
+        gap_ms: 3000,
+        entries: vec![Say::Alarm { device, kind, active }],
+        readings: Vec::new(),
+        tick: active,
+    });
+    let act = prop_oneof![
+        4 => alarm,
+        2 => (1..90_u32).prop_map(|s| Act::Pass { s, tick_s: 5 }),
+        4 => (0..3_u8, 0..4_u8, prop::bool::weighted(0.1)).prop_map(|(pick, action, again)| Act::Order { pick, action, again }),
+    ];
+    prop::collection::vec(act, 1..acts).prop_map(|acts| Script {
+        units: vec![0, 0],
+        devices: vec![(0, 600), (0, 600), (1, 600)],
+        acts,
+    })
+}
+
 /// Makes steps of a script; some depend on what the evaluator found before.
 pub struct Player {
     town: Town,
