@@ -78,7 +78,7 @@ const ROWS: usize = 10;
 /// room: the real noise of smoke meters and gas analysers.
 pub fn before_the_first_kelvin(recordings: &[Recording], hours: f64, rules: &Rules) -> Result<Vec<Segment>> {
     let mut segments = Vec::new();
-    for recording in recordings.iter().filter(|recording| recording.ion_s.is_some()) {
+    for recording in recordings.iter().filter(|recording| !recording.alarms.is_empty()) {
         let sensors: Vec<&Sensor> = recording.sensors.iter().filter(|sensor| sensor.ceiling).collect();
         let risen = |sensor: &&Sensor| {
             let first = sensor.samples.first()?.1;
