@@ -3,7 +3,9 @@
 //! It reports what an accuracy would hide: fires found and missed, seconds against a fixed temperature and against real
 //! smoke alarms, false alerts for 1,000 device-days, precision and recall.
 
+mod change;
 mod judged;
+mod margins;
 #[path = "../../crates/evaluator/tests/it/library.rs"]
 mod library;
 mod play;
@@ -33,6 +35,9 @@ pub struct FireOptions {
     /// Size of the library of nuisances; 1 is 3,600 device-days.
     #[arg(long, default_value_t = 1.0)]
     scale: f64,
+    /// Also each recording changed in many ways, each room alone, and each setting of the rules moved; takes minutes.
+    #[arg(long)]
+    perturb: bool,
     /// Where the Markdown goes; it is printed in any case.
     #[arg(long)]
     out: Option<PathBuf>,
@@ -44,10 +49,14 @@ pub struct FireOptions {
 /// All that was measured.
 struct Outcome {
     combined: Vec<judged::Verdict>,
+    /// Each room with a smoke meter and a real alarm, alone.
+    rooms: Vec<judged::Verdict>,
     others: Vec<(&'static str, Vec<judged::Verdict>)>,
     changed: Vec<(&'static str, Vec<judged::Verdict>)>,
-    alone: (usize, usize, usize),
+    /// Thermocouples high and low, each alone.
+    alone: [judged::Alone; 2],
     segments: Vec<quiet::Segment>,
+    moved: Vec<margins::Moved>,
 }
 
 pub fn run(options: &FireOptions) -> Result<()> {
@@ -83,31 +92,28 @@ fn recordings(options: &FireOptions) -> Result<Vec<recordings::Recording>> {
 }
 
 fn outcome(options: &FireOptions, recordings: &[recordings::Recording], rules: &Rules) -> Result<Outcome> {
-    use judged::{Change, Layout};
-    let all = |layout, change| -> Result<Vec<judged::Verdict>> {
-        let verdicts = recordings.iter().map(|recording| judged::judge(recording, layout, change, rules));
-        verdicts.filter_map(Result::transpose).collect()
-    };
-    let layouts = [
-        ("one device a sensor", Layout::Separate),
-        ("temperature alone", Layout::HeatAlone),
-        ("smoke alone", Layout::SmokeAlone),
-    ];
-    let others = layouts.map(|(name, layout)| Ok((name, all(layout, Change::NONE)?)));
-    let changed = Change::ALL.map(|change| Ok((change.name, all(Layout::Combined, change)?)));
-    let mut alone = (0, 0, 0);
+    use change::{Change, Layout};
+    let all = |layout, change| judged::all(recordings, layout, change, rules);
+    let others = Layout::OTHERS.map(|layout| Ok((layout.name, all(layout, Change::NONE)?)));
+    let changes: &[Change] = if options.perturb { &Change::ALL } else { &Change::FEW };
+    let changed = changes.iter().map(|change| Ok((change.name, all(Layout::COMBINED, *change)?)));
+    let mut alone = [judged::Alone::default(); 2];
     for recording in recordings {
-        let (sensors, missed, early) = judged::alone(recording, rules)?;
-        alone = (alone.0 + sensors, alone.1 + missed, alone.2 + early);
+        for (sum, of) in alone.iter_mut().zip(judged::alone(recording, rules)?) {
+            sum.add(of);
+        }
     }
+    let rooms: Vec<_> = recordings.iter().flat_map(recordings::Recording::rooms).collect();
     let mut segments = quiet::before_ignition(recordings, options.hours, rules)?;
     segments.extend(quiet::before_the_first_kelvin(recordings, options.hours, rules)?);
     segments.extend(quiet::nuisances(options.scale, rules)?);
     Ok(Outcome {
-        combined: all(Layout::Combined, Change::NONE)?,
+        combined: all(Layout::COMBINED, Change::NONE)?,
+        rooms: judged::all(&rooms, Layout::COMBINED, Change::NONE, rules)?,
         others: others.into_iter().collect::<Result<_>>()?,
-        changed: changed.into_iter().collect::<Result<_>>()?,
+        changed: changed.collect::<Result<_>>()?,
         alone,
         segments,
+        moved: if options.perturb { margins::all(recordings)? } else { Vec::new() },
     })
 }

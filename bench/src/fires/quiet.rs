@@ -15,6 +15,8 @@ pub struct Segment {
     pub kit: &'static str,
     pub every_s: f32,
     pub device_days: f64,
+    /// What devices of these quantities cannot tell from a fire.
+    pub beyond: bool,
     pub readings: u64,
     pub found: Vec<Found>,
 }
@@ -61,6 +63,7 @@ pub fn before_ignition(recordings: &[Recording], hours: f64, rules: &Rules) -> R
             name: "before ignition, looped".into(),
             kit: "heat",
             every_s: 1.0,
+            beyond: false,
             device_days: series.len() as f64 * seconds as f64 / 86_400.0,
             readings: play.readings,
             found: play.found,
@@ -78,7 +81,7 @@ const ROWS: usize = 10;
 /// room: the real noise of smoke meters and gas analysers.
 pub fn before_the_first_kelvin(recordings: &[Recording], hours: f64, rules: &Rules) -> Result<Vec<Segment>> {
     let mut segments = Vec::new();
-    for recording in recordings.iter().filter(|recording| recording.ion_s.is_some()) {
+    for recording in recordings.iter().filter(|recording| !recording.alarms.is_empty()) {
         let sensors: Vec<&Sensor> = recording.sensors.iter().filter(|sensor| sensor.ceiling).collect();
         let risen = |sensor: &&Sensor| {
             let first = sensor.samples.first()?.1;
@@ -110,6 +113,7 @@ pub fn before_the_first_kelvin(recordings: &[Recording], hours: f64, rules: &Rul
             name: "homes before the first kelvin, looped".into(),
             kit: "heat, smoke, CO",
             every_s: 2.0,
+            beyond: false,
             device_days: places.len() as f64 * count as f64 / 43_200.0,
             readings: play.readings,
             found: play.found,
@@ -176,5 +180,6 @@ fn day(
         play.moment(at_ms, &moment);
     }
     let (device_days, readings) = (f64::from(detectors), play.readings);
-    Ok(Segment { name: case.word().into(), kit, every_s, device_days, readings, found: play.found })
+    let beyond = case.is_beyond(quantities);
+    Ok(Segment { name: case.word().into(), kit, every_s, device_days, beyond, readings, found: play.found })
 }

@@ -389,7 +389,7 @@ pub(crate) fn is_sighting(condition: u8) -> bool {
 
 /// Names the layout of [`Memory`] and of condition numbers. A rule whose memory changes its shape gets a new number here.
 pub(crate) fn layout() -> String {
-    let mut layout = String::from("4");
+    let mut layout = String::from("5");
     for rule in RULES {
         layout.push_str(&format!(" {}({})", rule.name, rule.conditions.len()));
     }

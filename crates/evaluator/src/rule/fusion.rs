@@ -46,7 +46,8 @@ pub struct Settings {
     pub co_ppm: f32,
     /// What carbon monoxide is a part of must be seen for so long, s: it is smouldering, and never in a hurry.
     pub co_hold_s: u32,
-    /// Smoke and carbon monoxide: the product of obscuration and rise, %/m·ppm. 10 is usual where nobody cooks.
+    /// Smoke and carbon monoxide: the product of obscuration and rise, %/m·ppm. 10 is usual where nobody cooks; a gas cooker
+    /// with a pan on it (30 ppm, 0.1 dB/m) makes up to 70.
     pub smoke_co: f32,
     /// Steam: humidity rises by so many points of % within about half an hour, without carbon monoxide.
     pub steam_pct: f32,
@@ -72,7 +73,7 @@ impl Default for Settings {
             smoke_heat: 0.25,
             co_ppm: 15.0,
             co_hold_s: 30,
-            smoke_co: 25.0,
+            smoke_co: 80.0,
             steam_pct: 10.0,
             steam_factor: 2.0,
             fresh_s: 180,

@@ -6,7 +6,9 @@
 //!
 //! How: the temperature rose by `rise_k` or more, at `rate_k_min` or faster, from a base to a level that it has not left
 //! since. *Level* is the lowest of the newest samples, and the smaller the rise, the longer they must stay up: a rise of
-//! `rise_k` for `hold_s`, of twice that for a quarter of it; always two samples and two seconds. *Base* is the higher of
+//! `rise_k` for `hold_s`, of twice that for a quarter of it; always two samples and two seconds. What is *still rising*
+//! need not stay: a plume heats the ceiling more and more, while a person, a hand on the sensor, a draught that ends is a
+//! step; but where it was colder a minute ago (a door stands open, people come and go) it must stay all the same. *Base* is the higher of
 //! two neighbouring means of 6 s before that (a dip is not a base). And the level must be `rise_k` above the *calm*: what
 //! the last five minutes were like, which a dip or a spike hardly moves.
 
@@ -16,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Condition, Note, Rule, Sample, Scene, Watching, words};
 use crate::confirm::Pace;
-use crate::ring::{Ring, Spot, between, stamp};
+use crate::ring::{Ring, Spot, Stamp, between, stamp};
 use crate::rules::{at_most, positive};
 use crate::why::Watch;
 use crate::zero::median;
@@ -68,6 +70,14 @@ const COARSE_MS: u32 = 6000;
 const DENSE_MS: u64 = 1500;
 /// Every rise must stay up for this time, ms: no single wrong sample does.
 const HOLD_LEAST_MS: u32 = 2000;
+/// What is still rising rose by such a share of `rise_k` from one time to the next,
+const GREW: f32 = 0.25;
+/// and was at such a share of it before its newest samples: one wrong sample makes no rise.
+const GROWN: f32 = 0.5;
+/// A mean of the last minute that is such a share of `rise_k` below the calm tells of a draught.
+const DIP: f32 = 0.2;
+/// What is still rising rises by so many times the unrest of the air.
+const UNREST: f32 = 2.0;
 /// Time that the calm looks back, ms.
 const CALM_MS: f32 = 300_000.0;
 /// The calm moves at most so far with one mean, K.
@@ -92,6 +102,8 @@ pub struct Memory {
     /// Means that the calm was made of, up to 2.
     means: u8,
     calm_c: f32,
+    /// The largest fall from one mean to the next within about the time that the calm looks back, K.
+    unrest_k: f32,
     /// While it holds: base, and when the rise was last seen.
     base_c: f32,
     seen_ms: u64,
@@ -140,6 +152,7 @@ impl Memory {
                 let made = last.map(|mean| (mean.value, between(mean.at, at)));
                 if let Some((mean, over_ms)) = made {
                     self.calm(mean, over_ms);
+                    self.unrest(mean, over_ms);
                 }
                 self.coarse.push(Spot { at, value });
                 self.in_mean = 1;
@@ -162,6 +175,13 @@ impl Memory {
         self.means = self.means.saturating_add(1).min(2);
     }
 
+    /// Air that moves falls as often as it rises, a fire rises.
+    fn unrest(&mut self, mean: f32, over_ms: u32) {
+        let before = self.coarse.as_slice().iter().rev().nth(1).map_or(mean, |mean| mean.value);
+        let faded_k = self.unrest_k * CALM_MS / (CALM_MS + over_ms as f32);
+        self.unrest_k = faded_k.max(before - mean);
+    }
+
     fn rise(&self, settings: &Settings) -> Option<Rise> {
         let (fine, coarse) = (self.fine.as_slice(), self.coarse.as_slice());
         let newest = fine.last()?;
@@ -169,6 +189,8 @@ impl Memory {
             return None;
         }
         let now = stamp(self.pace.last_ms);
+        // a door stands open, somebody is about: what warms the air then is no plume
+        let is_airy = coarse.iter().any(|mean| self.calm_c - mean.value >= settings.rise_k * DIP);
         let mut level_c = f32::INFINITY;
         for (spot, samples) in fine.iter().rev().zip(1..) {
             level_c = level_c.min(spot.value);
@@ -176,32 +198,68 @@ impl Memory {
                 return None;
             }
             let held_ms = between(spot.at, now);
-            if samples < 2 || held_ms < HOLD_LEAST_MS {
+            let growing = if is_airy { None } else { self.growing(settings, samples) };
+            if growing.is_none() && (samples < 2 || held_ms < HOLD_LEAST_MS) {
                 continue;
             }
-            let found = coarse.windows(3).rev().find_map(|means| {
-                let [before, base, next] = means else { return None };
-                if between(next.at, now) < held_ms {
-                    return None;
-                }
-                let base_c = before.value.max(base.value);
-                let over_ms = between(base.at, now) - held_ms;
-                let rose_k = level_c - base_c;
-                let counts_k = rose_k.min(level_c - self.calm_c);
-                let share = settings.rise_k / counts_k;
-                let settled = between(stamp(self.first_ms), base.at) >= settings.settle_s.saturating_mul(1000);
-                let is_rise = counts_k >= settings.rise_k
-                    && (settled || level_c >= settings.settle_c)
-                    && rose_k * 60_000.0 >= settings.rate_k_min * over_ms as f32
-                    && held_ms as f32 >= settings.hold_s * 1000.0 * share * share;
-                is_rise.then_some(Rise { base_c, level_c, over_ms })
-            });
+            let found = self.from_base(settings, Level { level_c, held_ms, growing, now });
             if found.is_some() {
                 return found;
             }
         }
         None
     }
+
+    /// Whether the newest `samples` are higher than as many before, and those than as many before them, each time by a good
+    /// part of a rise, at the rate, and by more than the air moves there: the level of the middle ones. The lowest of each
+    /// count: a wrong sample above is none.
+    fn growing(&self, settings: &Settings, samples: usize) -> Option<f32> {
+        let fine = self.fine.as_slice();
+        let from = fine.len().checked_sub(3 * samples)?;
+        let part = |which: usize| &fine[from + which * samples..from + (which + 1) * samples];
+        let low_c = |which| part(which).iter().fold(f32::INFINITY, |low_c, spot| low_c.min(spot.value));
+        let part_k = (settings.rise_k * GREW).max(self.unrest_k * UNREST);
+        let grew = |which: usize| {
+            let past_ms = between(part(which)[0].at, part(which + 1)[0].at);
+            let least_k = part_k.max(settings.rate_k_min * past_ms as f32 / 60_000.0);
+            past_ms >= HOLD_LEAST_MS && low_c(which + 1) - low_c(which) >= least_k
+        };
+        (grew(0) && grew(1)).then(|| low_c(1))
+    }
+
+    /// A rise to a level from the newest base that is low enough.
+    fn from_base(&self, settings: &Settings, level: Level) -> Option<Rise> {
+        let Level { level_c, held_ms, growing, now } = level;
+        self.coarse.as_slice().windows(3).rev().find_map(|means| {
+            let [before, base, next] = means else { return None };
+            if between(next.at, now) < held_ms {
+                return None;
+            }
+            let base_c = before.value.max(base.value);
+            let over_ms = between(base.at, now) - held_ms;
+            let rose_k = level_c - base_c;
+            let counts_k = rose_k.min(level_c - self.calm_c);
+            let share = settings.rise_k / counts_k;
+            let settled = between(stamp(self.first_ms), base.at) >= settings.settle_s.saturating_mul(1000);
+            let stays = held_ms >= HOLD_LEAST_MS && held_ms as f32 >= settings.hold_s * 1000.0 * share * share;
+            let grows = growing.is_some_and(|before_c| before_c - base_c >= settings.rise_k * GROWN);
+            let is_rise = counts_k >= settings.rise_k
+                && (settled || level_c >= settings.settle_c)
+                && rose_k * 60_000.0 >= settings.rate_k_min * over_ms as f32
+                && (stays || grows);
+            is_rise.then_some(Rise { base_c, level_c, over_ms })
+        })
+    }
+}
+
+/// A level that may be a rise.
+#[derive(Clone, Copy)]
+struct Level {
+    level_c: f32,
+    held_ms: u32,
+    /// The level before, where it is still rising.
+    growing: Option<f32>,
+    now: Stamp,
 }
 
 impl Rule for HeatRise {

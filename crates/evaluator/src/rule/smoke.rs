@@ -2,9 +2,10 @@
 //!
 //! The density counts from the detector's own zero ([`crate::zero`]): dust shifts it over months, which is followed up to a
 //! cap and told as a fault before the detector alarms in clean air or sees nothing. Below the threshold for some time is a
-//! warning. A device that also measures carbon monoxide or humidity is a better witness: smoke without carbon monoxide
-//! (cooking, dust), or with a leap of humidity (steam), must be denser and stay as much longer; it is never disregarded,
-//! and a device's own alarm message is another rule's, which nothing filters.
+//! warning, and so is a zero beyond what detectors compensate, until it has stayed for so long that it is dirt. A device that also measures carbon monoxide or humidity is a better witness: smoke without carbon monoxide
+//! (frying, dust, a spray), or with a leap of humidity (steam, and the more the higher: a fire dries the air that it warms),
+//! must be denser and stay as much longer; it is never disregarded, a fire that makes no carbon monoxide makes heat, which
+//! [`super::fusion`] takes with it without doubt, and a device's own alarm message is another rule's, which nothing filters.
 
 use model::finding::Words;
 use model::{Colour, Family, Quantity};
@@ -39,8 +40,13 @@ pub struct Settings {
     pub lone_s: u32,
     /// Ends after this time below `clear_db_m`, s.
     pub clear_s: u32,
-    /// Threshold and density are so many times higher for smoke without carbon monoxide or with a leap of humidity.
+    /// Threshold, density and `confirm_s` are so many times higher for smoke without carbon monoxide: frying at the device
+    /// makes up to 0.6 dB/m for minutes.
     pub doubtful_factor: f32,
+    /// They are so many times higher with a leap of humidity of `doubt_humidity_pct`, in proportion with a larger one,
+    pub steam_factor: f32,
+    /// up to this.
+    pub steam_factor_max: f32,
     /// A device that measures carbon monoxide doubts smoke with less of it above its zero, ppm. Cooking gives less than 10.
     pub doubt_below_co_ppm: f32,
     /// It doubts smoke with such a rise of humidity within about half an hour, points of %. Steam: from 45 to 70 to 85.
@@ -71,7 +77,9 @@ impl Default for Settings {
             dense_db_m: 0.25,
             lone_s: 30,
             clear_s: 60,
-            doubtful_factor: 2.0,
+            doubtful_factor: 4.5,
+            steam_factor: 2.0,
+            steam_factor_max: 6.0,
             doubt_below_co_ppm: 10.0,
             doubt_humidity_pct: 10.0,
             witness_s: 300,
@@ -89,8 +97,11 @@ impl Default for Settings {
 const NEAR_DB_M: f32 = 0.02;
 /// Time to follow the zero, s. Detectors' own compensation takes about a day.
 const ZERO_S: f32 = 86_400.0;
-/// A detector's own zero is taken up to so many times the threshold.
+/// A zero that a detector came with is taken up to so many times the threshold, where it speaks often;
 const BORN: f32 = 2.0;
+/// one that promises to speak each so many seconds or more rarely compensates its zero itself, and its first words may well
+/// be of smoke.
+const SLEEPY_S: u32 = 600;
 /// The zero is clean again at this share of what makes it contaminated.
 const CLEAN: f32 = 0.7;
 /// The warning ends below this share of its threshold.
@@ -113,14 +124,15 @@ impl Settings {
         Need { hold_ms, lone_ms: hold_ms, ..self.need() }
     }
 
-    pub(crate) fn follow(&self) -> Follow {
+    pub(crate) fn follow(&self, promise_s: u32) -> Follow {
+        let born_max = if promise_s < SLEEPY_S { self.threshold_db_m * BORN } else { self.zero_max_db_m };
         Follow {
             near: NEAR_DB_M,
             near_max: self.zero_max_db_m,
             slow_s: ZERO_S,
             rise_day: self.zero_rise_db_m_day,
             cap: self.zero_max_db_m,
-            born_max: self.threshold_db_m * BORN,
+            born_max,
         }
     }
 }
@@ -203,20 +215,26 @@ impl Memory {
         let Some(air) = &self.air else { return 1.0 };
         let co = air.co.above(at_ms, settings.witness_s);
         let humidity = air.humidity.above(at_ms, settings.witness_s);
-        let doubtful = match co {
-            Some(ppm) => ppm < settings.doubt_below_co_ppm,
-            None => humidity.is_some_and(|points| points >= settings.doubt_humidity_pct),
+        let no_co = match co {
+            Some(ppm) if ppm >= settings.doubt_below_co_ppm => return 1.0,
+            Some(_) => settings.doubtful_factor,
+            None => 1.0,
         };
-        if doubtful { settings.doubtful_factor } else { 1.0 }
+        let leaps = humidity.map_or(0.0, |points| points / settings.doubt_humidity_pct);
+        let steam = if leaps >= 1.0 { (settings.steam_factor * leaps).min(settings.steam_factor_max) } else { 1.0 };
+        no_co.max(steam)
     }
 
     fn smoke(&mut self, settings: &Settings, sample: Sample, scene: &mut Scene<'_>) {
         let at_ms = sample.at_ms;
         let past_s = self.pace.past_ms(at_ms) as f32 / 1000.0;
         self.pace.sample(at_ms);
-        let value = self.zero.take(sample.value, past_s, settings.follow());
+        let value = self.zero.take(sample.value, past_s, settings.follow(scene.device.report_every_s));
         self.newest = value;
-        self.warn(settings, at_ms, value, scene);
+        // smoke at its first words and a zero of its own look the same: a warning until that has lasted
+        let is_known = scene.holds(CONTAMINATED);
+        let unknown = if is_known { 0.0 } else { (self.zero.value - settings.zero_max_db_m).max(0.0) };
+        self.warn(settings, at_ms, value + unknown, scene);
         self.shift(settings, at_ms, scene);
         let need = settings.need();
         if scene.holds(SMOKE) {
@@ -238,6 +256,8 @@ impl Memory {
             self.dose = if self.confirm.count() == 0 { 0.0 } else { self.dose + value * value * past_s };
             let dense = settings.dense_db_m.max(settings.threshold_db_m) * doubt;
             let enough = self.dose >= dense * dense * settings.confirm_s as f32;
+            let hold_ms = (need.hold_ms as f32 * doubt) as u64;
+            let need = Need { hold_ms, lone_ms: need.lone_ms.max(hold_ms), ..need };
             if self.confirm.beyond(at_ms, value, need) && enough {
                 self.begin(value, scene);
             } else if let Some(due_ms) = self.due(settings, scene.device.report_every_s) {
@@ -320,17 +340,20 @@ impl Rule for Smoke {
             ("prealarm_db_m", settings.prealarm_db_m),
             ("contaminated_share", settings.contaminated_share),
             ("doubtful_factor", settings.doubtful_factor),
+            ("doubt_humidity_pct", settings.doubt_humidity_pct),
         ])?;
+        rising(&[("steam_factor", settings.steam_factor), ("steam_factor_max", settings.steam_factor_max)])?;
         at_most(&[
             ("threshold_db_m", settings.threshold_db_m, 2.0),
             ("dense_db_m", settings.dense_db_m, 2.0),
             ("doubtful_factor", settings.doubtful_factor, 10.0),
+            ("steam_factor_max", settings.steam_factor_max, 10.0),
         ])?;
         if settings.confirm_s > 300 {
             return Err("confirm_s must be at most 300: no fire waits for so long".into());
         }
-        if settings.doubtful_factor < 1.0 {
-            return Err("doubtful_factor must be at least 1".into());
+        if settings.doubtful_factor < 1.0 || settings.steam_factor < 1.0 {
+            return Err("doubtful_factor and steam_factor must be at least 1".into());
         }
         Ok(())
     }

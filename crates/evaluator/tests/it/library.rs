@@ -60,10 +60,19 @@ pub enum Case {
     Stuck,
     Spikes,
     Fog,
+    Frying,
+    Shower,
+    GasCooker,
+    Cigarette,
+    Incense,
+    Welding,
+    Spray,
+    Airing,
+    Chamber,
 }
 
 impl Case {
-    pub const ALL: [Case; 15] = [
+    pub const ALL: [Case; 24] = [
         Case::Quiet,
         Case::Cooking,
         Case::Steam,
@@ -79,6 +88,15 @@ impl Case {
         Case::Stuck,
         Case::Spikes,
         Case::Fog,
+        Case::Frying,
+        Case::Shower,
+        Case::GasCooker,
+        Case::Cigarette,
+        Case::Incense,
+        Case::Welding,
+        Case::Spray,
+        Case::Airing,
+        Case::Chamber,
     ];
 
     pub fn word(self) -> &'static str {
@@ -98,6 +116,15 @@ impl Case {
             Case::Stuck => "stuck values",
             Case::Spikes => "spikes",
             Case::Fog => "fog",
+            Case::Frying => "frying",
+            Case::Shower => "shower",
+            Case::GasCooker => "gas cooker",
+            Case::Cigarette => "cigarettes",
+            Case::Incense => "incense",
+            Case::Welding => "welding",
+            Case::Spray => "spray",
+            Case::Airing => "airing",
+            Case::Chamber => "dirty chamber",
         }
     }
 
@@ -129,6 +156,27 @@ impl Case {
             Case::Stuck => "each quantity stays at its last value for an hour, then goes on",
             Case::Spikes => "one sample of a thousand wrong, by up to ±80 K, 1 dB/m or 200 ppm",
             Case::Fog => "humidity 97 %, smoke 0.02 to 0.07 dB/m for a night",
+            Case::Frying => {
+                "10 to 30 min at the device: +3 to 8 K within 4 to 8 min, 2 to 9 ppm, smoke 0.03, and peaks of 1 to 4 min of 0.1 to 0.6 dB/m"
+            }
+            Case::Shower => "2 to 8 min: humidity +30 to 45, +1 to 4 K within 20 to 60 s, steam of 0.2 to 0.8 dB/m",
+            Case::GasCooker => "20 to 60 min: 5 to 30 ppm, +2 to 5 K within 10 min, smoke 0.02 to 0.10 dB/m",
+            Case::Cigarette => "3 to 8 min: smoke 0.03 to 0.12 dB/m, 1 to 3 ppm, puffs of 4 to 8 s up to 0.3",
+            Case::Incense => "1 to 3 h: smoke 0.04 to 0.13 dB/m, 3 to 9 ppm, +0.5 K",
+            Case::Welding => "10 to 30 min: puffs of 4 to 8 s of 0.1 to 0.5 dB/m, 2 to 12 ppm, +0 to 2 K",
+            Case::Spray => "0.3 to 1 dB/m at once, gone with 15 to 40 s",
+            Case::Airing => "a window for 5 to 15 min: -4 to -10 K, and back with 150 to 400 s",
+            Case::Chamber => "a zero of 0.08 to 0.25 dB/m with noise of 0.02, and spikes of up to three samples",
+        }
+    }
+
+    /// Whether devices of these quantities see just what smouldering shows, so that nothing can tell it apart.
+    pub fn is_beyond(self, quantities: &[Quantity]) -> bool {
+        let knows = |quantity| quantities.contains(&quantity);
+        match self {
+            Case::Frying | Case::Spray => !knows(Quantity::CoPpm),
+            Case::Shower => !knows(Quantity::HumidityPct),
+            _ => false,
         }
     }
 }
@@ -149,6 +197,8 @@ pub struct Day {
     puff_until_s: f32,
     puff_db_m: f32,
     step_db_m: f32,
+    /// What lies in a dirty chamber.
+    dirt_db_m: f32,
     held: Option<Air>,
     since_wrong: u32,
 }
@@ -161,6 +211,7 @@ impl Day {
         }
         let (zero_db_m, room_c) = (dice.between(-0.03, 0.05), dice.between(16.0, 27.0));
         let next_s = dice.between(600.0, 3000.0);
+        let dirt_db_m = if case == Case::Chamber { dice.between(0.08, 0.25) } else { 0.0 };
         Day {
             case,
             dice,
@@ -173,6 +224,7 @@ impl Day {
             puff_until_s: -1.0,
             puff_db_m: 0.0,
             step_db_m: 0.0,
+            dirt_db_m,
             held: None,
             since_wrong: 0,
         }
@@ -193,6 +245,15 @@ impl Day {
             Case::PowerCycling => ((30.0, 300.0), (3600.0, 3600.0)),
             Case::Stuck => ((3600.0, 3600.0), (3600.0, 7200.0)),
             Case::Fog => ((20_000.0, 30_000.0), (20_000.0, 40_000.0)),
+            Case::Frying => ((600.0, 1800.0), (5400.0, 14_400.0)),
+            Case::Shower => ((120.0, 480.0), (7200.0, 20_000.0)),
+            Case::GasCooker => ((1200.0, 3600.0), (5400.0, 14_400.0)),
+            Case::Cigarette => ((180.0, 480.0), (1800.0, 7200.0)),
+            Case::Incense => ((3600.0, 10_800.0), (7200.0, 20_000.0)),
+            Case::Welding => ((600.0, 1800.0), (3600.0, 7200.0)),
+            Case::Spray => ((3.0, 8.0), (3600.0, 14_400.0)),
+            Case::Airing => ((300.0, 900.0), (3600.0, 10_800.0)),
+            Case::Chamber => ((1.0, 3.0), (300.0, 3600.0)),
             Case::Quiet | Case::Spikes => ((0.0, 0.0), (1e9, 1e9)),
         };
         self.began_s = at_s;
@@ -225,6 +286,7 @@ impl Day {
             reached * (-after_s / fall_s).exp()
         };
         let [a, b, c] = self.strength;
+        self.burning(&mut air, share);
         match self.case {
             Case::Quiet => {}
             Case::Cooking => {
@@ -292,10 +354,38 @@ impl Day {
                 air.humidity_pct += 52.0 * share(3000.0, 3000.0);
                 air.smoke_db_m += (0.02 + 0.05 * a) * share(3000.0, 3000.0);
             }
+            Case::Shower => {
+                let rise_s = 20.0 + 40.0 * b;
+                air.temperature_c += (1.0 + 3.0 * a) * share(rise_s, 120.0);
+                air.humidity_pct += (30.0 + 15.0 * b) * share(20.0, 200.0);
+                air.smoke_db_m += (0.2 + 0.6 * c) * share(rise_s, 40.0);
+            }
+            Case::Spray => air.smoke_db_m += (0.3 + 0.7 * c) * share(2.0, 15.0 + 25.0 * b),
+            Case::Airing => air.temperature_c -= (4.0 + 6.0 * a) * share(200.0, 150.0 + 250.0 * b),
+            Case::Chamber => {
+                air.smoke_db_m += self.dirt_db_m + 0.02 * self.dice.roll() + if on { 0.2 + a } else { 0.0 };
+            }
+            Case::Frying | Case::GasCooker | Case::Cigarette | Case::Incense | Case::Welding => {}
         }
         self.puffs(at_s, on, &mut air);
         air.humidity_pct = air.humidity_pct.clamp(0.0, 100.0);
         Some(air)
+    }
+
+    /// What burns without being a fire.
+    fn burning(&self, air: &mut Air, share: impl Fn(f32, f32) -> f32) {
+        let [a, b, c] = self.strength;
+        let (kelvin, rise_s, ppm, db_m) = match self.case {
+            Case::Frying => (3.0 + 5.0 * a, 240.0 + 240.0 * c, 2.0 + 7.0 * b, 0.03),
+            Case::GasCooker => (2.0 + 3.0 * a, 600.0, 5.0 + 25.0 * b, 0.02 + 0.08 * c),
+            Case::Cigarette => (0.0, 60.0, 1.0 + 2.0 * b, 0.03 + 0.09 * c),
+            Case::Incense => (0.5, 600.0, 3.0 + 6.0 * b, 0.04 + 0.09 * c),
+            Case::Welding => (2.0 * a, 120.0, 2.0 + 10.0 * b, 0.0),
+            _ => return,
+        };
+        air.temperature_c += kelvin * share(rise_s, 300.0);
+        air.co_ppm += ppm * share(rise_s, 300.0);
+        air.smoke_db_m += db_m * share(60.0, 60.0);
     }
 
     fn wrong(&mut self, air: &mut Air) {
@@ -317,10 +407,14 @@ impl Day {
             Case::Steam => ((0.1, 0.3), 0.005),
             Case::Toast => ((0.1, 0.5), 0.01),
             Case::Candles => ((0.05, 0.1), 0.0005),
+            Case::Cigarette => ((0.1, 0.3), 0.01),
+            Case::Welding => ((0.1, 0.5), 0.02),
+            Case::Frying => ((0.1, 0.6), 0.005),
             _ => return,
         };
         if on && at_s > self.puff_until_s + 60.0 && self.dice.between(0.0, 1.0) < likely {
-            self.puff_until_s = at_s + self.dice.between(4.0, 8.0);
+            let lasts_s = if self.case == Case::Frying { (60.0, 240.0) } else { (4.0, 8.0) };
+            self.puff_until_s = at_s + self.dice.between(lasts_s.0, lasts_s.1);
             self.puff_db_m = self.dice.between(dense.0, dense.1);
         }
         if at_s < self.puff_until_s {

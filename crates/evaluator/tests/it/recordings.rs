@@ -45,9 +45,53 @@ pub struct Recording {
     pub name: String,
     pub kind: Kind,
     pub sensors: Vec<Sensor>,
-    /// First activation of a real ionisation alarm and of a real photoelectric one, s after ignition.
-    pub ion_s: Option<f64>,
-    pub photo_s: Option<f64>,
+    /// When real smoke alarms in the same rooms went off.
+    pub alarms: Vec<Alarm>,
+}
+
+/// A real smoke alarm that went off.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Alarm {
+    /// Room or quadrant.
+    pub place: String,
+    pub principle: Principle,
+    /// Seconds after ignition.
+    pub at_s: f64,
+}
+
+/// How a smoke alarm sees smoke.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Principle {
+    Ionisation,
+    Photoelectric,
+}
+
+impl Recording {
+    /// First activation of a real alarm of a principle, s after ignition.
+    pub fn first_s(&self, principle: Principle) -> Option<f64> {
+        let of_principle = self.alarms.iter().filter(|alarm| alarm.principle == principle);
+        of_principle.map(|alarm| alarm.at_s).min_by(f64::total_cmp)
+    }
+
+    /// The fastest real smoke alarm, s after ignition.
+    pub fn fastest_s(&self) -> Option<f64> {
+        self.alarms.iter().map(|alarm| alarm.at_s).min_by(f64::total_cmp)
+    }
+
+    /// Its rooms that had a real smoke alarm and a smoke meter, each as if it were the whole fire.
+    pub fn rooms(&self) -> Vec<Recording> {
+        let metered = |sensor: &&Sensor| sensor.ceiling && sensor.quantity == Quantity::SmokeDbM;
+        let mut places: Vec<&str> = self.sensors.iter().filter(metered).map(|sensor| sensor.place.as_str()).collect();
+        places.sort_unstable();
+        places.dedup();
+        let room = |place: &&str| {
+            let sensors = self.sensors.iter().filter(|sensor| sensor.place == *place).cloned().collect();
+            let alarms: Vec<Alarm> = self.alarms.iter().filter(|alarm| alarm.place == *place).cloned().collect();
+            let name = format!("{} room {place}", self.name);
+            (!alarms.is_empty()).then_some(Recording { name, kind: self.kind, sensors, alarms })
+        };
+        places.iter().filter_map(room).collect()
+    }
 }
 
 /// A file that cannot be read, and what to do about it.
@@ -137,7 +181,7 @@ fn compartments(folder: &Path) -> Result<Vec<Recording>, Fault> {
         let kind = if name.contains("kW") { Kind::Burner } else { Kind::Furniture };
         let name = name.trim_end_matches(".csv").to_owned();
         let sensors = columns.into_iter().filter_map(sensor).collect();
-        Ok(Recording { name, kind, sensors, ion_s: None, photo_s: None })
+        Ok(Recording { name, kind, sensors, alarms: Vec::new() })
     };
     files(folder, |name| name.ends_with("_Events.csv"))?.iter().map(record).collect()
 }
@@ -151,15 +195,22 @@ fn homes(folder: &Path) -> Result<Vec<Recording>, Fault> {
         let name = path.file_stem().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let time = |cells: &BTreeMap<&str, &str>| Some((cells.get("TIME")?.parse::<f64>().ok()? * 1000.0) as i64);
         let sensors = columns(path, time)?.into_iter().filter_map(home_sensor).collect();
-        let first = |prefix: &str| {
-            let of_test =
-                activations.iter().filter(|row| row.len() == 3 && row[0] == name && row[1].starts_with(prefix));
-            of_test.filter_map(|row| row[2].parse().ok()).min_by(f64::total_cmp)
-        };
-        let (ion_s, photo_s) = (first("Ion"), first("Pho"));
-        Ok(Recording { name, kind: Kind::Home, sensors, ion_s, photo_s })
+        let alarms = activations.iter().filter(|row| row.len() == 3 && row[0] == name).filter_map(|row| alarm(row));
+        let alarms = alarms.collect();
+        Ok(Recording { name, kind: Kind::Home, sensors, alarms })
     };
     files(folder, |name| name.starts_with("SD") && name.ends_with(".csv"))?.iter().map(record).collect()
+}
+
+/// `Ion1A` and `Pho3C` are smoke alarms of rooms A and C; heat and carbon monoxide alarms are left out.
+fn alarm(row: &[String]) -> Option<Alarm> {
+    let principle = match row[1].get(..3)? {
+        "Ion" => Principle::Ionisation,
+        "Pho" => Principle::Photoelectric,
+        _ => return None,
+    };
+    let place = row[1].chars().next_back()?.to_string();
+    Some(Alarm { place, principle, at_s: row[2].parse().ok()? })
 }
 
 /// `TCA_1` is the uppermost thermocouple of room A, `SMA_1` its smoke meter (optical density, 1/m), `GASA_1` its carbon

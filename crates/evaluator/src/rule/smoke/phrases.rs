@@ -67,18 +67,17 @@ pub(super) fn watches(settings: &Settings, memory: &Memory, watching: &Watching<
     let held_s = if count > 0 { confirm.held_s(watching.now_ms) } else { 0 };
     let reached = if count > 0 { *dose } else { 0.0 };
     let asked = dense * dense * settings.confirm_s as f32;
+    let hold_s = settings.confirm_s as f32 * doubt;
     let mut smoke = Watch::of(
         Smoke::CONDITIONS[SMOKE].name,
         watching.holds(SMOKE),
         count > 0,
         format!(
-            "烟雾浓度 {newest:.3} dB/m（已扣零点），阈值 {threshold:.2}{zh}；连续 {count}/{need} 次，{held_s}/{} 秒，剂量 {reached:.2}/{asked:.2} (dB/m)²·s",
-            settings.confirm_s
+            "烟雾浓度 {newest:.3} dB/m（已扣零点），阈值 {threshold:.2}{zh}；连续 {count}/{need} 次，{held_s}/{hold_s:.0} 秒，剂量 {reached:.2}/{asked:.2} (dB/m)²·s"
         ),
         format!(
-            "smoke {newest:.3} dB/m above the zero, threshold {threshold:.2}{en}; {count} of {need} samples, {held_s} of {} s, \
-             dose {reached:.2} of {asked:.2} (dB/m)^2 s",
-            settings.confirm_s
+            "smoke {newest:.3} dB/m above the zero, threshold {threshold:.2}{en}; {count} of {need} samples, {held_s} of \
+             {hold_s:.0} s, dose {reached:.2} of {asked:.2} (dB/m)^2 s"
         ),
     );
     smoke.due_ms = memory.due(settings, watching.device.report_every_s).filter(|_| !watching.holds(SMOKE));

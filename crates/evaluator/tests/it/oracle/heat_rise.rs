@@ -62,14 +62,45 @@ impl Stretch {
         calm
     }
 
+    /// The largest fall from one full mean to the next; it fades.
+    fn unrest(&self) -> f32 {
+        let means = self.means();
+        let mut unrest = 0.0_f32;
+        for place in 0..means.len().saturating_sub(1) {
+            let fell = if place == 0 { 0.0 } else { means[place - 1].1 - means[place].1 };
+            let over_ms = (means[place + 1].0 - means[place].0) as u32 as f32;
+            unrest = (unrest * 300_000.0 / (300_000.0 + over_ms)).max(fell);
+        }
+        unrest
+    }
+
+    /// The level of the seconds before those from `from` on, where three such stretches rise one after the other.
+    fn grown(&self, set: &Settings, seconds: &[Spot], from: usize) -> Option<f32> {
+        let length = seconds.len() - from;
+        let (middle, first) = (from.checked_sub(length)?, from.checked_sub(2 * length)?);
+        let levels = [&seconds[first..middle], &seconds[middle..from], &seconds[from..]].map(lowest);
+        let least = (set.rise_k * 0.25).max(self.unrest() * 2.0);
+        let rises = |before: usize, after: usize, place: usize| {
+            let over_ms = seconds[after].0 - seconds[before].0;
+            let asked = least.max(set.rate_k_min * over_ms as f32 / 60_000.0);
+            over_ms >= 2000 && levels[place + 1] - levels[place] >= asked
+        };
+        (rises(first, middle, 0) && rises(middle, from, 1)).then_some(levels[1])
+    }
+
     /// The base of a rise that is seen now.
     fn rise(&self, set: &Settings) -> Option<f32> {
         let (calm, now_ms) = (self.calm()?, self.0.last()?.0);
         let (seconds, means) = (newest(self.seconds(), 12), newest(self.means(), 10));
-        for from in (0..seconds.len().checked_sub(1)?).rev() {
-            let level = seconds[from..].iter().map(|spot| spot.1).fold(f32::INFINITY, f32::min);
+        let draught = means.iter().any(|mean| calm - mean.1 >= set.rise_k * 0.2);
+        for from in (0..seconds.len()).rev() {
+            let level = lowest(&seconds[from..]);
             let held_ms = now_ms - seconds[from].0;
-            if held_ms < 2000 || level - calm < set.rise_k {
+            if level - calm < set.rise_k {
+                break;
+            }
+            let grown = if draught { None } else { self.grown(set, &seconds, from) };
+            if grown.is_none() && (held_ms < 2000 || from + 1 == seconds.len()) {
                 continue;
             }
             for base in (1..means.len().saturating_sub(1)).rev() {
@@ -82,13 +113,19 @@ impl Stretch {
                 let share = set.rise_k / counts_k;
                 let settled = means[base].0 - self.0[0].0 >= u64::from(set.settle_s) * 1000 || level >= set.settle_c;
                 let fast = rose_k * 60_000.0 >= set.rate_k_min * over_ms;
-                if counts_k >= set.rise_k && settled && fast && held_ms as f32 >= set.hold_s * 1000.0 * share * share {
+                let stays = held_ms >= 2000 && held_ms as f32 >= set.hold_s * 1000.0 * share * share;
+                let grows = grown.is_some_and(|middle| middle - base_c >= set.rise_k * 0.5);
+                if counts_k >= set.rise_k && settled && fast && (stays || grows) {
                     return Some(base_c);
                 }
             }
         }
         None
     }
+}
+
+fn lowest(spots: &[Spot]) -> f32 {
+    spots.iter().map(|spot| spot.1).fold(f32::INFINITY, f32::min)
 }
 
 /// Cuts into parts that begin at their first spot and are shorter than `length_ms`.

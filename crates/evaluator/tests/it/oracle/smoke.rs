@@ -6,13 +6,14 @@ use model::Quantity;
 use super::history::{History, Moment, What};
 use super::threshold::{Asks, Calm, Pace, Pending};
 
-/// Each sample's distance from the zero, dB/m, of samples (ms, dB/m) with the settings in force.
-fn above_zero(samples: &[(u64, f32, Settings)]) -> f32 {
+/// The newest sample's distance from the zero, dB/m, of samples (ms, dB/m) with the promise and settings in force.
+fn above_zero(samples: &[(u64, f32, u32, Settings)]) -> f32 {
     let (mut zero, mut noise, mut last, mut taken, mut above) = (0.0_f32, 0.0_f32, 0.0_f32, 0_u8, 0.0_f32);
-    for (place, (at_ms, x, set)) in samples.iter().enumerate() {
+    for (place, (at_ms, x, promise_s, set)) in samples.iter().enumerate() {
         let before = place.checked_sub(1).map_or(*at_ms, |before| samples[before].0);
         let past_s = ((at_ms - before) as f32 / 1000.0).min(86_400.0);
-        let (near_max, born_max) = (set.zero_max_db_m, set.threshold_db_m * 2.0);
+        let near_max = set.zero_max_db_m;
+        let born_max = if *promise_s < 600 { set.threshold_db_m * 2.0 } else { near_max };
         above = x - zero;
         if *x < -near_max {
             continue;
@@ -98,7 +99,7 @@ pub fn conditions(history: &History) -> Vec<&'static str> {
         let at_ms = moment.at_ms;
         let past_s = pace.0.last().map_or(0.0, |last_ms| (at_ms - last_ms) as f32 / 1000.0);
         pace.0.push(at_ms);
-        samples.push((at_ms, value, set.clone()));
+        samples.push((at_ms, value, moment.promise_s, set.clone()));
         let above = above_zero(&samples);
         if holds {
             if calm.ends(at_ms, above < set.clear_db_m, asks, &pace) {
@@ -106,11 +107,13 @@ pub fn conditions(history: &History) -> Vec<&'static str> {
             }
             continue;
         }
-        let doubtful = match co.above(at_ms, set.witness_s) {
-            Some(ppm) => ppm < set.doubt_below_co_ppm,
-            None => humidity.above(at_ms, set.witness_s).is_some_and(|points| points >= set.doubt_humidity_pct),
+        let points = humidity.above(at_ms, set.witness_s).unwrap_or(0.0) / set.doubt_humidity_pct;
+        let steam = if points < 1.0 { 1.0 } else { (set.steam_factor * points).min(set.steam_factor_max) };
+        let factor = match co.above(at_ms, set.witness_s) {
+            Some(ppm) if ppm < set.doubt_below_co_ppm => steam.max(set.doubtful_factor),
+            Some(_) => 1.0,
+            None => steam,
         };
-        let factor = if doubtful { set.doubtful_factor } else { 1.0 };
         let threshold = set.threshold_db_m * factor;
         if above < set.clear_db_m || above < threshold && at_ms - dense_ms > u64::from(set.confirm_s) * 1000 {
             pending.0.clear();
@@ -118,7 +121,8 @@ pub fn conditions(history: &History) -> Vec<&'static str> {
             dense_ms = at_ms;
             dose = if pending.0.is_empty() { 0.0 } else { dose + above * above * past_s };
             let dense = set.dense_db_m.max(set.threshold_db_m) * factor;
-            holds = pending.confirms(at_ms, asks) && dose >= dense * dense * set.confirm_s as f32;
+            let hold_ms = ((set.confirm_s * 1000) as f32 * factor) as u64;
+            holds = pending.lasts(at_ms, asks, hold_ms) && dose >= dense * dense * set.confirm_s as f32;
         }
     }
     holds.then_some("smoke").into_iter().collect()

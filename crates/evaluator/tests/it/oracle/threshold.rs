@@ -44,10 +44,15 @@ pub struct Pending(pub Vec<u64>);
 impl Pending {
     /// Whether a sample beyond the threshold confirms those before it.
     pub fn confirms(&mut self, at_ms: u64, asks: Asks) -> bool {
+        self.lasts(at_ms, asks, u64::from(asks.hold_s) * 1000)
+    }
+
+    /// The same, where the samples must span another time.
+    pub fn lasts(&mut self, at_ms: u64, asks: Asks, hold_ms: u64) -> bool {
         self.0.push(at_ms);
         let span_ms = at_ms - self.0[0];
-        let enough = self.0.len() >= usize::from(asks.samples) && span_ms >= u64::from(asks.hold_s) * 1000;
-        enough || self.0.len() >= 2 && span_ms >= u64::from(asks.lone_s) * 1000
+        let enough = self.0.len() >= usize::from(asks.samples) && span_ms >= hold_ms;
+        enough || self.0.len() >= 2 && span_ms >= hold_ms.max(u64::from(asks.lone_s) * 1000)
     }
 
     /// Whether silence confirms them.
