@@ -9,6 +9,7 @@
 
 mod credentials;
 mod devices;
+mod duty;
 mod gateways;
 mod people;
 mod premises;
@@ -99,6 +100,7 @@ pub fn build(settings: &Settings) -> Result<Roster> {
     devices::build(settings, &mut roster);
     gateways::build(&mut roster);
     people::build(settings, &land, owners, &mut roster);
+    duty::build(settings, &land, &mut roster);
     if settings.random_secrets {
         credentials::build(settings, &mut StdRng::from_os_rng(), &mut roster);
     } else {

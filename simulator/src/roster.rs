@@ -87,6 +87,12 @@ pub struct Person {
     pub region: String,
     /// `;`-separated: mqtt, console, webhook:<name>.
     pub channels: String,
+    /// all or in_turn; empty: all.
+    #[serde(default)]
+    pub contact: String,
+    /// Person code; empty for none.
+    #[serde(default)]
+    pub deputy: String,
 }
 
 /// `stations.csv`: a micro fire station (微型消防站).
@@ -108,6 +114,64 @@ pub struct Camera {
     pub unit: String,
     pub location: String,
     pub stream: String,
+}
+
+/// `shifts.csv`: a line of a duty plan.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Shift {
+    pub post: String,
+    pub region: String,
+    /// Person code.
+    pub person: String,
+    /// daily, or days of the week, `;`-separated.
+    pub days: String,
+    /// HH:MM, local.
+    pub from: String,
+    /// HH:MM; on the next day where it is below `from` or above 24:00.
+    pub to: String,
+    pub first_day: String,
+    pub last_day: String,
+}
+
+impl Shift {
+    /// Without first and last day.
+    pub fn new(post: &str, region: &str, person: &str, days: &str, from: &str, to: &str) -> Self {
+        Self {
+            post: post.into(),
+            region: region.into(),
+            person: person.into(),
+            days: days.into(),
+            from: from.into(),
+            to: to.into(),
+            first_day: String::new(),
+            last_day: String::new(),
+        }
+    }
+}
+
+/// `absences.csv`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Absence {
+    /// Person code.
+    pub person: String,
+    /// YYYY-MM-DD HH:MM, local.
+    pub from: String,
+    pub until: String,
+    /// Person code; empty: the deputy.
+    pub substitute: String,
+    pub reason: String,
+}
+
+/// `hydrants.csv`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Hydrant {
+    pub code: String,
+    pub region: String,
+    pub x: i32,
+    pub y: i32,
+    /// `vendor/device`; empty for none.
+    pub device: String,
+    pub note: String,
 }
 
 /// `credentials.csv`; the secret is a salted hash.
@@ -138,6 +202,9 @@ pub struct Roster {
     pub people: Vec<Person>,
     pub stations: Vec<Station>,
     pub cameras: Vec<Camera>,
+    pub shifts: Vec<Shift>,
+    pub absences: Vec<Absence>,
+    pub hydrants: Vec<Hydrant>,
     pub credentials: Vec<Credential>,
     pub secrets: Vec<Secret>,
 }
@@ -152,6 +219,9 @@ impl Roster {
         write(dir, "people.csv", &self.people)?;
         write(dir, "stations.csv", &self.stations)?;
         write(dir, "cameras.csv", &self.cameras)?;
+        write(dir, "shifts.csv", &self.shifts)?;
+        write(dir, "absences.csv", &self.absences)?;
+        write(dir, "hydrants.csv", &self.hydrants)?;
         write(dir, "credentials.csv", &self.credentials)?;
         write(dir, "secrets.csv", &self.secrets)
     }
@@ -165,6 +235,9 @@ impl Roster {
             people: read(dir, "people.csv")?,
             stations: Vec::new(),
             cameras: Vec::new(),
+            shifts: Vec::new(),
+            absences: Vec::new(),
+            hydrants: Vec::new(),
             credentials: read(dir, "credentials.csv")?,
             secrets: read(dir, "secrets.csv")?,
         })

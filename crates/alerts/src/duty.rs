@@ -1,7 +1,7 @@
 //! Holes of the duty plans, found before they come; and the record of who was responsible when.
 //!
-//! At the first tick of a minute, and at the first after roster or policy changed, the plans of the coming
-//! `duty.look_ahead_s` seconds are looked through. Duties for which there is a plan and nobody will be on duty are kept as
+//! At the first tick of a minute, and at the first after roster or policy changed, plans and absences of the coming
+//! `duty.look_ahead_s` seconds are looked through. Duties that they leave without anybody are kept as
 //! records and told on the feed, each once, and again when it is filled or over. What is looked for depends on the minute
 //! only, and looking twice changes nothing: a desk that was restarted between two ticks finds the same.
 

@@ -1,6 +1,7 @@
 //! `fenghuo device`, `vendor`, `client`, `person`, `service`, `token`: who may come in, from the command line.
 
 pub mod changes;
+pub mod duty;
 pub mod explain;
 mod http;
 pub mod import;

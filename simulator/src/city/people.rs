@@ -22,6 +22,8 @@ impl Book<'_> {
             post: post.into(),
             region: region.into(),
             channels: channels.into(),
+            contact: String::new(),
+            deputy: String::new(),
         });
         code
     }

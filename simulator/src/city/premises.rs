@@ -34,6 +34,8 @@ pub fn build(settings: &Settings, land: &Land, roster: &mut Roster) -> Vec<Perso
                     post: "owner".into(),
                     region: grid.code.clone(),
                     channels: "console".into(),
+                    contact: String::new(),
+                    deputy: String::new(),
                 });
             }
             let owner = owners.last().expect("the first unit of a grid makes an owner");

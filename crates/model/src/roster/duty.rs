@@ -129,7 +129,7 @@ pub struct OnDuty {
     pub in_place_of: Option<PersonId>,
 }
 
-/// A time for which there is a plan, and nobody on duty.
+/// A time at which nobody is on duty, though there is a plan or somebody who holds the post.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Gap {
     pub duty: Duty,
@@ -189,6 +189,12 @@ impl Roster {
         let by_region = by_region.map(|&(region, post)| Duty { region, post, station: None });
         let stations = (0..self.stations.len()).filter_map(|at| self.station_duty(at));
         by_region.chain(stations.filter(|duty| self.is_planned(*duty)))
+    }
+
+    /// Duties without a plan that an absence can leave without anybody.
+    fn unplanned_with_absences(&self) -> impl Iterator<Item = Duty> + '_ {
+        let is_absent = |person: &PersonId| self.index.absences_of.contains_key(person);
+        self.duties().filter(move |duty| !self.is_planned(*duty) && self.holders(*duty).iter().any(is_absent))
     }
 
     /// Whether there are shifts for it, of whatever time.
@@ -295,11 +301,11 @@ impl Roster {
         until.map(|at| self.utc_offset.at_ms(at))
     }
 
-    /// Times within `from_ms` to `until_ms` for which there is a plan and nobody is on duty; by duty, then by time. A duty
-    /// without a plan has none.
+    /// Times within `from_ms` to `until_ms` at which nobody is on duty: holes of plans by duty, then those that absences
+    /// alone make; each by time. A post without a plan that nobody holds has none.
     pub fn duty_gaps(&self, from_ms: u64, until_ms: u64) -> Vec<Gap> {
         let mut gaps = Vec::new();
-        for duty in self.planned_duties() {
+        for duty in self.planned_duties().chain(self.unplanned_with_absences()) {
             self.gaps_of(duty, from_ms, until_ms, &mut gaps);
         }
         gaps

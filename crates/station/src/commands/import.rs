@@ -10,6 +10,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::commands::changes::{Changes, FILES};
+use crate::commands::duty::{self, Duty, Gaps};
 use crate::commands::reload;
 use crate::credentials::{self, Credentials};
 use crate::folder::{self, Locked};
@@ -21,6 +22,10 @@ use crate::table::Table;
 pub enum RosterCommand {
     /// Checks a folder of CSV files, shows what it changes, and puts it in the place of the roster in force.
     Import(Import),
+    /// Who is responsible for a region, now or at another moment.
+    Duty(Duty),
+    /// Where duty plans leave nobody, now or soon.
+    Gaps(Gaps),
 }
 
 #[derive(Debug, Args)]
@@ -62,7 +67,14 @@ struct Summary {
 /// # Errors
 /// Faults of the new files, each with its line; files that cannot be written; a station that refuses.
 pub fn run(command: &RosterCommand) -> Result<()> {
-    let RosterCommand::Import(import) = command;
+    match command {
+        RosterCommand::Import(import) => take(import),
+        RosterCommand::Duty(asked) => duty::duty(asked),
+        RosterCommand::Gaps(asked) => duty::gaps(asked),
+    }
+}
+
+fn take(import: &Import) -> Result<()> {
     let token = import.token.clone().or_else(|| std::env::var("FENGHUO_TOKEN").ok());
     if import.station.is_some() && token.is_none() {
         bail!("--station needs the token of an administrator: --token, or the variable FENGHUO_TOKEN");

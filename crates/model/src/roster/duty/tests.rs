@@ -357,6 +357,19 @@ fn a_plan_that_has_run_out_is_a_hole_without_end() {
 }
 
 #[test]
+fn an_absence_alone_makes_a_hole_where_nobody_stands_in() {
+    let absent = "absent V 2026-01-06 08:00 2026-01-07 08:00";
+    let hole = [format!("{VILLAGE} 2026-01-06 08:00 to 2026-01-07 08:00")];
+    assert_eq!(gaps(&roster(absent), "2026-01-06 07:30", "2026-01-06 08:30"), hole);
+    assert_eq!(gaps(&roster(&format!("{absent} A")), "2026-01-06 07:30", "2026-01-06 08:30").len(), 0);
+    // others hold the post
+    assert_eq!(
+        gaps(&roster("absent A 2026-01-06 08:00 2026-01-07 08:00"), "2026-01-06 07:30", "2026-01-06 08:30").len(),
+        0
+    );
+}
+
+#[test]
 fn until_when_somebody_is_on_duty() {
     let roster = roster(
         "shift A daily 08:00-18:00
