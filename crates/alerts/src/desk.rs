@@ -15,6 +15,7 @@ use model::{
 use crate::deliveries::Owed;
 use crate::duty::{self, Gaps};
 use crate::ladder::{self, Reach};
+use crate::orders::Orders;
 use crate::policy::{Policy, PolicyError};
 use crate::turn::{Draft, Turn};
 use crate::{act, life};
@@ -44,7 +45,8 @@ pub struct Desk {
     open: FxHashMap<(UnitId, Family), Open>,
     /// When a tick has something to do with an open alert: a step of its ladder, or its closing.
     due: BTreeSet<(u64, AlertId)>,
-    owed: Owed,
+    pub(crate) owed: Owed,
+    pub(crate) orders: Orders,
     gaps: Gaps,
     /// By unit; [`model::Colour::byte`], 0 for a unit never judged.
     colours: Vec<u8>,
@@ -88,6 +90,7 @@ impl Desk {
             due: BTreeSet::new(),
             owed: Owed::default(),
             gaps: Gaps::restore(ledger)?,
+            orders: Orders::restore(ledger)?,
             colours: Vec::new(),
             closed: BTreeMap::new(),
         };
@@ -140,7 +143,6 @@ impl Desk {
         }
         let mut draft = Draft::new(evaluated, self.cursor);
         let mut ticked = false;
-        let mut orders = 0;
         for entry in &commit.entries {
             match entry {
                 Entry::Policy(text) => self.adopt(text, &mut draft),
@@ -148,10 +150,12 @@ impl Desk {
                     let result = self.command(command, &mut draft);
                     draft.outcomes.push(CommandOutcome { id: command.id.clone(), result });
                 }
-                Entry::Receipt(receipt) => self.owed.receipt(receipt, &mut draft),
+                Entry::Receipt(receipt) => {
+                    self.owed.receipt(receipt, &mut draft);
+                    self.orders.receipt(receipt, &mut draft);
+                }
                 Entry::Order(order) => {
-                    let id = OrderId { epoch: commit.epoch, at: orders };
-                    orders += 1;
+                    let id = draft.next_order();
                     let result = self.order(id, order, &mut draft);
                     draft.order_outcomes.push(OrderOutcome { id: order.id.clone(), result });
                 }
@@ -170,7 +174,9 @@ impl Desk {
         if ticked {
             self.tick(&mut draft);
             self.gaps.look(self.policy.duty.look_ahead_s, &mut draft);
+            self.orders.tick(&self.policy, &mut self.owed, &mut draft);
         }
+        self.drills(ticked, &mut draft);
         self.judge_units(evaluated, &mut draft);
         self.finish(draft, evaluated)
     }
@@ -211,10 +217,44 @@ impl Desk {
         Ok(summary)
     }
 
-    fn order(&mut self, _id: OrderId, order: &Order, _draft: &mut Draft<'_>) -> Result<OrderId, Refused> {
-        match &order.body {
-            OrderBody::Instruct { .. } => Err(Refused::Forbidden("instructions are not taken yet".to_owned())),
-        }
+    fn order(&mut self, id: OrderId, order: &Order, draft: &mut Draft<'_>) -> Result<OrderId, Refused> {
+        let about = match &order.body {
+            OrderBody::Instruct { alert, .. } => *alert,
+            OrderBody::HandOff { alert, .. } => Some(*alert),
+            _ => None,
+        };
+        let about = about.and_then(|id| self.open.get(&key_of(id)).filter(|open| open.alert.id == id));
+        self.orders.give(id, order, about.map(|open| &*open.alert), &self.policy, &mut self.owed, draft)
+    }
+
+    /// Whether an alert of this unit and family is open.
+    pub(crate) fn has_open(&self, unit: UnitId, family: Family) -> bool {
+        self.open.contains_key(&(unit, family))
+    }
+
+    /// Whether this alert is open.
+    pub(crate) fn is_open(&self, id: AlertId) -> bool {
+        self.open.get(&key_of(id)).is_some_and(|open| open.alert.id == id)
+    }
+
+    /// Raises an alert of a drill.
+    pub(crate) fn raise_drill(&mut self, finding: &Finding, drill: OrderId, draft: &mut Draft<'_>) {
+        draft.drill = Some(drill);
+        self.finding(finding, draft);
+        draft.drill = None;
+    }
+
+    /// Closes an alert of a drill.
+    pub(crate) fn break_off(&mut self, id: AlertId, why: &str, draft: &mut Draft<'_>) {
+        let key = key_of(id);
+        let Some(open) = self.open.get_mut(&key).filter(|open| open.alert.id == id && open.alert.exercise) else {
+            return;
+        };
+        let alert = Arc::make_mut(&mut open.alert);
+        alert.state = AlertState::Closed;
+        draft.record(alert, FeedKind::AlertClosed, "desk", Some(why.into()));
+        draft.tell(FeedKind::AlertClosed, alert, None);
+        self.settle(key, draft);
     }
 
     /// The answer to a command on an alert that is not open.
@@ -230,6 +270,12 @@ impl Desk {
 
     fn finding(&mut self, finding: &Finding, draft: &mut Draft<'_>) {
         let key = (finding.unit, finding.family);
+        if let Some(drill) = self.open.get(&key).filter(|open| open.alert.drill.is_some()).map(|open| open.alert.id) {
+            if finding.phase == Phase::Ended {
+                return;
+            }
+            self.break_off(drill, "something of the unit's own ends the drill here", draft);
+        }
         if let Some(open) = self.open.get_mut(&key) {
             if life::merge(Arc::make_mut(&mut open.alert), finding, &self.policy, draft) {
                 self.settle(key, draft);
@@ -283,7 +329,9 @@ impl Desk {
         }
     }
 
-    fn finish(&mut self, draft: Draft<'_>, evaluated: &Evaluated) -> Turn {
+    fn finish(&mut self, mut draft: Draft<'_>, evaluated: &Evaluated) -> Turn {
+        self.orders.keep(&mut draft);
+        metrics::gauge!("fenghuo_orders_open").set(self.orders.len() as f64);
         self.applied = draft.epoch;
         self.cursor = draft.cursor;
         self.owed.keep(&draft);
@@ -303,6 +351,7 @@ impl Desk {
     fn settle(&mut self, key: (UnitId, Family), draft: &mut Draft<'_>) {
         let Some(open) = self.open.get(&key) else { return };
         let id = open.alert.id;
+        self.orders.alert_changed(&open.alert, &mut self.owed, draft);
         if open.alert.state.is_open() {
             draft.changed.insert(id);
             self.reschedule(key);

@@ -66,7 +66,7 @@ impl Gaps {
         let before = std::mem::take(&mut self.known);
         for (_, gap) in before.iter().filter(|(key, _)| !now.contains_key(key)) {
             draft.kept.push(Kept { kind: KeptKind::DutyGap, key: gap.key(), value: None });
-            draft.tell_duty(FeedKind::DutyFilled, gap.region, words(gap, roster));
+            draft.tell_place(FeedKind::DutyFilled, gap.region, words(gap, roster));
         }
         for (key, gap) in &now {
             let known = before.get(key);
@@ -76,7 +76,7 @@ impl Gaps {
             let value = Some(wire::encode(gap).into());
             draft.kept.push(Kept { kind: KeptKind::DutyGap, key: gap.key(), value });
             if known.is_none() {
-                draft.tell_duty(FeedKind::DutyGap, gap.region, words(gap, roster));
+                draft.tell_place(FeedKind::DutyGap, gap.region, words(gap, roster));
             }
         }
         if before != now {

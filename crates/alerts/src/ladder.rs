@@ -22,7 +22,7 @@ pub(crate) enum Reach {
 pub(crate) fn set(alert: &mut Alert, policy: &Policy, now_ms: u64) {
     alert.rang_ms = now_ms;
     alert.ladder.clear();
-    if alert.exercise {
+    if alert.exercise && alert.drill.is_none() {
         return;
     }
     for step in policy.of(alert.family()).ladder.of(alert.colour) {

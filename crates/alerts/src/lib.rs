@@ -63,10 +63,12 @@ mod desk;
 mod duty;
 mod ladder;
 mod life;
+mod orders;
 mod people;
 mod policy;
 mod turn;
 
 pub use desk::{Desk, DeskError};
+pub use orders::{Calendar, OrderLimits, TimeOfDay};
 pub use policy::{DEFAULT_POLICY, DutyPolicy, FamilyPolicy, LadderStep, Ladders, Limits, Policy, PolicyError};
 pub use turn::Turn;

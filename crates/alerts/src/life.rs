@@ -38,6 +38,7 @@ pub(crate) fn raise(finding: &Finding, grid: RegionCode, policy: &Policy, draft:
         ladder: Vec::new(),
         history: Vec::new(),
         exercise: finding.exercise,
+        drill: draft.drill,
     };
     add_evidence(&mut alert, finding, draft);
     draft.record(&mut alert, FeedKind::AlertRaised, &finding.rule, None);

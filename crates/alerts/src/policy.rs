@@ -5,6 +5,8 @@ use serde::Deserialize;
 use model::roster::Post;
 use model::{Colour, Family};
 
+use crate::orders::{Calendar, OrderLimits};
+
 /// The policy that is in force where none was given; also the documentation of the format.
 pub const DEFAULT_POLICY: &str = include_str!("default-policy.toml");
 
@@ -16,6 +18,9 @@ pub struct Policy {
     pub fire: FamilyPolicy,
     pub warning: FamilyPolicy,
     pub fault: FamilyPolicy,
+    pub orders: OrderLimits,
+    pub roll_call: Calendar,
+    pub channel_test: Calendar,
 }
 
 /// How many people one step may tell.
@@ -93,6 +98,9 @@ impl Default for Policy {
             fire: quiet.clone(),
             warning: quiet.clone(),
             fault: quiet,
+            orders: OrderLimits::default(),
+            roll_call: Calendar::default(),
+            channel_test: Calendar::default(),
         };
         blank.with(DEFAULT_POLICY).expect("the policy that is built in is tested")
     }
@@ -133,6 +141,9 @@ impl Policy {
         self.fire.take(text.fire);
         self.warning.take(text.warning);
         self.fault.take(text.fault);
+        self.orders = text.orders;
+        self.roll_call = text.roll_call;
+        self.channel_test = text.channel_test;
         self.check()?;
         Ok(self)
     }
@@ -141,6 +152,16 @@ impl Policy {
         within("limits.people_per_step", u32::from(self.limits.people_per_step), 1, 1_000)?;
         within("limits.micro_stations", u32::from(self.limits.micro_stations), 1, 100)?;
         within("duty.look_ahead_s", self.duty.look_ahead_s, 60, 7 * 86_400)?;
+        let tables = [
+            ("orders", self.orders.fault()),
+            ("roll_call", self.roll_call.fault()),
+            ("channel_test", self.channel_test.fault()),
+        ];
+        for (table, fault) in tables {
+            if let Some((name, what)) = fault {
+                return Err(PolicyError::Value { key: format!("{table}.{name}"), what });
+            }
+        }
         for family in Family::ALL {
             let policy = self.of(family);
             if let Some(auto_close_s) = policy.auto_close_s {
@@ -219,6 +240,9 @@ struct PolicyText {
     fire: FamilyText,
     warning: FamilyText,
     fault: FamilyText,
+    orders: OrderLimits,
+    roll_call: Calendar,
+    channel_test: Calendar,
 }
 
 #[derive(Debug, Default, Deserialize)]

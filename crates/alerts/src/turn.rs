@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use model::alert::HistoryItem;
 use model::ledger::UnitColour;
+use model::order::OrderNews;
 use model::{
     Alert, AlertId, Command, CommandOutcome, Commit, Cursor, Delivery, DeliveryId, Epoch, Evaluated, FeedEvent,
-    FeedKind, Kept, LedgerBatch, Matter, OrderOutcome, RegionCode, Roster,
+    FeedKind, Kept, LedgerBatch, Matter, OrderId, OrderOutcome, RegionCode, Roster,
 };
 
 /// What one commit changes in the ledger, and what became of its commands and orders, in their order.
@@ -39,6 +40,10 @@ pub(crate) struct Draft<'a> {
     pub policy: Option<Box<str>>,
     /// Records that are new, changed or gone.
     pub kept: Vec<Kept>,
+    /// Orders of this commit so far.
+    pub orders: u32,
+    /// The drill whose alerts are being raised.
+    pub drill: Option<OrderId>,
 }
 
 impl<'a> Draft<'a> {
@@ -58,6 +63,8 @@ impl<'a> Draft<'a> {
             policy: None,
             kept: Vec::new(),
             order_outcomes: Vec::new(),
+            orders: 0,
+            drill: None,
         }
     }
 
@@ -74,9 +81,24 @@ impl<'a> Draft<'a> {
         self.push(FeedKind::UnitColour, grid, |event| event.unit = Some(unit));
     }
 
-    /// Tells the feed of a hole in a duty plan.
-    pub fn tell_duty(&mut self, kind: FeedKind, region: RegionCode, detail: Box<str>) {
+    /// Tells the feed of a place: a hole in its duty plan, its deaf channels.
+    pub fn tell_place(&mut self, kind: FeedKind, region: RegionCode, detail: Box<str>) {
         self.push(kind, region, |event| event.detail = Some(detail));
+    }
+
+    /// Tells the feed of an order.
+    pub fn tell_order(&mut self, kind: FeedKind, news: OrderNews, detail: Option<Box<str>>) {
+        self.push(kind, news.head.region, |event| {
+            event.order = Some(Box::new(news));
+            event.detail = detail;
+        });
+    }
+
+    /// Names the next order of this commit.
+    pub fn next_order(&mut self) -> OrderId {
+        let id = OrderId { epoch: self.epoch, at: self.orders };
+        self.orders += 1;
+        id
     }
 
     fn push(&mut self, kind: FeedKind, grid: RegionCode, fill: impl FnOnce(&mut FeedEvent)) {
@@ -90,6 +112,7 @@ impl<'a> Draft<'a> {
             alert: None,
             unit: None,
             detail: None,
+            order: None,
         };
         fill(&mut event);
         self.feed.push(Arc::new(event));

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::finding::{Colour, ConditionKey, Family, Words};
-use crate::ids::{AlertId, CommandId, DeliveryId, DeviceId, Epoch, Matter, PersonId, RegionCode, UnitId};
+use crate::ids::{AlertId, CommandId, DeliveryId, DeviceId, Epoch, Matter, OrderId, PersonId, RegionCode, UnitId};
 use crate::order::OrderSummary;
 
 /// Where an alert stands. Closed set; who acknowledged, arrived and verified is kept per person beside it.
@@ -95,8 +95,10 @@ pub struct Alert {
     pub ladder: Vec<Rung>,
     /// The newest [`Alert::HISTORY_MAX`] changes, oldest first.
     pub history: Vec<HistoryItem>,
-    /// Nothing but tests and drills: shown, but nobody is called out.
+    /// Nothing but tests and drills: shown, but nobody is called out, unless by an ordered drill.
     pub exercise: bool,
+    /// The drill that raised it: its ladder is told, marked as exercise.
+    pub drill: Option<OrderId>,
 }
 
 impl Alert {

@@ -7,6 +7,7 @@ use crate::alert::{Alert, AlertSummary, Delivery};
 use crate::finding::{Colour, RegionStatus, UnitStatus};
 use crate::ids::{AlertId, DeliveryId, Epoch, Matter, RegionCode, UnitId};
 use crate::journal::Quarantined;
+use crate::order::OrderNews;
 
 /// Position on the feed, from 1, without gaps; follows from the journal.
 pub type Cursor = u64;
@@ -44,6 +45,14 @@ pub enum FeedKind {
     DutyGap,
     /// Such a hole is filled, or over.
     DutyFilled,
+    /// An order was given.
+    OrderGiven,
+    /// Its counts changed (told once a second at most), or the stage of a hand-off.
+    OrderReceipt,
+    /// An order ended.
+    OrderClosed,
+    /// Channels of people were found not to work.
+    ChannelFailed,
 }
 
 impl FeedKind {
@@ -62,6 +71,10 @@ impl FeedKind {
             FeedKind::UnitColour => "unit.colour",
             FeedKind::DutyGap => "duty.gap",
             FeedKind::DutyFilled => "duty.filled",
+            FeedKind::OrderGiven => "order.given",
+            FeedKind::OrderReceipt => "order.receipt",
+            FeedKind::OrderClosed => "order.closed",
+            FeedKind::ChannelFailed => "channel.failed",
         }
     }
 }
@@ -81,6 +94,8 @@ pub struct FeedEvent {
     pub unit: Option<UnitColour>,
     /// Device's own alarm id that is the evidence, person who acted, or step that was told.
     pub detail: Option<Box<str>>,
+    /// For the order kinds.
+    pub order: Option<Box<OrderNews>>,
 }
 
 /// A unit's new colour.
@@ -107,6 +122,12 @@ pub enum KeptKind {
     Late = 5,
     /// What each new roster meant for duties, by commit; see [`crate::roster::DutyChange`].
     DutyChange = 16,
+    /// Everybody whom an order asked, by order and person.
+    Asked = 6,
+    /// Channels that a test did not get through, by person and channel.
+    DeafChannel = 7,
+    /// When the desk last began something by the calendar.
+    Calendar = 8,
 }
 
 /// A record of the desk, new or changed.

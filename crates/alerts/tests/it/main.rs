@@ -8,6 +8,7 @@ mod deliveries;
 mod duty;
 mod ladder;
 mod life;
+mod orders;
 mod random;
 mod storm;
 mod world;

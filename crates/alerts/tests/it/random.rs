@@ -5,12 +5,15 @@ use std::fmt::Write;
 
 use alerts::{DEFAULT_POLICY, Turn};
 use model::alert::ReceiptOutcome;
+use model::order::{Answer, Stage};
+use model::roster::Post;
 use model::{
-    Action, Alert, AlertId, AlertState, DeliveryId, DeliveryState, Entry, Family, FeedKind, Matter, Phase, Verdict,
+    Action, Alert, AlertId, AlertState, Colour, DeliveryId, DeliveryState, Entry, Family, FeedKind, Matter, Order,
+    OrderBody, OrderId, Phase, Verdict,
 };
 
 use crate::books::Books;
-use crate::world::{START_MS, World, finding, status};
+use crate::world::{GRID, START_MS, World, code, finding, status};
 
 /// Numbers that follow from a seed (an MMIX linear congruential generator).
 struct Dice(u64);
@@ -42,6 +45,7 @@ pub struct Town {
     /// Seen so far, for what must hold.
     alerts: BTreeMap<AlertId, Alert>,
     deliveries: BTreeMap<(Matter, DeliveryId), DeliveryState>,
+    orders: Vec<OrderId>,
 }
 
 impl Town {
@@ -54,6 +58,7 @@ impl Town {
             alarms: 0,
             alerts: BTreeMap::new(),
             deliveries: BTreeMap::new(),
+            orders: Vec::new(),
         }
     }
 
@@ -147,15 +152,73 @@ impl Town {
             let outcome = self.dice.of(&[ReceiptOutcome::Delivered, ReceiptOutcome::Retry, ReceiptOutcome::Failed]);
             entries.push(Entry::Receipt(model::Receipt { delivery, matter, outcome, reason: "".into() }));
         }
+        if self.dice.one_in(3) {
+            entries.push(self.order());
+        }
         if self.dice.one_in(40) {
-            let texts = [DEFAULT_POLICY, "[warning]\nauto_close_s = 5", "nonsense"];
+            let calendar = "[roll_call]\nat = [\"08:30\", \"09:00\", \"10:00\"]\n[channel_test]\nat = [\"08:20\"]";
+            let texts = [DEFAULT_POLICY, "[warning]\nauto_close_s = 5", "nonsense", calendar];
             entries.push(Entry::Policy(self.dice.of(&texts).into()));
         }
         entries
     }
 
+    /// Something ordered, answered or ended; mostly what can be.
+    fn order(&mut self) -> Entry {
+        let region = code(self.dice.of(&["331083", "331083001", "331083001001", GRID, "331083009"]));
+        let person = self.dice.of(&["O0", "G1", "V2", "T3", "M4", "C5", "nobody"]);
+        let newest = self.orders.len().min(6);
+        let of = if newest == 0 || self.dice.one_in(9) {
+            OrderId { epoch: 1, at: 7 }
+        } else {
+            self.orders[self.orders.len() - 1 - self.dice.below(newest)]
+        };
+        let ids: Vec<AlertId> = self.alerts.keys().copied().collect();
+        let alert = (!ids.is_empty()).then(|| ids[ids.len() - 1 - self.dice.below(ids.len().min(4))]);
+        let window_s = self.dice.of(&[10, 60, 3_600, 1]);
+        let family = self.dice.of(&Family::ALL);
+        let colour = self.dice.of(&[Colour::Red, Colour::Yellow]);
+        let body = match self.dice.below(14) {
+            0 => OrderBody::Instruct {
+                region,
+                posts: vec![],
+                text: "全体到岗".into(),
+                alert: alert.filter(|_| self.dice.one_in(2)),
+                colour,
+                expires_s: 600,
+                remind_after_s: self.dice.of(&[0, 20]),
+                exercise: false,
+            },
+            1 => OrderBody::RollCall {
+                region,
+                posts: vec![Post::GridWorker, Post::VillageChief],
+                window_s,
+                exercise: false,
+            },
+            2 => OrderBody::ChannelTest { region, posts: vec![], window_s },
+            3 | 4 => OrderBody::Drill { region, units: vec![], family, colour, note: "演练".into(), lasts_s: 60 },
+            5 if alert.is_some() => {
+                let to = self.dice.of(&["webhook:brigade", "C5", "nobody"]).into();
+                OrderBody::HandOff { alert: alert.unwrap(), to, answer_within_s: 60, note: None }
+            }
+            6 | 7 => {
+                let stages = [Stage::Accepted, Stage::Rejected, Stage::Dispatched, Stage::Arrived, Stage::Closed];
+                OrderBody::Progress { order: of, stage: self.dice.of(&stages), reason: Some("…".into()) }
+            }
+            8 => OrderBody::End { order: of, reason: "够了".into() },
+            _ => OrderBody::Answer { order: of, answer: self.dice.of(&Answer::ALL), note: Some("好".into()) },
+        };
+        let id = format!("{person}/o-{}", self.dice.below(200)).as_str().into();
+        Entry::Order(Box::new(Order { id, person: person.into(), entered_by: None, body }))
+    }
+
     fn check(&mut self, turn: &Turn, entries: &[Entry]) {
         let batch = &turn.batch;
+        let ordered = entries.iter().filter(|entry| matches!(entry, Entry::Order(_))).count();
+        assert_eq!(turn.order_outcomes.len(), ordered, "every order is answered");
+        for event in batch.feed.iter().filter(|event| event.kind == FeedKind::OrderGiven) {
+            self.orders.push(event.order.as_ref().unwrap().head.id);
+        }
         let commands = entries.iter().filter(|entry| matches!(entry, Entry::Command(_))).count();
         assert_eq!(turn.outcomes.len(), commands, "every command is answered");
         assert!(batch.alerts.is_sorted_by_key(|alert| alert.id), "alerts stand in the order of their ids");
@@ -178,12 +241,13 @@ impl Town {
                 Some(before) => assert_eq!(before, DeliveryState::Owed, "{} was done", delivery.id),
             }
             let gave_up = entries.iter().any(|entry| matches!(entry, Entry::Receipt(r) if r.delivery == delivery.id));
-            let closed = self.alerts[&delivery.matter.alert().unwrap()].state == AlertState::Closed;
+            let closed = delivery.matter.alert().is_none_or(|id| self.alerts[&id].state == AlertState::Closed);
             assert!(delivery.state == DeliveryState::Owed || gave_up || closed, "{} is taken back", delivery.id);
         }
         for event in &batch.feed {
             if let Some(alert) = event.alert.as_ref().filter(|_| event.kind == FeedKind::AlertClosed) {
-                assert!(alert.id.family != Family::Fire || alert.verdict.is_some(), "{} closed unverified", alert.id);
+                let by_people = alert.id.family == Family::Fire && !alert.exercise;
+                assert!(!by_people || alert.verdict.is_some(), "{} closed unverified", alert.id);
             }
         }
     }
@@ -197,7 +261,7 @@ fn check_alert(alert: &Alert, before: Option<&Alert>, entries: &[Entry]) {
     assert!(alert.state != AlertState::Acknowledged || !alert.acknowledged.is_empty(), "{id}: acknowledged by whom?");
     assert!(alert.state != AlertState::Raised || alert.acknowledged.is_empty(), "{id} rings though acknowledged");
     assert!(alert.state != AlertState::Verified || alert.verdict.is_some(), "{id}: verified as what?");
-    assert!(!alert.exercise || alert.ladder.is_empty(), "{id}: a drill calls people out");
+    assert!(!alert.exercise || alert.ladder.is_empty() || alert.drill.is_some(), "{id}: a test calls people out");
     let Some(before) = before else { return };
     assert_ne!(before.state, AlertState::Closed, "{id} changed after it was closed");
     assert!(alert.ring >= before.ring && alert.evidence_count >= before.evidence_count);

@@ -99,6 +99,7 @@ mod tests {
             alert: None,
             unit: None,
             detail: None,
+            order: None,
         })
     }
 

@@ -52,7 +52,7 @@ impl Books {
         self.cursor += 1;
         let alert = alert.map(|alert| Box::new(alert.summary()));
         let (cursor, epoch, at_ms) = (self.cursor, self.epoch, START_MS + self.epoch);
-        self.batch.feed.push(Arc::new(FeedEvent { cursor, epoch, at_ms, kind, grid, alert, unit, detail: None }));
+        self.batch.feed.push(Arc::new(FeedEvent { cursor, epoch, at_ms, kind, grid, alert, unit, detail: None, order: None }));
     }
 
     fn put(&mut self, kind: FeedKind, mut alert: Alert) {
@@ -157,6 +157,7 @@ impl Desk {
             ],
             history: vec![],
             exercise: false,
+            drill: None,
         }
     }
 

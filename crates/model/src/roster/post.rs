@@ -17,6 +17,10 @@ pub enum Post {
 }
 
 impl Post {
+    /// Those of the chain from the city down to the grid: all but the owners.
+    pub const CHAIN: [Post; 5] =
+        [Post::Commander, Post::TownshipChief, Post::VillageChief, Post::GridWorker, Post::MicroStation];
+
     const WORDS: [(&'static str, Post); 6] = [
         ("owner", Post::Owner),
         ("grid_worker", Post::GridWorker),

@@ -119,6 +119,7 @@ pub fn alert(id: AlertId, state: AlertState) -> Alert {
         ladder: Vec::new(),
         history: Vec::new(),
         exercise: false,
+        drill: None,
     }
 }
 
@@ -149,6 +150,7 @@ pub fn event(cursor: Cursor, epoch: Epoch) -> FeedEvent {
         alert: None,
         unit: Some(UnitColour { unit: UnitId(cursor as u32), colour: Colour::Orange, since_ms: START_MS }),
         detail: Some(format!("event {cursor}").into()),
+        order: None,
     }
 }
 
