@@ -297,6 +297,7 @@ fn delivery(alert: &Alert) -> Delivery {
             reason: "nobody is connected".into(),
         }],
         attempt_count: 1,
+        read_ms: None,
     }
 }
 
