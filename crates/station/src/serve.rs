@@ -30,7 +30,7 @@ use crate::devices::{Heard, Moved};
 use crate::front::{AlertLog, Clients, Kept, tell_listening};
 use crate::judging::Judge;
 use crate::laws::Laws;
-use crate::outlets::{BrokerOutlet, Receipts};
+use crate::outlets::{self, BrokerOutlet, Receipts};
 use crate::process::{Signals, files_for};
 use crate::refusals::Refusals;
 use crate::rules_gate::Limits;
@@ -122,6 +122,7 @@ async fn serve(config: Config) -> Result<()> {
                 roster: Arc::clone(&roster_now),
                 rules: Arc::clone(&keeper.desk),
             }),
+            callbacks: Arc::new(outlets::Tokens { dispatcher: dispatcher.clone(), ingest: handle.clone() }),
             vendors: Arc::new(Vendors::new(Arc::clone(&gate), &config.station, roster_now, Arc::clone(&clock))),
             metrics: {
                 let metrics = metrics.clone();
@@ -240,6 +241,7 @@ fn dispatching(
         mqtt: Arc::new(BrokerOutlet(broker.clone())),
         roster: Arc::clone(roster),
         clock: Arc::clone(clock),
+        public_url: config.http.public_url.clone(),
     })
     .context("starting the dispatcher")
 }
