@@ -5,9 +5,9 @@
 
 mod change;
 mod judged;
-mod margins;
 #[path = "../../crates/evaluator/tests/it/library.rs"]
 mod library;
+mod margins;
 mod play;
 mod quiet;
 #[path = "../../crates/evaluator/tests/it/recordings.rs"]

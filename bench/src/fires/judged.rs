@@ -56,9 +56,7 @@ pub fn judge(recording: &Recording, layout: Layout, change: Change, rules: &Rule
     let mut play = Play::new(&vec![0; devices], 60, rules)?;
     play.run(&all);
     let seconds = |at_ms: i64| at_ms as f64 / 1000.0;
-    let first = |wanted: &dyn Fn(&Found) -> bool| {
-        play.found.iter().find(|found| found.at_ms >= 0 && wanted(found))
-    };
+    let first = |wanted: &dyn Fn(&Found) -> bool| play.found.iter().find(|found| found.at_ms >= 0 && wanted(found));
     let fire = first(&|found| found.fire);
     let fixed = all
         .iter()

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use super::Outcome;
 use super::judged::{Alone, Verdict, median};
-use super::margins::Moved;
 use super::library::Case;
+use super::margins::Moved;
 use super::quiet::{KITS, Segment};
 use super::recordings::Kind;
 
@@ -168,7 +168,10 @@ fn quiet(outcome: &Outcome, text: &mut String) {
         let (days, alerts, warnings) = total(segments.into_iter());
         if days > 0.0 {
             let (rate, most) = (rate(alerts, days), most(alerts) * 1000.0 / days);
-            _ = writeln!(text, "| {name} | {meaning} | {kit} | {days:.0} | {alerts} | {rate:.2} | {most:.2} | {warnings} |");
+            _ = writeln!(
+                text,
+                "| {name} | {meaning} | {kit} | {days:.0} | {alerts} | {rate:.2} | {most:.2} | {warnings} |"
+            );
         }
     };
     let of = |name: &str, kit: &str, beyond: bool| -> Vec<&Segment> {

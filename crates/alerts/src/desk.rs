@@ -96,6 +96,7 @@ impl Desk {
         };
         for alert in ledger.open_alerts()? {
             let (id, key) = (alert.id, key_of(alert.id));
+            desk.owed.restore_told(ledger.deliveries(id.into())?);
             if let Some(other) = desk.open.insert(key, Open { alert: Arc::new(alert), due_ms: None }) {
                 return Err(DeskError::Twice(other.alert.id, id));
             }
@@ -335,6 +336,9 @@ impl Desk {
         self.applied = draft.epoch;
         self.cursor = draft.cursor;
         self.owed.keep(&draft);
+        for alert in &draft.closed {
+            self.owed.forget(alert.id.into());
+        }
         if !draft.changed.is_empty() || !draft.closed.is_empty() || !draft.deliveries.is_empty() {
             metrics::gauge!("fenghuo_alerts_open").set(self.open.len() as f64);
             metrics::gauge!("fenghuo_alerts_deliveries_owed").set(self.owed.len() as f64);

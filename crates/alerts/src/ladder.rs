@@ -135,6 +135,7 @@ fn owe(alert: &Alert, rung: usize, person: PersonId, draft: &mut Draft<'_>) -> b
             state: DeliveryState::Owed,
             attempts: Vec::new(),
             attempt_count: 0,
+            read_ms: None,
         });
     }
     !row.channels.is_empty()

@@ -2,6 +2,7 @@
 //! [`crate::Actions`] for whatever changes something.
 
 pub(crate) mod alerts;
+pub(crate) mod callbacks;
 pub(crate) mod devices;
 pub(crate) mod duty;
 pub(crate) mod feed;
@@ -13,6 +14,7 @@ pub(crate) mod regions;
 pub(crate) mod risk;
 pub(crate) mod session;
 pub(crate) mod sightings;
+pub(crate) mod trail;
 pub(crate) mod units;
 pub(crate) mod vendors;
 pub(crate) mod why;

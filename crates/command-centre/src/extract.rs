@@ -70,6 +70,24 @@ impl<T: DeserializeOwned> FromRequest<Arc<Shared>> for InBody<T> {
     }
 }
 
+/// Reads a body of fields, JSON or form.
+pub(crate) async fn read_fields<T: DeserializeOwned>(request: Request, limit_bytes: usize) -> Result<T, Problem> {
+    let is_json = is_json(request.headers());
+    let bytes = read_body(request, limit_bytes).await?;
+    if is_json {
+        return axum::Json::<T>::from_bytes(&bytes)
+            .map(|axum::Json(value)| value)
+            .map_err(|error| Problem::new(Kind::BadRequest, body_fault(&error)));
+    }
+    let unreadable = |reason: &dyn std::fmt::Display| {
+        let detail = format!("the body does not fit: {reason}; send fields as JSON or as a form, encoded as for a URL");
+        Problem::new(Kind::BadRequest, detail)
+    };
+    let text = std::str::from_utf8(&bytes).map_err(|error| unreadable(&error))?;
+    let uri = format!("/?{text}").parse().map_err(|error: axum::http::uri::InvalidUri| unreadable(&error))?;
+    Query::<T>::try_from_uri(&uri).map(|Query(value)| value).map_err(|error| unreadable(&reason_of(&error)))
+}
+
 fn body_fault(error: &dyn std::error::Error) -> String {
     format!("the body does not fit: {}", reason_of(error))
 }

@@ -25,6 +25,7 @@
 mod access;
 mod actions;
 mod api;
+mod callbacks;
 mod clients;
 mod encoding;
 mod extract;
@@ -44,6 +45,7 @@ pub use access::{Access, Caller, Role};
 pub use actions::{
     ActionError, Actions, DeviceOrder, DeviceSent, DeviceStatus, Devices, RiskDay, RiskHistory, RosterReloaded,
 };
+pub use callbacks::Callbacks;
 pub use clients::{ClientConnection, ClientSession, Clients};
 pub use judging::{About, Judging, JudgingError};
 pub use router::{Need, ROUTES, Route};

@@ -12,7 +12,8 @@ use tokio::time::Instant;
 
 use crate::access::Role;
 use crate::api::{
-    alerts, devices, duty, feed, health, map, mqtt, quarantine, regions, risk, session, sightings, units, vendors, why,
+    alerts, callbacks, devices, duty, feed, health, map, mqtt, quarantine, regions, risk, session, sightings, trail,
+    units, vendors, why,
 };
 use crate::problem::{Kind, Problem};
 use crate::settings::Settings;
@@ -68,6 +69,7 @@ pub const ROUTES: &[Route] = &[
     route("GET", "/api/v1/events", VIEWER, || get(feed::events)),
     route("GET", "/api/v1/alerts", VIEWER, || get(alerts::list)),
     route("GET", "/api/v1/alerts/{id}", VIEWER, || get(alerts::one)),
+    route("GET", "/api/v1/alerts/{id}/trail", VIEWER, || get(trail::one)),
     route("POST", "/api/v1/alerts/{id}/acknowledge", OPERATOR, || post(alerts::acknowledge)),
     route("POST", "/api/v1/alerts/{id}/arrive", OPERATOR, || post(alerts::arrive)),
     route("POST", "/api/v1/alerts/{id}/verify", OPERATOR, || post(alerts::verify)),
@@ -97,6 +99,9 @@ pub const ROUTES: &[Route] = &[
     route("GET", "/api/v1/rules", OPERATOR, || get(why::rules)),
     route("POST", "/api/v1/rules/reload", ADMIN, || post(why::reload_rules)),
     route("POST", "/api/v1/roster/reload", ADMIN, || post(devices::reload_roster)),
+    route("POST", "/api/v1/callbacks/voice", ANYONE, || post(callbacks::voice)),
+    route("GET", "/r/{token}", ANYONE, || get(callbacks::show)),
+    route("POST", "/r/{token}", ANYONE, || post(callbacks::press)),
 ];
 
 pub(crate) fn build(shared: &Arc<Shared>) -> Router {
@@ -151,14 +156,13 @@ async fn envelope(State(shared): State<Arc<Shared>>, request: Request, next: Nex
             Problem::new(Kind::Deadline, detail).into_response()
         }
     };
-    let fixed = [
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::REFERRER_POLICY, "no-referrer"),
-        (header::CONTENT_SECURITY_POLICY, screen::CONTENT_SECURITY_POLICY),
-    ];
+    let fixed = [(header::X_CONTENT_TYPE_OPTIONS, "nosniff"), (header::REFERRER_POLICY, "no-referrer")];
     for (name, value) in fixed {
         response.headers_mut().insert(name, HeaderValue::from_static(value));
     }
+    // a page of its own may have a stricter one
+    let policy = HeaderValue::from_static(screen::CONTENT_SECURITY_POLICY);
+    response.headers_mut().entry(header::CONTENT_SECURITY_POLICY).or_insert(policy);
     if is_api {
         response.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     }

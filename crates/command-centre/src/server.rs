@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::access::Access;
 use crate::actions::{Actions, Devices, RiskHistory};
+use crate::callbacks::Callbacks;
 use crate::clients::Clients;
 use crate::extract::Peer;
 use crate::judging::Judging;
@@ -54,6 +55,7 @@ pub struct Parts {
     pub clients: Arc<dyn Clients>,
     pub vendors: Arc<dyn Vendors>,
     pub judging: Arc<dyn Judging>,
+    pub callbacks: Arc<dyn Callbacks>,
     /// Renders every metric of the process, as Prometheus text.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
     /// Whether every stage takes work; quick.

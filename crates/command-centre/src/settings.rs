@@ -55,6 +55,9 @@ pub struct Settings {
     pub sign_in_addresses_max: usize,
     /// Adds `Secure` to the session cookie: set it when browsers come over https only.
     pub cookie_secure: bool,
+    /// The station's address as people's browsers reach it, `https://fire.example.org`, for the links in messages; empty: no
+    /// links.
+    pub public_url: String,
     /// Time that open requests get at shutdown, ms.
     pub shutdown_grace_ms: u64,
 }
@@ -85,6 +88,7 @@ impl Default for Settings {
             sign_in_window_ms: 60_000,
             sign_in_addresses_max: 4096,
             cookie_secure: false,
+            public_url: String::new(),
             shutdown_grace_ms: 5000,
         }
     }

@@ -21,6 +21,8 @@ pub(crate) struct Shared {
     pub reads: Arc<Semaphore>,
     pub consumers: Arc<Semaphore>,
     pub failures: FailedSignIns,
+    /// Callbacks with tokens that are not known.
+    pub guesses: FailedSignIns,
     pub geometry: GeometryCache,
     pub assets: Assets,
     pub shutdown: CancellationToken,
@@ -36,6 +38,7 @@ impl Shared {
             reads: Arc::new(Semaphore::new(parts.settings.reads_max)),
             consumers: Arc::new(Semaphore::new(parts.settings.feed_consumers_max)),
             failures: FailedSignIns::new(&parts.settings),
+            guesses: FailedSignIns::new(&parts.settings),
             geometry: GeometryCache::new(parts.settings.geometry_cache_max),
             assets: Assets::load(),
             shutdown,

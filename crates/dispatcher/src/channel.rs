@@ -22,6 +22,7 @@ use model::Delivery;
 
 pub use mqtt::MqttPublisher;
 
+use crate::callback::Callbacks;
 use crate::dispatcher::StartError;
 use crate::message::Message;
 use crate::settings::Settings;
@@ -116,8 +117,15 @@ pub(crate) trait Channel: Send + Sync + 'static {
 /// Channels of one kind, with their names.
 pub(crate) type Opened = Result<Vec<(String, Arc<dyn Channel>)>, StartError>;
 
+/// What channels are made with.
+pub(crate) struct With<'a> {
+    pub(crate) settings: &'a Settings,
+    pub(crate) mqtt: &'a Arc<dyn MqttPublisher>,
+    pub(crate) callbacks: Option<&'a Callbacks>,
+}
+
 /// Makes the channels of one kind, as the settings ask for.
-type Open = fn(&Settings, &Arc<dyn MqttPublisher>) -> Opened;
+type Open = fn(&With<'_>) -> Opened;
 
 /// Every kind of channel.
 const CHANNELS: &[Open] =
@@ -131,10 +139,10 @@ pub(crate) struct Channels {
 
 impl Channels {
     /// Makes every channel that the settings ask for.
-    pub(crate) fn open(settings: &Settings, mqtt: &Arc<dyn MqttPublisher>) -> Result<Channels, StartError> {
+    pub(crate) fn open(with: &With<'_>) -> Result<Channels, StartError> {
         let mut channels = Channels { list: Vec::new(), numbers: HashMap::new() };
         for open in CHANNELS {
-            for (name, channel) in open(settings, mqtt)? {
+            for (name, channel) in open(with)? {
                 if channels.numbers.insert(name.clone().into(), channels.list.len()).is_some() {
                     return Err(StartError::Twice(name));
                 }

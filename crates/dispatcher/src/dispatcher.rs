@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::callback::Callbacks;
-use crate::channel::{Channels, MqttPublisher};
+use crate::channel::{Channels, MqttPublisher, With};
 use crate::quiet::Quiet;
 use crate::run::{self, Hint, Run};
 use crate::settings::Settings;
@@ -41,6 +41,8 @@ pub struct Parts {
     pub mqtt: Arc<dyn MqttPublisher>,
     pub roster: RosterNow,
     pub clock: Arc<dyn Clock>,
+    /// The station's address as people's browsers reach it, `https://fire.example.org`, for the links in messages; empty: none.
+    pub public_url: String,
 }
 
 /// Why a dispatcher could not start.
@@ -65,7 +67,7 @@ impl Dispatcher {
     /// # Errors
     /// [`StartError`] when the settings make no sense.
     pub fn start(parts: Parts) -> Result<Handle, StartError> {
-        let Parts { settings, ledger, receipts, mqtt, roster, clock } = parts;
+        let Parts { settings, ledger, receipts, mqtt, roster, clock, public_url } = parts;
         for (value, name) in [
             (settings.hints_max, "hints_max"),
             (settings.owed_max, "owed_max"),
@@ -78,9 +80,10 @@ impl Dispatcher {
                 return Err(StartError::Zero(name));
             }
         }
-        let channels = Arc::new(Channels::open(&settings, &mqtt)?);
+        let callbacks = Callbacks::new(settings.callback_secret.as_ref(), &public_url)?;
+        let channels =
+            Arc::new(Channels::open(&With { settings: &settings, mqtt: &mqtt, callbacks: callbacks.as_ref() })?);
         let (words, quiet) = (Arc::new(Words::new(&settings.wording)?), Quiet::new(&settings)?);
-        let callbacks = Callbacks::new(settings.callback_secret.as_ref())?;
         let settings = Arc::new(settings);
         let (hints, hinted) = mpsc::channel(settings.hints_max);
         let (rescan, stop) = (Arc::new(Notify::new()), CancellationToken::new());
@@ -90,6 +93,7 @@ impl Dispatcher {
             receipts,
             channels,
             words,
+            callbacks: callbacks.clone(),
             quiet,
             roster,
             clock,

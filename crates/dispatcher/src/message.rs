@@ -13,6 +13,7 @@ pub(crate) struct Message {
     unit: Box<str>,
     address: Box<str>,
     phone: Box<str>,
+    link: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -27,6 +28,9 @@ struct Body<'a> {
     text_en: &'a str,
     whom: &'a str,
     exercise: bool,
+    /// Where the person says that they have it before them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    link: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -74,7 +78,7 @@ struct Place {
 
 impl Message {
     /// The message as of this roster, in these words.
-    pub(crate) fn new(delivery: &Delivery, roster: &Roster, words: &Words) -> Message {
+    pub(crate) fn new(delivery: &Delivery, roster: &Roster, words: &Words, link: Option<String>) -> Message {
         let about = &delivery.about;
         let region = about.region();
         let lines = words.lines(delivery, roster);
@@ -98,6 +102,7 @@ impl Message {
             text_en: &lines.en,
             whom: &delivery.whom,
             exercise: about.exercise(),
+            link: link.as_deref(),
         };
         let json = serde_json::to_vec(&body).expect("strings, numbers and names of variants are always JSON");
         Message {
@@ -106,7 +111,13 @@ impl Message {
             unit: unit.map(|unit| unit.name.clone()).unwrap_or_default(),
             address: unit.map(|unit| unit.address.clone()).unwrap_or_default(),
             phone: roster.person(delivery.person).map(|person| person.phone.clone()).unwrap_or_default(),
+            link,
         }
+    }
+
+    /// The page where the person says that they have it before them; `None`: there are no links.
+    pub(crate) fn link(&self) -> Option<&str> {
+        self.link.as_deref()
     }
 
     pub(crate) fn json(&self) -> Bytes {

@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
+use crate::callback::Callbacks;
 use crate::channel::{Channels, Manner, Outcome, Try, mqtt};
 use crate::dispatcher::{ReceiptSink, RosterNow};
 use crate::lane::Heard;
@@ -30,6 +31,7 @@ pub(crate) struct Run {
     pub(crate) receipts: Arc<dyn ReceiptSink>,
     pub(crate) channels: Arc<Channels>,
     pub(crate) words: Arc<Words>,
+    pub(crate) callbacks: Option<Callbacks>,
     pub(crate) quiet: Quiet,
     pub(crate) roster: RosterNow,
     pub(crate) clock: Arc<dyn Clock>,
@@ -147,10 +149,15 @@ impl Run {
     /// One try of what goes in one message, within its time limit; a panic of the channel is a failed try.
     fn try_once(&self, batch: Batch, now_ms: u64) -> impl Future<Output = Done> + Send + use<> {
         let (channels, words, roster) = (Arc::clone(&self.channels), Arc::clone(&self.words), (self.roster)());
+        let callbacks = self.callbacks.clone().filter(Callbacks::has_links);
         let limit = batch.iter().map(|delivery| self.settings.try_limit(delivery.about.colour())).min();
         let limit = limit.unwrap_or_default();
         async move {
-            let work = send(&channels, &batch, |delivery| Message::new(delivery, &roster, &words), now_ms, limit);
+            let message = |delivery: &Delivery| {
+                let link = callbacks.as_ref().and_then(|callbacks| callbacks.link(delivery));
+                Message::new(delivery, &roster, &words, link)
+            };
+            let work = send(&channels, &batch, message, now_ms, limit);
             let outcome = match timeout(limit, AssertUnwindSafe(work).catch_unwind()).await {
                 Ok(Ok(outcome)) => outcome,
                 Ok(Err(_)) => Outcome::retry("the channel panicked"),
@@ -338,6 +345,7 @@ fn tell(delivery: &Delivery, kind: &'static str, outcome: ReceiptOutcome, reason
         ReceiptOutcome::Delivered => "delivered",
         ReceiptOutcome::Retry => "retry",
         ReceiptOutcome::Failed => "failed",
+        ReceiptOutcome::Read => "read",
     };
     // the label is the kind of channel, of which there are few
     metrics::counter!("fenghuo_dispatcher_tries_total", "channel" => kind, "outcome" => word).increment(1);
@@ -353,7 +361,7 @@ fn tell(delivery: &Delivery, kind: &'static str, outcome: ReceiptOutcome, reason
         ReceiptOutcome::Failed => {
             tracing::warn!(delivery = %id, %person, %channel, reason, "a delivery failed for good")
         }
-        ReceiptOutcome::Delivered | ReceiptOutcome::Retry => {
+        ReceiptOutcome::Delivered | ReceiptOutcome::Retry | ReceiptOutcome::Read => {
             tracing::debug!(delivery = %id, %person, %channel, outcome = word, reason, "a delivery was tried");
         }
     }

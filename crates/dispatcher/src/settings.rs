@@ -72,8 +72,8 @@ pub struct Settings {
     pub quiet_kinds: Vec<String>,
     /// Local time is so far ahead of UTC, min.
     pub utc_offset_min: i32,
-    /// Key for the tokens by which a gateway names a delivery that a person has confirmed by pressing 1, 32 characters or more;
-    /// absent: `{callback}` cannot be used.
+    /// Key for the tokens by which a gateway names a delivery that a person has confirmed by pressing 1, and for the links in
+    /// messages, 32 characters or more; absent: `{callback}` and `{link}` cannot be used.
     #[serde(skip_serializing)]
     pub callback_secret: Option<Secret>,
     /// Texts in place of the built-in ones.

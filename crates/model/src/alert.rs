@@ -277,6 +277,8 @@ pub struct Delivery {
     pub attempts: Vec<Attempt>,
     /// All attempts.
     pub attempt_count: u32,
+    /// When the person first said that they had it before them: pressed the button of the page, or a digit.
+    pub read_ms: Option<u64>,
 }
 
 impl Delivery {
@@ -383,4 +385,6 @@ pub enum ReceiptOutcome {
     Retry,
     /// Failed for good.
     Failed,
+    /// The person has it before them. Not a try; counts as delivered, whatever the channel said.
+    Read,
 }

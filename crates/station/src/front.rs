@@ -183,7 +183,17 @@ mod tests {
         let event = |cursor, alert: Option<&Alert>| {
             let kind = if alert.is_some() { FeedKind::AlertRaised } else { FeedKind::UnitColour };
             let alert = alert.map(|alert| Box::new(alert.summary()));
-            Arc::new(FeedEvent { cursor, epoch, at_ms: epoch, kind, grid, alert, unit: None, detail: None, order: None })
+            Arc::new(FeedEvent {
+                cursor,
+                epoch,
+                at_ms: epoch,
+                kind,
+                grid,
+                alert,
+                unit: None,
+                detail: None,
+                order: None,
+            })
         };
         let feed = vec![event(2 * epoch - 1, Some(&alert)), event(2 * epoch, None)];
         let batch = LedgerBatch { epoch, at_ms: epoch, feed, ..LedgerBatch::default() };

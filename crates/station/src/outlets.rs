@@ -5,9 +5,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use broker::{Broker, Outcome};
 use bytes::Bytes;
+use command_centre::{ActionError, Callbacks};
 use dispatcher::{MqttOutcome, MqttPublisher, ReceiptSink, SinkClosed};
 use ingest::{IngestHandle, Submission};
-use model::Receipt;
+use model::{DeliveryId, Matter, Receipt};
 
 /// Publishes through the station's own listener.
 pub struct BrokerOutlet(pub Broker);
@@ -32,5 +33,23 @@ pub struct Receipts(pub IngestHandle);
 impl ReceiptSink for Receipts {
     async fn submit(&self, receipt: Receipt) -> Result<(), SinkClosed> {
         self.0.submit(Submission::Receipt(receipt)).await.map(|_| ()).map_err(|_| SinkClosed)
+    }
+}
+
+/// What people say by the tokens in their messages.
+pub struct Tokens {
+    pub dispatcher: dispatcher::Handle,
+    pub ingest: IngestHandle,
+}
+
+#[async_trait]
+impl Callbacks for Tokens {
+    fn named(&self, token: &str) -> Option<(Matter, DeliveryId)> {
+        self.dispatcher.confirmed(token)
+    }
+
+    async fn read(&self, receipt: Receipt) -> Result<(), ActionError> {
+        let journalled = self.ingest.submit(Submission::Receipt(receipt)).await;
+        journalled.map(|_| ()).map_err(|error| ActionError::Unavailable(error.to_string()))
     }
 }

@@ -26,7 +26,7 @@ use crate::devices::{Heard, Moved};
 use crate::front::{Clients, tell_listening};
 use crate::judging::Judge;
 use crate::laws::Laws;
-use crate::outlets::{BrokerOutlet, Receipts};
+use crate::outlets::{self, BrokerOutlet, Receipts};
 use crate::process::{Signals, files_for};
 use crate::refusals::Refusals;
 use crate::rules_gate::Limits;
@@ -113,6 +113,7 @@ async fn serve(config: Config) -> Result<()> {
                 roster: Arc::clone(&roster_now),
                 rules: Arc::clone(&keeper.desk),
             }),
+            callbacks: Arc::new(outlets::Tokens { dispatcher: dispatcher.clone(), ingest: handle.clone() }),
             vendors: Arc::new(Vendors::new(Arc::clone(&gate), &config.station, roster_now, Arc::clone(&clock))),
             metrics: {
                 let metrics = metrics.clone();
@@ -231,6 +232,7 @@ fn dispatching(
         mqtt: Arc::new(BrokerOutlet(broker.clone())),
         roster: Arc::clone(roster),
         clock: Arc::clone(clock),
+        public_url: config.http.public_url.clone(),
     })
     .context("starting the dispatcher")
 }

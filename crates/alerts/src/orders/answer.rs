@@ -101,7 +101,7 @@ impl Orders {
         let Some((person, channel)) = named(receipt.delivery.as_str()) else { return };
         let Some(asked) = open.asked.get_mut(&person) else { return };
         let delivered = match receipt.outcome {
-            ReceiptOutcome::Delivered => true,
+            ReceiptOutcome::Delivered | ReceiptOutcome::Read => true,
             ReceiptOutcome::Failed => false,
             ReceiptOutcome::Retry => return,
         };

@@ -183,6 +183,7 @@ pub(super) fn owe_in(
         state: DeliveryState::Owed,
         attempts: Vec::new(),
         attempt_count: 0,
+        read_ms: None,
     });
 }
 

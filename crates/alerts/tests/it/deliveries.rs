@@ -72,3 +72,51 @@ fn closing_withdraws_also_what_became_owed_in_the_same_commit() {
     );
     assert!(world.books.owed().unwrap().is_empty());
 }
+
+#[test]
+fn what_a_person_has_read_is_kept_once_and_also_after_it_was_delivered_or_given_up() {
+    let mut world = World::new();
+    world.play(
+        "
+        > 0 began U0 smoke/7 red
+        1 alert.raised fire-0-1 red raised ring 1
+        owes owner O0 as 1.0.0.mqtt
+        owes grid_worker G1 as 1.1.1.mqtt
+        owes grid_worker G1 as 1.1.1.console
+        owes micro_station M4 as 1.2.4.mqtt
+        owes village_chief V2 as 1.3.2.mqtt
+        owes township_chief T3 as 1.4.3.mqtt
+        owes commander C5 as 1.5.5.webhook:brigade
+        > 1 receipt fire-0-1.1.0.0.mqtt delivered; receipt fire-0-1.1.1.1.mqtt failed
+        fire-0-1.1.0.0.mqtt delivered after 1: Delivered
+        fire-0-1.1.1.1.mqtt failed after 1: Failed
+        > 2 receipt fire-0-1.1.0.0.mqtt read; receipt fire-0-1.1.1.1.mqtt read; receipt fire-0-1.1.3.2.mqtt read
+        fire-0-1.1.0.0.mqtt delivered after 2: Read
+        fire-0-1.1.1.1.mqtt delivered after 2: Read
+        fire-0-1.1.3.2.mqtt delivered after 1: Read
+        > 3 receipt fire-0-1.1.3.2.mqtt delivered; receipt fire-0-1.1.3.2.mqtt read; receipt fire-0-1.1.0.99.mqtt read
+        ",
+    );
+    world.restart();
+    world.play(
+        "
+        > 4 receipt fire-0-1.1.0.0.mqtt read
+        > 5 receipt fire-0-1.1.1.1.console delivered
+        fire-0-1.1.1.1.console delivered after 1: Delivered
+        ",
+    );
+    world.restart();
+    world.play(
+        "
+        > 6 receipt fire-0-1.1.1.1.console read
+        fire-0-1.1.1.1.console delivered after 2: Read
+        ",
+    );
+    let read_ms = |id: &str| {
+        let kept = world.books.delivery("fire-0-1".parse::<model::AlertId>().unwrap().into(), &id.into()).unwrap();
+        kept.unwrap().read_ms.map(|at_ms| at_ms - crate::world::START_MS)
+    };
+    assert_eq!(read_ms("fire-0-1.1.0.0.mqtt"), Some(2_000));
+    assert_eq!(read_ms("fire-0-1.1.1.1.console"), Some(6_000));
+    assert_eq!(read_ms("fire-0-1.1.2.4.mqtt"), None);
+}

@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! began|continued|ended UNIT RULE/DEVICE COLOUR [ALARM-ID] [drill]
-//! ack|arrive|real|false|test|close ALERT PERSON [key=K] [note=words]      receipt DELIVERY delivered|retry|failed
+//! ack|arrive|real|false|test|close ALERT PERSON [key=K] [note=words]      receipt DELIVERY delivered|retry|failed|read
 //! unit UNIT COLOUR                                                       tick
 //! ```
 
@@ -276,6 +276,7 @@ fn receipt(delivery: &str, outcome: &str) -> Receipt {
     let outcome = match outcome {
         "delivered" => ReceiptOutcome::Delivered,
         "retry" => ReceiptOutcome::Retry,
+        "read" => ReceiptOutcome::Read,
         _ => ReceiptOutcome::Failed,
     };
     Receipt {

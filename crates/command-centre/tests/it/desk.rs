@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use command_centre::{ActionError, Actions, DeviceOrder, DeviceSent, RosterReloaded, View};
+use command_centre::{ActionError, Actions, Callbacks, DeviceOrder, DeviceSent, RosterReloaded, View};
 use model::alert::{Evidence, HistoryItem, Mark, Refused, Rung};
 use model::finding::{DeviceChange, Words};
 use model::ledger::UnitColour;
-use model::{About, Order, OrderId, OrderOutcome, Sighting};
+use model::{About, DeliveryId, Matter, Order, OrderId, OrderOutcome, Receipt, Sighting};
 use model::{
     Action, Alert, AlertId, AlertState, Colour, ColourCounts, Command, CommandId, CommandOutcome, Delivery,
     DeliveryState, DeviceId, Family, FeedEvent, FeedKind, Ledger, LedgerBatch, PersonId, Reason, RegionCode,
@@ -32,6 +32,7 @@ pub struct Desk {
     pub sightings: Mutex<Vec<Sighting>>,
     pub commands: Mutex<Vec<Command>>,
     pub submitted: AtomicUsize,
+    pub reads: AtomicUsize,
 }
 
 #[derive(Default)]
@@ -52,7 +53,17 @@ impl Books {
         self.cursor += 1;
         let alert = alert.map(|alert| Box::new(alert.summary()));
         let (cursor, epoch, at_ms) = (self.cursor, self.epoch, START_MS + self.epoch);
-        self.batch.feed.push(Arc::new(FeedEvent { cursor, epoch, at_ms, kind, grid, alert, unit, detail: None, order: None }));
+        self.batch.feed.push(Arc::new(FeedEvent {
+            cursor,
+            epoch,
+            at_ms,
+            kind,
+            grid,
+            alert,
+            unit,
+            detail: None,
+            order: None,
+        }));
     }
 
     fn put(&mut self, kind: FeedKind, mut alert: Alert) {
@@ -83,6 +94,7 @@ impl Desk {
             sightings: Mutex::default(),
             commands: Mutex::default(),
             submitted: AtomicUsize::new(0),
+            reads: AtomicUsize::new(0),
         }
     }
 
@@ -282,7 +294,7 @@ impl Desk {
 
 fn delivery(alert: &Alert) -> Delivery {
     Delivery {
-        id: format!("{}/1/grid/P2/mqtt", alert.id).as_str().into(),
+        id: delivery_id(alert.id),
         matter: alert.id.into(),
         about: About::Alert(alert.summary()),
         whom: "grid".into(),
@@ -298,7 +310,34 @@ fn delivery(alert: &Alert) -> Delivery {
             reason: "nobody is connected".into(),
         }],
         attempt_count: 1,
+        read_ms: None,
     }
+}
+
+/// A token is the id of an alert, and names its one delivery.
+#[async_trait]
+impl Callbacks for Desk {
+    fn named(&self, token: &str) -> Option<(Matter, DeliveryId)> {
+        let alert: AlertId = token.parse().ok()?;
+        Some((alert.into(), delivery_id(alert)))
+    }
+
+    async fn read(&self, receipt: Receipt) -> Result<(), ActionError> {
+        self.reads.fetch_add(1, Ordering::SeqCst);
+        let mut delivery = self.ledger.delivery(receipt.matter, &receipt.delivery).unwrap().expect("it was looked up");
+        self.commit(&[], |books| {
+            let at_ms = START_MS + books.epoch;
+            delivery.read_ms = Some(at_ms);
+            let (outcome, reason) = (receipt.outcome, receipt.reason);
+            delivery.attempts.push(model::alert::Attempt { at_ms, outcome, reason });
+            books.batch.deliveries.push(Arc::new(delivery));
+        });
+        Ok(())
+    }
+}
+
+fn delivery_id(alert: AlertId) -> DeliveryId {
+    format!("{alert}/1/grid/P2/mqtt").as_str().into()
 }
 
 #[async_trait]

@@ -4,6 +4,7 @@
 
 mod access;
 mod acts;
+mod callbacks;
 mod city;
 mod conform;
 mod desk;

@@ -60,6 +60,7 @@ async fn every_operation_answers() {
         }
         let path = template
             .replace("{id}", &alert)
+            .replace("{token}", &alert)
             .replace("/regions/{code}", "/regions/331083")
             .replace("/units/{code}", "/units/U0000")
             .replace("{client_id}", "acme%2Fgateway")
@@ -67,6 +68,7 @@ async fn every_operation_answers() {
             .replace("{vendor}", "acme");
         let body = match template.rsplit('/').next().unwrap() {
             "verify" => json!({ "verdict": "real" }),
+            "voice" => json!({ "callback": alert, "digit": "1" }),
             "command" => json!({ "command": "mute", "args": { "for_s": 60 } }),
             "sightings" => json!({ "id": "s1", "kind": "smoke" }),
             "devices" => json!({ "device": "new" }),

@@ -144,6 +144,7 @@ impl Station {
             vendors: Arc::new(vendors::Door),
             risk: Arc::new(Weeks),
             judging: Arc::new(why::Judge),
+            callbacks: desk.clone(),
             metrics: Arc::new(|| "fenghuo_up 1\n".to_owned()),
             ready: Arc::new(move || {
                 let disk = if is_healthy.load(Ordering::SeqCst) { Ok(()) } else { Err("the disk is full".to_owned()) };
@@ -212,6 +213,7 @@ impl Station {
             vendors: Arc::new(vendors::Door),
             risk: Arc::new(Weeks),
             judging: Arc::new(why::Judge),
+            callbacks: self.desk.clone(),
             metrics: Arc::new(String::new),
             ready: Arc::new(Vec::new),
         }

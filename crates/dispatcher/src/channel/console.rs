@@ -4,13 +4,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::{Channel, Manner, MqttPublisher, Opened, Outcome, Try};
-use crate::settings::Settings;
+use super::{Channel, Manner, Opened, Outcome, Try, With};
 
 struct Console;
 
 /// The channel `console`.
-pub(crate) fn open(_: &Settings, _: &Arc<dyn MqttPublisher>) -> Opened {
+pub(crate) fn open(_: &With<'_>) -> Opened {
     Ok(vec![("console".into(), Arc::new(Console))])
 }
 

@@ -17,9 +17,9 @@ use serde_json::json;
 use sha2::Sha256;
 
 use super::http::{Http, form, with_query};
-use super::{Channel, Manner, MqttPublisher, Opened, Outcome, Try, check_name, robot};
+use super::{Channel, Manner, Opened, Outcome, Try, With, check_name, robot};
 use crate::dispatcher::StartError;
-use crate::settings::{Secret, Settings};
+use crate::settings::Secret;
 
 /// A robot of a DingTalk group.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,13 +34,13 @@ pub struct Dingtalk {
     #[serde(default, skip_serializing)]
     pub secret: Option<Secret>,
     /// Messages within any minute, messages. Default 20; a quarter of them is kept for red.
-    #[serde(default = "per_minute")]
+    #[serde(default = "robot::per_minute")]
     pub per_minute: u32,
     /// Deliveries in one digest at most, deliveries. Default 40.
     #[serde(default = "digest_max")]
     pub digest_max: usize,
     /// Whether persons are named (@) by their telephone numbers. Default true.
-    #[serde(default = "yes")]
+    #[serde(default = "robot::yes")]
     pub mention: bool,
     /// Numbers in an answer that mean too many messages. Default 130101, 410100, 302033, 90030.
     #[serde(default = "busy_codes")]
@@ -56,14 +56,8 @@ pub struct Dingtalk {
     pub ca_file: Option<PathBuf>,
 }
 
-fn per_minute() -> u32 {
-    20
-}
 fn digest_max() -> usize {
     40
-}
-fn yes() -> bool {
-    true
 }
 fn busy_codes() -> Vec<i64> {
     vec![130_101, 410_100, 302_033, 90_030]
@@ -82,13 +76,13 @@ struct Robot {
 }
 
 /// A channel `dingtalk:<name>` for each robot of the settings.
-pub(crate) fn open(settings: &Settings, _: &Arc<dyn MqttPublisher>) -> Opened {
+pub(crate) fn open(with: &With<'_>) -> Opened {
     let open = |robot: &Dingtalk| {
         let failed = |reason| StartError::Channel { channel: format!("dingtalk {:?}", robot.name), reason };
         let channel = Robot::open(robot).map_err(failed)?;
         Ok((format!("dingtalk:{}", robot.name), Arc::new(channel) as Arc<dyn Channel>))
     };
-    settings.dingtalk.iter().map(open).collect()
+    with.settings.dingtalk.iter().map(open).collect()
 }
 
 impl Robot {
@@ -133,7 +127,7 @@ impl Channel for Robot {
         let post = robot::post(attempts, BYTES_MAX, self.settings.mention);
         let body = json!({
             "msgtype": "markdown",
-            "markdown": {"title": post.title, "text": post.markdown},
+            "markdown": {"title": post.title, "text": post.markdown_with_links()},
             "at": {"atMobiles": post.phones, "isAtAll": false},
         });
         let url = match self.signed(attempts.first().map_or(0, |attempt| attempt.now_ms)) {

@@ -18,9 +18,9 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::http::{authorities, excerpt};
-use super::{Channel, Manner, MqttPublisher, Opened, Outcome, Try};
+use super::{Channel, Manner, Opened, Outcome, Try, With};
 use crate::dispatcher::StartError;
-use crate::settings::{Secret, Settings};
+use crate::settings::Secret;
 
 /// The mail server that takes what is sent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,8 +76,8 @@ struct Post {
 }
 
 /// The channel `email`, where a server is set.
-pub(crate) fn open(settings: &Settings, _: &Arc<dyn MqttPublisher>) -> Opened {
-    let Some(email) = &settings.email else { return Ok(Vec::new()) };
+pub(crate) fn open(with: &With<'_>) -> Opened {
+    let Some(email) = &with.settings.email else { return Ok(Vec::new()) };
     let post = Post::open(email).map_err(|reason| StartError::Channel { channel: "email".into(), reason })?;
     Ok(vec![("email".into(), Arc::new(post))])
 }
@@ -125,12 +125,13 @@ impl Post {
             HeaderValue::new(name, value.to_owned())
         };
         let text = format!(
-            "{}\n{}\n\n单位 unit: {}\n地址 address: {}\n告警 alert: {}\n",
+            "{}\n{}\n\n单位 unit: {}\n地址 address: {}\n告警 alert: {}\n{}",
             message.text_zh(),
             message.text_en(),
             message.unit(),
             message.address(),
-            delivery.matter
+            delivery.matter,
+            message.link().map(|link| format!("\n确认收到 confirm receipt: {link}\n")).unwrap_or_default()
         );
         let mut mail = Mail::builder()
             .from(self.from.clone())

@@ -16,10 +16,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::http::{Answer, Http};
-use super::{Channel, Manner, MqttPublisher, Opened, Outcome, Try, check_name, phone};
+use super::{Channel, Manner, Opened, Outcome, Try, With, check_name, phone};
 use crate::callback::Callbacks;
 use crate::dispatcher::StartError;
-use crate::settings::{Secret, Settings};
+use crate::settings::Secret;
 use request::Forms;
 
 /// A gateway.
@@ -39,7 +39,7 @@ pub struct Gateway {
     pub format: BodyFormat,
     /// Fields of the request. Texts may hold placeholders: `{phone}`, `{text_zh}`, `{text_en}`, `{person}`, `{unit}`, `{address}`,
     /// `{colour}`, `{family}`, `{delivery}` (the same in every try), `{alert}`, `{timestamp}` (s), `{timestamp_ms}`, `{callback}`,
-    /// and the names in `secrets`. With `form` and `get` every field is a text, a number or true/false.
+    /// `{link}` (a page with the alert and the button "received"), and the names in `secrets`. With `form` and `get` every field is a text, a number or true/false.
     pub body: BTreeMap<String, Value>,
     /// Further headers; placeholders as in `body`.
     #[serde(default)]
@@ -120,14 +120,13 @@ struct Line {
 }
 
 /// A channel `<name>` for each gateway of the settings.
-pub(crate) fn open(settings: &Settings, _: &Arc<dyn MqttPublisher>) -> Opened {
-    let callbacks = Callbacks::new(settings.callback_secret.as_ref())?;
+pub(crate) fn open(with: &With<'_>) -> Opened {
     let open = |gateway: &Gateway| {
         let failed = |reason| StartError::Channel { channel: format!("gateway {:?}", gateway.name), reason };
-        let line = Line::open(gateway, callbacks.clone()).map_err(failed)?;
+        let line = Line::open(gateway, with.callbacks.cloned()).map_err(failed)?;
         Ok((gateway.name.clone(), Arc::new(line) as Arc<dyn Channel>))
     };
-    settings.gateway.iter().map(open).collect()
+    with.settings.gateway.iter().map(open).collect()
 }
 
 impl Line {

@@ -6,8 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use super::{Channel, Manner, Opened, Outcome, Try};
-use crate::settings::Settings;
+use super::{Channel, Manner, Opened, Outcome, Try, With};
 
 /// Publishes at QoS 1 to whoever is subscribed.
 #[async_trait]
@@ -37,8 +36,8 @@ pub(crate) const NAME: &str = "mqtt";
 struct Mqtt(Arc<dyn MqttPublisher>);
 
 /// The channel `mqtt`.
-pub(crate) fn open(_: &Settings, mqtt: &Arc<dyn MqttPublisher>) -> Opened {
-    Ok(vec![(NAME.into(), Arc::new(Mqtt(Arc::clone(mqtt))))])
+pub(crate) fn open(with: &With<'_>) -> Opened {
+    Ok(vec![(NAME.into(), Arc::new(Mqtt(Arc::clone(with.mqtt))))])
 }
 
 #[async_trait]

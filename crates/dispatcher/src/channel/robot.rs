@@ -14,6 +14,18 @@ use super::{Outcome, Try};
 
 /// Numbers of persons who are named in one message at most.
 const MENTIONS_MAX: usize = 40;
+/// Persons who get a link of their own in one message at most.
+const LINKS_MAX: usize = 5;
+
+/// Default of `per_minute` of every robot, messages.
+pub(super) fn per_minute() -> u32 {
+    20
+}
+
+/// Default of what is on unless it is turned off.
+pub(super) fn yes() -> bool {
+    true
+}
 
 /// A message to a group.
 pub(super) struct Post {
@@ -22,6 +34,17 @@ pub(super) struct Post {
     pub(super) markdown: String,
     /// Telephone numbers of those whom it concerns.
     pub(super) phones: Vec<String>,
+    /// Name and link of each who may say that they have it, where it is about one alert alone and they are few. Not in the
+    /// Markdown, but there is room for them.
+    pub(super) links: Vec<(String, String)>,
+}
+
+impl Post {
+    /// With the links, as the chats' Markdown writes them.
+    pub(super) fn markdown_with_links(&self) -> String {
+        let links = self.links.iter().map(|(name, link)| format!("\n[收到·{}]({link})", plain(name)));
+        links.fold(self.markdown.clone(), |text, link| text + &link)
+    }
 }
 
 /// Puts deliveries in one message of at most `bytes_max` bytes. Those of one alert are one item.
@@ -42,8 +65,15 @@ pub(super) fn post(attempts: &[Try<'_>], bytes_max: usize, mention: bool) -> Pos
         _ if reds > 0 => format!("【{}条告警汇总，红色{reds}条】", items.len()),
         _ => format!("【{}条告警汇总】", items.len()),
     };
+    let mut links = Vec::new();
+    if items.len() == 1 && attempts.len() <= LINKS_MAX {
+        let of =
+            |attempt: &Try<'_>| Some((attempt.delivery.person_name.to_string(), attempt.message.link()?.to_owned()));
+        links.extend(attempts.iter().filter_map(of));
+    }
+    let links_bytes: usize = links.iter().map(|(name, link)| name.len() + link.len() + 16).sum();
     let mentions: String = phones.iter().map(|phone| format!(" @{}", national(phone))).collect();
-    let room = bytes_max.saturating_sub(head.len() + mentions.len() + 16) / items.len().max(1);
+    let room = bytes_max.saturating_sub(head.len() + mentions.len() + links_bytes + 16) / items.len().max(1);
     let mut markdown = format!("#### {head}\n");
     for (n, (first, also)) in items.iter().enumerate() {
         let text = first.message.text_zh();
@@ -55,7 +85,8 @@ pub(super) fn post(attempts: &[Try<'_>], bytes_max: usize, mention: bool) -> Pos
         markdown.push('\n');
     }
     markdown.push_str(mentions.trim_start());
-    Post { title: head, markdown: markdown.trim_end().to_owned(), phones: phones.iter().map(|p| national(p)).collect() }
+    let phones = phones.iter().map(|phone| national(phone)).collect();
+    Post { title: head, markdown: markdown.trim_end().to_owned(), phones, links }
 }
 
 /// As the chats know a number: without the prefix of the country.

@@ -15,9 +15,9 @@ use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use hyper::{Request, StatusCode};
 
 use super::http::{Answer, Http};
-use super::{Channel, Manner, MqttPublisher, Opened, Outcome, Try, check_name};
+use super::{Channel, Manner, Opened, Outcome, Try, With, check_name};
 use crate::dispatcher::StartError;
-use crate::settings::{Settings, Webhook};
+use crate::settings::Webhook;
 use signature::Signer;
 
 const ID: HeaderName = HeaderName::from_static("webhook-id");
@@ -34,13 +34,13 @@ struct Hook {
 }
 
 /// A channel `webhook:<name>` for each webhook of the settings.
-pub(crate) fn open(settings: &Settings, _: &Arc<dyn MqttPublisher>) -> Opened {
+pub(crate) fn open(with: &With<'_>) -> Opened {
     let open = |webhook: &Webhook| {
         let failed = |reason| StartError::Channel { channel: format!("webhook {:?}", webhook.name), reason };
         let hook = Hook::open(webhook).map_err(failed)?;
         Ok((format!("webhook:{}", webhook.name), Arc::new(hook) as Arc<dyn Channel>))
     };
-    settings.webhook.iter().map(open).collect()
+    with.settings.webhook.iter().map(open).collect()
 }
 
 impl Hook {

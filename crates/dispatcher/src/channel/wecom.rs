@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::http::Http;
-use super::{Channel, Manner, MqttPublisher, Opened, Outcome, Try, check_name, robot};
+use super::{Channel, Manner, Opened, Outcome, Try, With, check_name, robot};
 use crate::dispatcher::StartError;
-use crate::settings::{Secret, Settings};
+use crate::settings::Secret;
 
 /// A robot of a WeCom group.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,13 +25,13 @@ pub struct Wecom {
     #[serde(skip_serializing)]
     pub url: Secret,
     /// Messages within any minute, messages. Default 20; a quarter of them is kept for red.
-    #[serde(default = "per_minute")]
+    #[serde(default = "robot::per_minute")]
     pub per_minute: u32,
     /// Deliveries in one digest at most, deliveries. Default 12.
     #[serde(default = "digest_max")]
     pub digest_max: usize,
     /// Whether persons are named (@) by their telephone numbers in red alerts. Default true.
-    #[serde(default = "yes")]
+    #[serde(default = "robot::yes")]
     pub mention: bool,
     /// Numbers in an answer that mean too many messages. Default 45009, 45033.
     #[serde(default = "busy_codes")]
@@ -47,14 +47,8 @@ pub struct Wecom {
     pub ca_file: Option<PathBuf>,
 }
 
-fn per_minute() -> u32 {
-    20
-}
 fn digest_max() -> usize {
     12
-}
-fn yes() -> bool {
-    true
 }
 fn busy_codes() -> Vec<i64> {
     vec![45_009, 45_033]
@@ -73,13 +67,13 @@ struct Robot {
 }
 
 /// A channel `wecom:<name>` for each robot of the settings.
-pub(crate) fn open(settings: &Settings, _: &Arc<dyn MqttPublisher>) -> Opened {
+pub(crate) fn open(with: &With<'_>) -> Opened {
     let open = |robot: &Wecom| {
         let failed = |reason| StartError::Channel { channel: format!("wecom {:?}", robot.name), reason };
         let channel = Robot::open(robot).map_err(failed)?;
         Ok((format!("wecom:{}", robot.name), Arc::new(channel) as Arc<dyn Channel>))
     };
-    settings.wecom.iter().map(open).collect()
+    with.settings.wecom.iter().map(open).collect()
 }
 
 impl Robot {
@@ -113,10 +107,13 @@ impl Channel for Robot {
         let body = if calls && !post.phones.is_empty() {
             // the text names them by itself
             let text: Vec<&str> = post.markdown.lines().filter(|line| !line.starts_with('@')).collect();
-            let text = text.join("\n").replace("#### ", "").replace("> ", "");
+            let mut text = text.join("\n").replace("#### ", "").replace("> ", "");
+            for (name, link) in &post.links {
+                text.push_str(&format!("\n{name} 收到：{link}"));
+            }
             json!({"msgtype": "text", "text": {"content": text, "mentioned_mobile_list": post.phones}})
         } else {
-            json!({"msgtype": "markdown", "markdown": {"content": post.markdown}})
+            json!({"msgtype": "markdown", "markdown": {"content": post.markdown_with_links()}})
         };
         let rest = Duration::from_secs(self.settings.busy_rest_s);
         robot::send(&self.http, self.http.url().clone(), &body, &self.settings.busy_codes, rest, attempts).await

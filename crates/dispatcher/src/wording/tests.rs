@@ -33,6 +33,7 @@ pub(crate) fn delivery(family: Family, evidence: &str) -> Delivery {
         state: DeliveryState::Owed,
         attempts: Vec::new(),
         attempt_count: 0,
+        read_ms: None,
     }
 }
 

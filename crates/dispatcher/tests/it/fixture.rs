@@ -148,7 +148,7 @@ impl ReceiptSink for Desk {
             let mut deliveries = self.ledger.deliveries.lock().unwrap();
             let delivery = deliveries.get_mut(&receipt.delivery).unwrap();
             delivery.state = match receipt.outcome {
-                ReceiptOutcome::Delivered => DeliveryState::Delivered,
+                ReceiptOutcome::Delivered | ReceiptOutcome::Read => DeliveryState::Delivered,
                 ReceiptOutcome::Retry => DeliveryState::Owed,
                 ReceiptOutcome::Failed => DeliveryState::Failed,
             };
@@ -223,6 +223,7 @@ pub struct Rig {
     pub broker: Arc<Broker>,
     pub clock: Arc<dyn Clock>,
     pub settings: Settings,
+    pub public_url: String,
 }
 
 impl Rig {
@@ -242,7 +243,14 @@ impl Rig {
             script: Mutex::new(Box::new(|_, _| Answer::Now(MqttOutcome::Acknowledged))),
             published: Mutex::default(),
         };
-        Rig { ledger, desk: Arc::new(desk), broker: Arc::new(broker), clock, settings: Settings::default() }
+        Rig {
+            ledger,
+            desk: Arc::new(desk),
+            broker: Arc::new(broker),
+            clock,
+            settings: Settings::default(),
+            public_url: String::new(),
+        }
     }
 
     pub fn parts(&self) -> Parts {
@@ -254,6 +262,7 @@ impl Rig {
             mqtt: Arc::clone(&self.broker) as _,
             roster: Arc::new(move || Arc::clone(&roster)),
             clock: Arc::clone(&self.clock),
+            public_url: self.public_url.clone(),
         }
     }
 
@@ -284,6 +293,7 @@ impl Rig {
             state: DeliveryState::Owed,
             attempts: Vec::new(),
             attempt_count: 0,
+            read_ms: None,
         }
     }
 }

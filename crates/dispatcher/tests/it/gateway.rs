@@ -3,7 +3,7 @@
 use dispatcher::{Dispatcher, Gateway, Secret};
 use hmac::{Hmac, Mac};
 use model::alert::ReceiptOutcome;
-use model::{Colour, DeliveryState};
+use model::{Colour, DeliveryId, DeliveryState};
 use serde_json::json;
 use sha2::Sha256;
 
@@ -126,6 +126,39 @@ async fn a_call_carries_a_token_that_proves_the_delivery() {
     rig.settings.callback_secret = None;
     let error = Dispatcher::start(rig.parts()).map(|_| ()).unwrap_err().to_string();
     assert!(error.contains("callback_secret"), "{error}");
+}
+
+#[tokio::test]
+async fn messages_carry_a_link_of_their_own_where_the_station_has_an_address() {
+    let server = Server::start(|_| Some(says(r#"{"errcode":0,"errmsg":"ok"}"#))).await;
+    let mut rig = Rig::new();
+    let text = "name = \"sms\"\nkind = \"sms\"\nbody = { to = \"{phone}\", text = \"{text_zh} {link}\" }\n";
+    rig.settings.gateway = vec![gateway(&server, text)];
+    rig.settings.callback_secret = Some(Secret("s".repeat(32)));
+    let error = Dispatcher::start(rig.parts()).map(|_| ()).unwrap_err().to_string();
+    assert!(error.contains("public_url"), "{error}");
+
+    rig.public_url = "https://fire.example.org".into();
+    let robot = |kind: &str| format!("name = \"s\"\nallow_private = true\nurl = \"http://{}/{kind}\"", server.address);
+    rig.settings.dingtalk = vec![toml::from_str(&robot("dingtalk")).unwrap()];
+    rig.settings.wecom = vec![toml::from_str(&robot("wecom")).unwrap()];
+    let handle = rig.start();
+    let channels = ["sms", "dingtalk:s", "wecom:s"];
+    let ids = channels.map(|channel| format!("fire-0-4711.1.0.7.{channel}"));
+    rig.owe(&handle, ids.iter().zip(channels).map(|(id, to)| rig.delivery(id, to, Colour::Red)).collect());
+    until("all are delivered", || rig.ledger.count(DeliveryState::Delivered) == 3).await;
+    let mut linked = Vec::new();
+    for at in 0..server.count() {
+        let body = server.request(at).json().to_string();
+        let link = body.split("https://fire.example.org/r/").nth(1).expect("each has a link");
+        let end = link.find(|c: char| !(c.is_ascii_alphanumeric() || "._-".contains(c))).unwrap();
+        linked.push(handle.confirmed(&link[..end]).expect("a token of ours").1);
+    }
+    linked.sort();
+    let mut expected = ids.map(|id| DeliveryId::from(id.as_str())).to_vec();
+    expected.sort();
+    assert_eq!(linked, expected);
+    handle.shutdown().await;
 }
 
 #[tokio::test]

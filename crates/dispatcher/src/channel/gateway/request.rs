@@ -34,10 +34,11 @@ enum Slot {
     Timestamp,
     TimestampMs,
     Callback,
+    Link,
     Secret(Secret),
 }
 
-const SLOTS: [(&str, Slot); 13] = [
+const SLOTS: [(&str, Slot); 14] = [
     ("phone", Slot::Phone),
     ("text_zh", Slot::TextZh),
     ("text_en", Slot::TextEn),
@@ -51,6 +52,7 @@ const SLOTS: [(&str, Slot); 13] = [
     ("timestamp", Slot::Timestamp),
     ("timestamp_ms", Slot::TimestampMs),
     ("callback", Slot::Callback),
+    ("link", Slot::Link),
 ];
 
 type Text = Vec<Part<Slot>>;
@@ -97,6 +99,9 @@ impl Forms {
         let all = format!("{:?}{:?}", settings.body, settings.headers);
         if callbacks.is_none() && all.contains("{callback}") {
             return Err("{callback} needs the setting callback_secret".into());
+        }
+        if all.contains("{link}") && !callbacks.as_ref().is_some_and(Callbacks::has_links) {
+            return Err("{link} needs the settings callback_secret and public_url (of http)".into());
         }
         let sign = |secret: &Secret| match Hmac::new_from_slice(secret.0.as_bytes()) {
             Ok(key) if !secret.0.is_empty() => Ok(key),
@@ -159,6 +164,7 @@ impl Forms {
             Slot::Timestamp => (attempt.now_ms / 1000).to_string(),
             Slot::TimestampMs => attempt.now_ms.to_string(),
             Slot::Callback => self.callbacks.as_ref().map(|it| it.token(delivery)).unwrap_or_default(),
+            Slot::Link => message.link().unwrap_or_default().to_owned(),
             Slot::Secret(secret) => secret.0.clone(),
         }
     }
