@@ -40,12 +40,16 @@ impl Owed {
         }
     }
 
-    /// Keeps what is owed after the turn. Until here, what a turn touched is in its draft only.
-    pub fn keep(&mut self, draft: &Draft<'_>) {
+    /// Keeps what is owed after the turn, and what was told of matters that are open. Until here, what a turn touched is in
+    /// its draft only.
+    pub fn keep(&mut self, draft: &Draft<'_>, is_open: impl Fn(Matter) -> bool) {
         for delivery in &draft.deliveries {
             match delivery.state {
                 DeliveryState::Owed => self.insert(delivery.clone()),
-                DeliveryState::Delivered | DeliveryState::Failed => self.told(delivery.clone()),
+                DeliveryState::Delivered | DeliveryState::Failed if is_open(delivery.matter) => {
+                    self.told(delivery.clone())
+                }
+                DeliveryState::Delivered | DeliveryState::Failed => {}
             }
         }
     }

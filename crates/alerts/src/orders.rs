@@ -99,6 +99,15 @@ impl Orders {
         Ok(orders)
     }
 
+    /// Orders that are open.
+    pub fn open_ids(&self) -> impl Iterator<Item = OrderId> {
+        self.open.keys().copied()
+    }
+
+    pub fn is_open(&self, id: OrderId) -> bool {
+        self.open.contains_key(&id)
+    }
+
     pub fn len(&self) -> usize {
         self.open.len()
     }
@@ -174,6 +183,7 @@ impl Orders {
     fn close(&mut self, id: OrderId, by: &str, why: &str, owed: &mut Owed, draft: &mut Draft<'_>) -> Option<Open> {
         let mut open = self.open.remove(&id)?;
         owed.withdraw(id.into(), "the order ended before it was delivered", draft);
+        draft.orders_over.push(id);
         self.changed.remove(&id);
         self.asked -= open.asked.len();
         let record = &mut open.record;

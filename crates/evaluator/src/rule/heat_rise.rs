@@ -202,7 +202,7 @@ impl Memory {
             if growing.is_none() && (samples < 2 || held_ms < HOLD_LEAST_MS) {
                 continue;
             }
-            let found = self.from_base(settings, Level { level_c, held_ms, growing, now });
+            let found = self.rise_from_base(settings, Level { level_c, held_ms, growing, now });
             if found.is_some() {
                 return found;
             }
@@ -228,7 +228,7 @@ impl Memory {
     }
 
     /// A rise to a level from the newest base that is low enough.
-    fn from_base(&self, settings: &Settings, level: Level) -> Option<Rise> {
+    fn rise_from_base(&self, settings: &Settings, level: Level) -> Option<Rise> {
         let Level { level_c, held_ms, growing, now } = level;
         self.coarse.as_slice().windows(3).rev().find_map(|means| {
             let [before, base, next] = means else { return None };
