@@ -130,6 +130,11 @@ pub enum KeptKind {
     Calendar = 8,
 }
 
+impl KeptKind {
+    pub const ALL: [KeptKind; 6] =
+        [KeptKind::Order, KeptKind::Silence, KeptKind::DutyGap, KeptKind::Storm, KeptKind::Late, KeptKind::DutyChange];
+}
+
 /// A record of the desk, new or changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Kept {
