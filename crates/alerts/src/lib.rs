@@ -28,6 +28,13 @@
 //!   others. A fire verified as real tells all who still wait (unless the policy says otherwise). Closing withdraws what is
 //!   still owed: nobody is called to a place where all is over.
 //!
+//! # Who is responsible
+//!
+//! A step of the ladder tells those who are on duty for its post at that moment, by the plans of the roster in force, and who
+//! stands in for the absent (`people.rs`; the plans themselves are read in `model::roster`). The alert keeps whom it told. Where
+//! nobody is on duty, a red or orange fire is told to everybody who holds the post. Holes of the plans are looked for ahead,
+//! kept as records and told on the feed; and with each new roster the part that says who was responsible is kept (`duty.rs`).
+//!
 //! # What decides whether a fire may be closed
 //!
 //! Unit colours depend on which fires people have judged and closed, so that whoever judges colours repeats this rule:

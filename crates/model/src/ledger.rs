@@ -120,14 +120,29 @@ pub enum KeptKind {
     Storm = 4,
     /// What the auditor found late.
     Late = 5,
-    /// What each new roster meant for duties, by commit; see [`crate::roster::DutyChange`].
-    DutyChange = 16,
     /// Everybody whom an order asked, by order and person.
     Asked = 6,
     /// Channels that a test did not get through, by person and channel.
     DeafChannel = 7,
     /// When the desk last began something by the calendar.
     Calendar = 8,
+    /// What each new roster meant for duties, by commit; see [`crate::roster::DutyChange`].
+    DutyChange = 16,
+}
+
+impl KeptKind {
+    /// Every kind, for those who compare two ledgers.
+    pub const ALL: [KeptKind; 9] = [
+        KeptKind::Order,
+        KeptKind::Silence,
+        KeptKind::DutyGap,
+        KeptKind::Storm,
+        KeptKind::Late,
+        KeptKind::Asked,
+        KeptKind::DeafChannel,
+        KeptKind::Calendar,
+        KeptKind::DutyChange,
+    ];
 }
 
 /// A record of the desk, new or changed.
@@ -250,3 +265,25 @@ pub trait Checkpoints: Send + Sync + 'static {
 
 /// Checkpoints kept of a stage.
 pub const KEPT: usize = 3;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_of_record_is_among_all() {
+        let place = |kind: KeptKind| match kind {
+            KeptKind::Order => 0,
+            KeptKind::Silence => 1,
+            KeptKind::DutyGap => 2,
+            KeptKind::Storm => 3,
+            KeptKind::Late => 4,
+            KeptKind::Asked => 5,
+            KeptKind::DeafChannel => 6,
+            KeptKind::Calendar => 7,
+            KeptKind::DutyChange => 8,
+        };
+        let places: Vec<usize> = KeptKind::ALL.into_iter().map(place).collect();
+        assert_eq!(places, (0..KeptKind::ALL.len()).collect::<Vec<_>>());
+    }
+}

@@ -1,5 +1,7 @@
 //! What the command centre asks for: operators' acts, commands to devices, a new roster. All go through the journal.
 
+use std::collections::HashSet;
+use std::hash::Hash;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -133,7 +135,17 @@ fn counts(roster: &model::Roster, change: &RosterChange) -> RosterReloaded {
             (true, false) => told.added += 1,
         }
     }
+    count_rows(&mut told, roster.shifts(), change.shifts.as_deref());
+    count_rows(&mut told, roster.absences(), change.absences.as_deref());
     told
+}
+
+/// Rows of a table that is replaced as a whole: one that differs is a new one.
+fn count_rows<T: Eq + Hash>(told: &mut RosterReloaded, old: &[T], new: Option<&[T]>) {
+    let Some(new) = new else { return };
+    let (before, after): (HashSet<&T>, HashSet<&T>) = (old.iter().collect(), new.iter().collect());
+    told.added += after.difference(&before).count() as u64;
+    told.retired += before.difference(&after).count() as u64;
 }
 
 /// Tokens of credentials.csv, for the API.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::{Result, bail};
-use model::{Epoch, Evaluated, Journal, Ledger, Step};
+use model::{Epoch, Evaluated, Journal, KeptKind, Ledger, Step};
 use store::Store;
 
 use crate::config::Config;
@@ -123,6 +123,19 @@ fn compare(kept: &dyn Ledger, fresh: &dyn Ledger) -> Result<Vec<String>> {
         match left.last() {
             Some(alert) if left.len() == PAGE => before = Some(alert.id.epoch),
             _ => break,
+        }
+    }
+    for kind in KeptKind::ALL {
+        let mut after: Option<Vec<u8>> = None;
+        loop {
+            let (left, right) = (kept.kept(kind, after.as_deref(), PAGE)?, fresh.kept(kind, after.as_deref(), PAGE)?);
+            if left != right {
+                fault(format!("the desk's records of the kind {kind:?}"));
+            }
+            match left.last() {
+                Some((key, _)) if left == right => after = Some(key.clone()),
+                _ => break,
+            }
         }
     }
     if kept.units()? != fresh.units()? {

@@ -219,11 +219,13 @@ fn check(config: &Config) -> Result<()> {
     let credentials = credentials::Credentials::read(&config.station.roster)?;
     access::check_anonymous(&credentials, config.mqtt_access.anonymous.as_deref()).map_err(anyhow::Error::msg)?;
     println!(
-        "roster: {} regions, {} units, {} devices, {} people; {} credentials",
+        "roster: {} regions, {} units, {} devices, {} people, {} shifts, {} absences; {} credentials",
         change.regions.len(),
         change.units.len(),
         change.devices.len(),
         change.people.len(),
+        change.shifts.as_ref().map_or(0, Vec::len),
+        change.absences.as_ref().map_or(0, Vec::len),
         credentials.len()
     );
     println!("configuration is good");

@@ -20,6 +20,7 @@ export async function againstMock(run) {
     await drawing(run);
     await anAlert(run, station);
     await drillingDown(run);
+    await nobodyOnDuty(run, station);
     await byKeyboard(run, station);
     await lineLost(run, station);
     await words(run);
@@ -141,6 +142,17 @@ async function waitCellColourGone(page) {
   await page.keyboard.press('Escape');
   await page.waitForSelector('[data-panel="alert"]', { state: 'detached' });
   await page.waitForFunction(() => document.querySelector('canvas.tiles').dataset.selected === '');
+}
+
+async function nobodyOnDuty({ page, step, shot }, station) {
+  await step('a grid without anybody on duty is a hazard that comes and goes', async () => {
+    assert.equal(await page.locator('[data-test="duty-gaps"]').count(), 0);
+    station.leaveAlone(0, true);
+    await page.waitForSelector('[data-test="duty-gaps"][data-count="1"] >> text=网格员');
+    await shot('duty');
+    station.leaveAlone(0, false);
+    await page.waitForSelector('[data-test="duty-gaps"]', { state: 'detached' });
+  });
 }
 
 async function drillingDown({ page, step, shot }) {

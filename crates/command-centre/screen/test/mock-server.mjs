@@ -23,6 +23,7 @@ export class MockStation {
   oldest = 0;
   /** Not answering at all, as after a pulled cable. */
   down = false;
+  gaps = [];
   feedsOpened = 0;
   posts = [];
   sessions = new Set();
@@ -76,6 +77,15 @@ export class MockStation {
     this.events.push(event);
     if (!this.down) for (const stream of this.streams) stream.write(frame(event));
     return event;
+  }
+
+  /** The grid of a unit is without anybody for two hours, or is not any more. */
+  leaveAlone(index, alone) {
+    const region = this.gridOf(index);
+    const name = this.city.regions.find(({ code }) => code === region)?.name ?? region;
+    const hole = { post: 'grid_worker', region, region_name: name, from_ms: this.now(), until_ms: this.now() + 7_200_000, found_ms: this.now() };
+    this.gaps = this.gaps.filter((gap) => gap.region !== region).concat(alone ? [hole] : []);
+    this.emit(alone ? 'duty.gap' : 'duty.filled', index, { detail: `${name} 网格员` });
   }
 
   colour(index, colour) {
@@ -160,6 +170,7 @@ export class MockStation {
     if (route === '/bootstrap') return this.bootstrap(response);
     if (route === '/feed') return this.stream(url, request, response);
     if (route === '/events') return this.page(url, response);
+    if (route === '/duty/gaps') return this.dutyGaps(url, response);
     if (route === '/map/geometry') return this.sendGeometry(request, response);
     if (route === '/map/snapshot') return this.snapshot(response);
     const [, noun, id] = route.split('/').map(decodeURIComponent);
@@ -169,6 +180,11 @@ export class MockStation {
     }
     if (noun === 'units' && this.city.units.code[this.indexOf(id)] === id) return json(response, this.unit(this.indexOf(id)));
     return problem(response, 404, `nothing at ${route}`);
+  }
+
+  dutyGaps(url, response) {
+    const gaps = this.gaps.filter((gap) => gap.region.startsWith(url.searchParams.get('region') ?? ''));
+    json(response, { at_ms: this.now(), within_s: 3600, gaps, without_plan: [] });
   }
 
   allowed(request) {

@@ -57,6 +57,12 @@ describe('events of the feed', () => {
     expect(state.cursor).toBe(12);
   });
 
+  it('tell of holes in duty plans', () => {
+    const state = started(0, 0);
+    expect(applyEvent(state, makeCity(), event(1, { type: 'duty.gap' })).duty).toBe(true);
+    expect(applyEvent(state, makeCity(), event(2, { type: 'unit.colour' })).duty).toBe(false);
+  });
+
   it('about a unit nobody knows say that the roster changed', () => {
     const unit = { id: 99, code: 'U99', colour: 'red' as const, since_ms: 5 };
     expect(applyEvent(started(0, 0), makeCity(), event(1, { unit })).unknownUnit).toBe(true);

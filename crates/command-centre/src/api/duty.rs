@@ -55,6 +55,9 @@ struct DutyShape<'a> {
     place: PlaceShape<'a>,
     /// Whether there is a plan for it.
     planned: bool,
+    /// Whether the micro station can turn out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ready: Option<bool>,
     /// Those on duty first.
     people: Vec<DutyPerson<'a>>,
 }
@@ -232,7 +235,13 @@ fn duty_shape(duty: Duty, roster: &Roster, at_ms: u64) -> DutyShape<'_> {
         Some(DutyPerson { person: PersonShape::new(row(person)?), duty, in_place_of: None, until_ms: None })
     });
     let people = there.chain(others).collect();
-    DutyShape { place: PlaceShape::new(duty, roster), planned: roster.is_planned(duty), people }
+    let station = duty.station.and_then(|at| roster.stations().get(at as usize));
+    DutyShape {
+        place: PlaceShape::new(duty, roster),
+        planned: roster.is_planned(duty),
+        ready: station.map(|station| station.ready),
+        people,
+    }
 }
 
 /// `DutyGaps`.

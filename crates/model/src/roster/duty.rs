@@ -44,7 +44,7 @@ impl Contact {
 }
 
 /// A line of a duty plan: somebody is on duty on some days of the week, between two times.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Shift {
     pub post: Post,
     pub region: RegionCode,
@@ -94,7 +94,7 @@ fn day_of(local_min: i64) -> Day {
 }
 
 /// Somebody is away for a while.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Absence {
     pub person: PersonId,
     /// First local minute of it.

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod device;
+mod duty;
 mod feed;
 mod house;
 mod identity;

@@ -1,7 +1,7 @@
 // The HTTP API of the command centre. Every failure is a `Problem` whose text a person can act on.
 
 import { decodeSnapshot, type Snapshot } from './city';
-import type { AlertDetail, AlertSummary, Bootstrap, FeedEvent, Geometry, Me, Unit, Verdict } from './types';
+import type { AlertDetail, AlertSummary, Bootstrap, DutyGaps, FeedEvent, Geometry, Me, Unit, Verdict } from './types';
 
 const BASE = '/api/v1';
 const TIMEOUT_MS = 10_000;
@@ -67,6 +67,7 @@ export const api = {
   geometry: () => get<Geometry>('/map/geometry', GEOMETRY_TIMEOUT_MS),
   alert: (id: string) => get<AlertDetail>(`/alerts/${encodeURIComponent(id)}`),
   unit: (code: string) => get<Unit>(`/units/${encodeURIComponent(code)}`),
+  dutyGaps: (region: string) => get<DutyGaps>(`/duty/gaps?region=${encodeURIComponent(region)}`),
   events: (after: number, limit: number) => get<{ events: FeedEvent[] }>(`/events?after=${after}&limit=${limit}`),
   feedUrl: (after: number) => `${BASE}/feed?after=${after}`,
 

@@ -24,6 +24,8 @@ const TYPES = [
   'alert.escalated',
   'alert.closed',
   'unit.colour',
+  'duty.gap',
+  'duty.filled',
   'message',
 ] as const;
 

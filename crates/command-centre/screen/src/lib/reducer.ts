@@ -18,6 +18,8 @@ export interface Effect {
   rang: AlertSummary | null;
   alert: string | null;
   unit: string | null;
+  /** Speaks of a hole in a duty plan. */
+  duty: boolean;
   /** The stream went backwards: the journal behind it is another one, take everything anew. */
   gap: boolean;
   /** Speaks of a unit that the geometry does not have: the roster changed. */
@@ -34,9 +36,10 @@ export function resumeFrom(state: FeedState): number {
 }
 
 export function applyEvent(state: FeedState, city: City, event: FeedEvent): Effect {
-  const effect: Effect = { rang: null, alert: null, unit: null, gap: event.cursor < state.cursor, unknownUnit: false };
+  const effect: Effect = { rang: null, alert: null, unit: null, duty: false, gap: event.cursor < state.cursor, unknownUnit: false };
   if (effect.gap) return effect;
   state.cursor = event.cursor;
+  effect.duty = event.type.startsWith('duty.');
   const alert = event.alert;
   if (alert && event.cursor > state.alertsAt) {
     effect.alert = alert.id;

@@ -40,6 +40,8 @@ export class Centre {
   alerts = $state.raw<ReadonlyMap<string, AlertSummary>>(new Map());
   /** Grows when colours changed; whoever draws or counts them depends on it. */
   colourRevision = $state(0);
+  /** Grows when the holes of the duty plans changed. */
+  dutyRevision = $state(0);
   /** Alerts and units that the last batch touched, for panels that show one in full. */
   touched = $state.raw<ReadonlySet<string>>(new Set());
   spoken = $state({ assertive: '', polite: '' });
@@ -245,6 +247,7 @@ export class Centre {
       this.batch.colours = true;
       this.batch.touched.add(effect.unit);
     }
+    if (effect.duty) this.dutyRevision += 1;
     if (effect.rang) this.batch.rang.push(effect.rang);
     this.showTimer ??= setTimeout(() => this.show(), document.hidden ? SHOW_EVERY_HIDDEN_MS : SHOW_EVERY_MS);
   }

@@ -114,6 +114,19 @@ export interface FeedEvent {
   unit?: { id: number; code: string; colour: Colour | 'none'; since_ms: number } | null;
 }
 
+/** `GET /duty/gaps`: where nobody is on duty, now or soon. */
+export interface DutyGaps {
+  gaps: {
+    post: string;
+    region: string;
+    region_name: string;
+    station?: string;
+    station_name?: string;
+    from_ms: number;
+    until_ms: number | null;
+  }[];
+}
+
 /** The byte of the snapshot, and the index of the screen's own colour tables. */
 export const COLOUR_BYTES = { none: 0, blue: 1, yellow: 2, orange: 3, red: 4, blind: 5 } as const;
 export type ColourByte = 0 | 1 | 2 | 3 | 4 | 5;
