@@ -9,7 +9,7 @@ use model::alert::{HistoryItem, Refused};
 use model::ledger::UnitColour;
 use model::{
     Alert, AlertId, AlertState, AlertSummary, Command, CommandOutcome, Cursor, Entry, Epoch, Evaluated, Family,
-    FeedKind, Finding, Ledger, LedgerBatch, Order, OrderBody, OrderId, OrderOutcome, Phase, StoreError, UnitId,
+    FeedKind, Finding, Ledger, LedgerBatch, Matter, Order, OrderBody, OrderId, OrderOutcome, Phase, StoreError, UnitId,
 };
 
 use crate::deliveries::Owed;
@@ -101,6 +101,9 @@ impl Desk {
                 return Err(DeskError::Twice(other.alert.id, id));
             }
             desk.reschedule(key);
+        }
+        for order in desk.orders.open_ids() {
+            desk.owed.restore_told(ledger.deliveries(order.into())?);
         }
         for delivery in ledger.owed()? {
             desk.owed.insert(Arc::new(delivery));
@@ -335,10 +338,11 @@ impl Desk {
         metrics::gauge!("fenghuo_orders_open").set(self.orders.len() as f64);
         self.applied = draft.epoch;
         self.cursor = draft.cursor;
-        self.owed.keep(&draft);
-        for alert in &draft.closed {
-            self.owed.forget(alert.id.into());
-        }
+        let (open, orders) = (&self.open, &self.orders);
+        self.owed.keep(&draft, |matter| match matter {
+            Matter::Alert(id) => open.get(&key_of(id)).is_some_and(|open| open.alert.id == id),
+            Matter::Order(id) => orders.is_open(id),
+        });
         if !draft.changed.is_empty() || !draft.closed.is_empty() || !draft.deliveries.is_empty() {
             metrics::gauge!("fenghuo_alerts_open").set(self.open.len() as f64);
             metrics::gauge!("fenghuo_alerts_deliveries_owed").set(self.owed.len() as f64);

@@ -203,6 +203,15 @@ impl Orders {
         Some(open)
     }
 
+    /// Every order that is open.
+    pub fn open_ids(&self) -> impl Iterator<Item = OrderId> {
+        self.open.keys().copied()
+    }
+
+    pub fn is_open(&self, id: OrderId) -> bool {
+        self.open.contains_key(&id)
+    }
+
     /// Writes down what changed in this commit.
     pub fn keep(&mut self, draft: &mut Draft<'_>) {
         for id in std::mem::take(&mut self.changed) {

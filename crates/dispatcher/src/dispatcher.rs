@@ -102,6 +102,7 @@ impl Dispatcher {
             channels,
             words,
             callbacks: callbacks.clone(),
+            surroundings: Arc::default(),
             quiet,
             roster,
             clock,

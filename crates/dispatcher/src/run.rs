@@ -19,7 +19,8 @@ use crate::callback::Callbacks;
 use crate::channel::{Channels, Manner, Outcome, Try};
 use crate::dispatcher::{ReceiptSink, RosterNow};
 use crate::lane::Heard;
-use crate::message::Message;
+use crate::message::{Making, Message};
+use crate::near::Surroundings;
 use crate::quiet::Quiet;
 use crate::retry::{self, Next};
 use crate::schedule::{Admitted, Batch, Schedule};
@@ -35,6 +36,7 @@ pub(crate) struct Run {
     pub(crate) channels: Arc<Channels>,
     pub(crate) words: Arc<Words>,
     pub(crate) callbacks: Option<Callbacks>,
+    pub(crate) surroundings: Arc<Surroundings>,
     pub(crate) quiet: Quiet,
     pub(crate) roster: RosterNow,
     pub(crate) clock: Arc<dyn Clock>,
@@ -161,13 +163,15 @@ impl Run {
     /// One try of what goes in one message, within its time limit; a panic of the channel is a failed try.
     fn try_once(&self, batch: Batch, now_ms: u64) -> impl Future<Output = Done> + Send + use<> {
         let (channels, words, roster) = (Arc::clone(&self.channels), Arc::clone(&self.words), (self.roster)());
-        let callbacks = self.callbacks.clone().filter(Callbacks::has_links);
+        let (callbacks, surroundings) =
+            (self.callbacks.clone().filter(Callbacks::has_links), Arc::clone(&self.surroundings));
         let limit = batch.iter().map(|delivery| self.settings.try_limit(delivery.about.colour())).min();
         let limit = limit.unwrap_or_default();
         async move {
             let message = |delivery: &Delivery| {
                 let link = callbacks.as_ref().and_then(|callbacks| callbacks.link(delivery));
-                Message::new(delivery, &roster, &words, link)
+                let (roster, words, surroundings) = (&*roster, &*words, &*surroundings);
+                Message::new(delivery, Making { roster, words, surroundings, link, now_ms })
             };
             let work = send(&channels, &batch, message, now_ms, limit);
             let outcome = match timeout(limit, AssertUnwindSafe(work).catch_unwind()).await {
