@@ -148,7 +148,7 @@ async fn steady(rig: &Rig, number: usize, begin: Instant, rate: f64, duration: D
 }
 
 /// Publishes each message at its planned time, whatever is still unanswered; times from plan to PUBACK.
-async fn scheduled(
+pub async fn scheduled(
     stream: tokio::net::TcpStream,
     plan: impl Iterator<Item = (Instant, String, Vec<u8>)>,
 ) -> Result<Histogram<u64>> {

@@ -4,11 +4,13 @@
 //! Latencies are measured from the planned start of each message (open loop), so that a stalled station shows as late
 //! answers and not as fewer questions. Generator and station share the machine; the report says so.
 //!
-//! `load fires` is apart: it judges recordings of real fires, without a station.
+//! Two are apart: `load fires` judges recordings of real fires, without a station; `load chain` takes a township's storm through
+//! alerts and deliveries to a webhook, beside Alertmanager and with a kill -9.
 //!
 //! Never here: production code, a number that was not measured in this run.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+mod chain;
 mod connections;
 mod feed;
 mod fires;
@@ -71,10 +73,13 @@ pub struct Options {
     data: Option<PathBuf>,
 }
 
-/// What needs no station.
+/// What is apart.
 #[derive(Debug, Clone, Subcommand)]
 enum Command {
+    /// Judges recordings of real fires, without a station.
     Fires(fires::FireOptions),
+    /// Takes a township's storm through alerts and deliveries to a webhook.
+    Chain(chain::ChainOptions),
 }
 
 fn main() -> Result<()> {
@@ -84,7 +89,10 @@ fn main() -> Result<()> {
     }
     rlimit::increase_nofile_limit(u64::MAX).context("raising the limit of open files")?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(run(options))
+    match &options.command {
+        Some(Command::Chain(chain)) => runtime.block_on(chain::run(chain)),
+        _ => runtime.block_on(run(options)),
+    }
 }
 
 async fn run(options: Options) -> Result<()> {

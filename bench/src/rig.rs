@@ -20,6 +20,13 @@ pub struct Device {
     pub class: String,
 }
 
+/// The city that a station is started on.
+struct City<'a> {
+    scale: f64,
+    /// Data folder; `None`: a temporary one.
+    data: Option<&'a Path>,
+}
+
 /// A running station with its city.
 pub struct Rig {
     fenghuo: PathBuf,
@@ -39,11 +46,31 @@ pub struct Rig {
 impl Rig {
     /// Makes a city, starts a station on it and waits until it is ready.
     pub async fn start(options: &Options) -> Result<Rig> {
+        let city = City { scale: options.scale, data: options.data.as_deref() };
+        Rig::with(options.fenghuo.as_deref(), options.simulator.as_deref(), city, |_, _| Ok(String::new())).await
+    }
+
+    /// A station on a roster of the caller's own: `prepare` gets the folder of a tiny city and the name of a vendor in its
+    /// credentials, may write all but the credentials anew, and returns what is to be added to the configuration.
+    pub async fn prepared(
+        fenghuo: Option<&Path>,
+        simulator: Option<&Path>,
+        prepare: impl FnOnce(&Path, &str) -> Result<String>,
+    ) -> Result<Rig> {
+        Rig::with(fenghuo, simulator, City { scale: 0.001, data: None }, prepare).await
+    }
+
+    async fn with(
+        fenghuo: Option<&Path>,
+        simulator: Option<&Path>,
+        city: City<'_>,
+        prepare: impl FnOnce(&Path, &str) -> Result<String>,
+    ) -> Result<Rig> {
         let beside = std::env::current_exe()?.parent().map(Path::to_path_buf).unwrap_or_default();
-        let fenghuo = options.fenghuo.clone().unwrap_or_else(|| beside.join("fenghuo"));
-        let simulator = options.simulator.clone().unwrap_or_else(|| beside.join("simulator"));
-        let (folder, data) = match &options.data {
-            Some(data) => (None, data.clone()),
+        let fenghuo = fenghuo.map_or_else(|| beside.join("fenghuo"), Path::to_path_buf);
+        let simulator = simulator.map_or_else(|| beside.join("simulator"), Path::to_path_buf);
+        let (folder, data) = match city.data {
+            Some(data) => (None, data.to_path_buf()),
             None => {
                 let folder = tempfile::tempdir()?;
                 let data = folder.path().to_path_buf();
@@ -54,20 +81,28 @@ impl Rig {
         let made = Command::new(&simulator)
             .args(["city", "--out"])
             .arg(&roster)
-            .args(["--scale", &options.scale.to_string()])
+            .args(["--scale", &city.scale.to_string()])
             .stdout(Stdio::null())
             .status()
             .with_context(|| format!("running {}", simulator.display()))?;
         if !made.success() {
             bail!("{} city failed: {made}", simulator.display());
         }
+        let logins = read_vendor_logins(&roster)?;
+        let vendor = logins.keys().min().context("the city has no vendor")?;
+        let more = prepare(&roster, vendor)?;
         let (mqtt, http) = (free_port()?, free_port()?);
         let config = data.join("fenghuo.toml");
+        // what is added may go on in the first table
+        let (of_station, tables) = match more.strip_prefix("[station]\n") {
+            Some(rest) => rest.split_at(rest.find("\n[").map_or(rest.len(), |at| at + 1)),
+            None => ("", more.as_str()),
+        };
         std::fs::write(
             &config,
             format!(
-                "[station]\ndata = {:?}\nroster = {:?}\nlog = \"warn\"\n[mqtt]\nlisten = \"{mqtt}\"\nmax_connections = 19000\n\
-                 [http]\nlisten = \"{http}\"\n",
+                "[station]\ndata = {:?}\nroster = {:?}\nlog = \"warn\"\n{of_station}[mqtt]\nlisten = \"{mqtt}\"\n\
+                 max_connections = 19000\n[http]\nlisten = \"{http}\"\n{tables}",
                 data.join("store"),
                 roster
             ),
@@ -80,7 +115,7 @@ impl Rig {
             mqtt,
             http,
             devices: read_devices(&roster)?,
-            logins: read_vendor_logins(&roster)?,
+            logins,
             admin: read_admin(&roster)?,
             http_client: reqwest::Client::builder().no_proxy().build()?,
             first_start,

@@ -14,6 +14,8 @@ pub(crate) struct Owed {
     by_matter: BTreeMap<(Matter, DeliveryId), Arc<Delivery>>,
     /// Not owed any more, of something that is still open, and not read yet: a person may still say that they have it.
     unread: BTreeMap<(Matter, DeliveryId), Arc<Delivery>>,
+    /// What ended in this commit.
+    over: Vec<Matter>,
 }
 
 impl Owed {
@@ -40,17 +42,20 @@ impl Owed {
         }
     }
 
-    /// Keeps what is owed after the turn, and what was told of matters that are open. Until here, what a turn touched is in
-    /// its draft only.
+    /// Keeps what is owed after the turn, and what was told of what `is_open`. Until here, what a turn touched is in its draft
+    /// only.
     pub fn keep(&mut self, draft: &Draft<'_>, is_open: impl Fn(Matter) -> bool) {
         for delivery in &draft.deliveries {
             match delivery.state {
                 DeliveryState::Owed => self.insert(delivery.clone()),
                 DeliveryState::Delivered | DeliveryState::Failed if is_open(delivery.matter) => {
-                    self.told(delivery.clone())
+                    self.told(delivery.clone());
                 }
                 DeliveryState::Delivered | DeliveryState::Failed => {}
             }
+        }
+        for matter in std::mem::take(&mut self.over) {
+            self.forget(matter);
         }
     }
 
@@ -88,8 +93,7 @@ impl Owed {
         }
     }
 
-    /// Forgets what was told of an alert or order that is over; call it after [`Owed::keep`].
-    pub fn forget(&mut self, matter: Matter) {
+    fn forget(&mut self, matter: Matter) {
         let from = (matter, DeliveryId::from(""));
         let told: Vec<_> = self.unread.range(from..).map(|(key, _)| key).take_while(|key| key.0 == matter).collect();
         let told: Vec<_> = told.into_iter().cloned().collect();
@@ -98,8 +102,9 @@ impl Owed {
         }
     }
 
-    /// Gives up whatever is owed of an alert or order that is over.
+    /// Gives up whatever is owed of an alert or order that is over; nothing of it can be read any more.
     pub fn withdraw(&mut self, matter: Matter, reason: &str, draft: &mut Draft<'_>) {
+        self.over.push(matter);
         let from = (matter, DeliveryId::from(""));
         let stored = self.by_matter.range(from.clone()..).map(|(key, _)| key).take_while(|key| key.0 == matter);
         let stored: Vec<DeliveryId> = stored.map(|key| key.1.clone()).collect();

@@ -102,8 +102,8 @@ impl Desk {
             }
             desk.reschedule(key);
         }
-        for id in desk.orders.open_ids() {
-            desk.owed.restore_told(ledger.deliveries(id.into())?);
+        for order in desk.orders.open_ids() {
+            desk.owed.restore_told(ledger.deliveries(order.into())?);
         }
         for delivery in ledger.owed()? {
             desk.owed.insert(Arc::new(delivery));
@@ -338,14 +338,11 @@ impl Desk {
         metrics::gauge!("fenghuo_orders_open").set(self.orders.len() as f64);
         self.applied = draft.epoch;
         self.cursor = draft.cursor;
+        let (open, orders) = (&self.open, &self.orders);
         self.owed.keep(&draft, |matter| match matter {
-            Matter::Alert(id) => self.open.get(&key_of(id)).is_some_and(|open| open.alert.id == id),
-            Matter::Order(id) => self.orders.is_open(id),
+            Matter::Alert(id) => open.get(&key_of(id)).is_some_and(|open| open.alert.id == id),
+            Matter::Order(id) => orders.is_open(id),
         });
-        let alerts = draft.closed.iter().map(|alert| Matter::Alert(alert.id));
-        for over in alerts.chain(draft.orders_over.iter().map(|id| Matter::Order(*id))) {
-            self.owed.forget(over);
-        }
         if !draft.changed.is_empty() || !draft.closed.is_empty() || !draft.deliveries.is_empty() {
             metrics::gauge!("fenghuo_alerts_open").set(self.open.len() as f64);
             metrics::gauge!("fenghuo_alerts_deliveries_owed").set(self.owed.len() as f64);

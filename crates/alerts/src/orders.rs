@@ -99,15 +99,6 @@ impl Orders {
         Ok(orders)
     }
 
-    /// Orders that are open.
-    pub fn open_ids(&self) -> impl Iterator<Item = OrderId> {
-        self.open.keys().copied()
-    }
-
-    pub fn is_open(&self, id: OrderId) -> bool {
-        self.open.contains_key(&id)
-    }
-
     pub fn len(&self) -> usize {
         self.open.len()
     }
@@ -183,7 +174,6 @@ impl Orders {
     fn close(&mut self, id: OrderId, by: &str, why: &str, owed: &mut Owed, draft: &mut Draft<'_>) -> Option<Open> {
         let mut open = self.open.remove(&id)?;
         owed.withdraw(id.into(), "the order ended before it was delivered", draft);
-        draft.orders_over.push(id);
         self.changed.remove(&id);
         self.asked -= open.asked.len();
         let record = &mut open.record;
@@ -211,6 +201,15 @@ impl Orders {
             self.ids.remove(&order.id);
         }
         Some(open)
+    }
+
+    /// Every order that is open.
+    pub fn open_ids(&self) -> impl Iterator<Item = OrderId> {
+        self.open.keys().copied()
+    }
+
+    pub fn is_open(&self, id: OrderId) -> bool {
+        self.open.contains_key(&id)
     }
 
     /// Writes down what changed in this commit.

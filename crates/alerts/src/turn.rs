@@ -37,8 +37,6 @@ pub(crate) struct Draft<'a> {
     pub closed: Vec<Arc<Alert>>,
     pub outcomes: Vec<CommandOutcome>,
     pub order_outcomes: Vec<OrderOutcome>,
-    /// Orders that ended.
-    pub orders_over: Vec<OrderId>,
     pub policy: Option<Box<str>>,
     /// Records that are new, changed or gone.
     pub kept: Vec<Kept>,
@@ -65,7 +63,6 @@ impl<'a> Draft<'a> {
             policy: None,
             kept: Vec::new(),
             order_outcomes: Vec::new(),
-            orders_over: Vec::new(),
             orders: 0,
             drill: None,
         }

@@ -26,6 +26,14 @@ pub trait ReceiptSink: Send + Sync + 'static {
     /// # Errors
     /// [`SinkClosed`] when it does not; the same receipt is then submitted again later.
     async fn submit(&self, receipt: Receipt) -> Result<(), SinkClosed>;
+
+    /// As [`ReceiptSink::submit`], for several: returns when the journal holds all of them.
+    ///
+    /// # Errors
+    /// [`SinkClosed`] when it does not hold the last ones; all are then submitted again later.
+    async fn submit_all(&self, receipts: &[Receipt]) -> Result<(), SinkClosed> {
+        futures::future::try_join_all(receipts.iter().map(|receipt| self.submit(receipt.clone()))).await.map(|_| ())
+    }
 }
 
 /// The journal took no receipt.
@@ -94,6 +102,7 @@ impl Dispatcher {
             channels,
             words,
             callbacks: callbacks.clone(),
+            surroundings: Arc::default(),
             quiet,
             roster,
             clock,

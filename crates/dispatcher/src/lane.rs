@@ -6,7 +6,6 @@ mod budget;
 
 use std::collections::BTreeSet;
 
-use model::DeliveryId;
 use tokio::time::{Duration, Instant};
 
 pub(crate) use breaker::{Breaker, Heard};
@@ -15,8 +14,8 @@ pub(crate) use budget::{Budget, PersonBudgets};
 use crate::channel::Manner;
 use crate::settings::Settings;
 
-/// Position in a lane: drills last, else by colour, then by age.
-pub(crate) type Rank = (u8, u64, DeliveryId);
+/// Position in a lane: drills last, else by colour, then by age, then by the number of the job.
+pub(crate) type Rank = (u8, u64, u64);
 
 /// The queue of one channel.
 pub(crate) struct Lane {

@@ -30,6 +30,7 @@ pub mod channel;
 mod dispatcher;
 mod lane;
 mod message;
+mod near;
 mod quiet;
 mod retry;
 mod run;

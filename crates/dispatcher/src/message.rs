@@ -4,6 +4,7 @@ use bytes::Bytes;
 use model::{About, AlertId, AlertState, Colour, Delivery, Family, Level, OrderId, Roster};
 use serde::Serialize;
 
+use crate::near::{Near, NearWords, Surroundings};
 use crate::wording::{Lines, Words};
 
 /// The message of one try.
@@ -14,6 +15,17 @@ pub(crate) struct Message {
     address: Box<str>,
     phone: Box<str>,
     link: Option<String>,
+    near: NearWords,
+}
+
+/// What a message is made with.
+pub(crate) struct Making<'a> {
+    pub(crate) roster: &'a Roster,
+    pub(crate) words: &'a Words,
+    pub(crate) surroundings: &'a Surroundings,
+    /// The person's own link; `None`: there are none.
+    pub(crate) link: Option<String>,
+    pub(crate) now_ms: u64,
 }
 
 #[derive(Serialize)]
@@ -31,6 +43,9 @@ struct Body<'a> {
     /// Where the person says that they have it before them.
     #[serde(skip_serializing_if = "Option::is_none")]
     link: Option<&'a str>,
+    /// What is near a fire, for those who command or turn out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    near: Option<&'a Near>,
 }
 
 #[derive(Serialize)]
@@ -78,10 +93,13 @@ struct Place {
 
 impl Message {
     /// The message as of this roster, in these words.
-    pub(crate) fn new(delivery: &Delivery, roster: &Roster, words: &Words, link: Option<String>) -> Message {
+    pub(crate) fn new(delivery: &Delivery, making: Making<'_>) -> Message {
+        let Making { roster, words, surroundings, link, now_ms } = making;
+        let near = surroundings.of(delivery, roster, now_ms);
+        let near_words = near.as_ref().map(Near::words).unwrap_or_default();
         let about = &delivery.about;
         let region = about.region();
-        let lines = words.lines(delivery, roster);
+        let lines = words.lines(delivery, roster, &near_words);
         let name_at = |level| region.at(level).map(|code| roster.region_name(code)).unwrap_or_default();
         let unit = about.unit().and_then(|unit| roster.unit(unit));
         let body = Body {
@@ -103,6 +121,7 @@ impl Message {
             whom: &delivery.whom,
             exercise: about.exercise(),
             link: link.as_deref(),
+            near: near.as_ref(),
         };
         let json = serde_json::to_vec(&body).expect("strings, numbers and names of variants are always JSON");
         Message {
@@ -112,7 +131,13 @@ impl Message {
             address: unit.map(|unit| unit.address.clone()).unwrap_or_default(),
             phone: roster.person(delivery.person).map(|person| person.phone.clone()).unwrap_or_default(),
             link,
+            near: near_words,
         }
+    }
+
+    /// What is near the fire, in words; empty where it is not for this person.
+    pub(crate) fn near(&self) -> &NearWords {
+        &self.near
     }
 
     /// The page where the person says that they have it before them; `None`: there are no links.

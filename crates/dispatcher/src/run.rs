@@ -1,5 +1,7 @@
 //! The one task that owns the schedule: it starts tries, hears how they went, and sees to their receipts.
 
+mod tell;
+
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,15 +16,17 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::callback::Callbacks;
-use crate::channel::{Channels, Manner, Outcome, Try, mqtt};
+use crate::channel::{Channels, Manner, Outcome, Try};
 use crate::dispatcher::{ReceiptSink, RosterNow};
 use crate::lane::Heard;
-use crate::message::Message;
+use crate::message::{Making, Message};
+use crate::near::Surroundings;
 use crate::quiet::Quiet;
 use crate::retry::{self, Next};
 use crate::schedule::{Admitted, Batch, Schedule};
 use crate::settings::Settings;
 use crate::wording::Words;
+use tell::{tell, tell_breaker, tell_digest};
 
 /// What the task works with.
 pub(crate) struct Run {
@@ -32,6 +36,7 @@ pub(crate) struct Run {
     pub(crate) channels: Arc<Channels>,
     pub(crate) words: Arc<Words>,
     pub(crate) callbacks: Option<Callbacks>,
+    pub(crate) surroundings: Arc<Surroundings>,
     pub(crate) quiet: Quiet,
     pub(crate) roster: RosterNow,
     pub(crate) clock: Arc<dyn Clock>,
@@ -51,10 +56,10 @@ pub(crate) enum Hint {
 /// What a task of this task came back with.
 enum Done {
     Tried(Batch, Outcome),
-    /// The journal holds the receipt; what follows.
-    Recorded(DeliveryId, After),
-    /// The journal took no receipt until the end.
-    Unrecorded,
+    /// The journal holds the receipts; what follows.
+    Recorded(Vec<(DeliveryId, After)>),
+    /// The journal took none of so many receipts until the end.
+    Unrecorded(usize),
     Scanned(Result<Vec<Delivery>, StoreError>),
 }
 
@@ -68,6 +73,9 @@ enum After {
 struct State {
     schedule: Schedule,
     tasks: JoinSet<Done>,
+    /// Receipts that are made and not yet on their way.
+    receipts: Vec<(Receipt, After)>,
+    /// Receipts that the journal does not hold yet, those included.
     recording: usize,
     scanning: bool,
     /// The ledger has what the schedule has not.
@@ -80,6 +88,7 @@ pub(crate) async fn run(run: Run, mut hints: mpsc::Receiver<Hint>) {
     let mut state = State {
         schedule: Schedule::new(run.channels.manners(), &run.settings),
         tasks: JoinSet::new(),
+        receipts: Vec::new(),
         recording: 0,
         scanning: false,
         scan_due: Some(Instant::now()),
@@ -91,11 +100,13 @@ pub(crate) async fn run(run: Run, mut hints: mpsc::Receiver<Hint>) {
         tokio::select! {
             biased;
             () = run.stop.cancelled() => break,
-            Some(done) = state.tasks.join_next() => run.done(&mut state, done),
-            Some(hint) = hints.recv() => match hint {
-                Hint::Owed(deliveries) => run.admit(&mut state, &deliveries),
-                Hint::Listens(person) => state.schedule.hasten(mqtt::NAME, &person, Instant::now()),
-            },
+            Some(done) = state.tasks.join_next() => {
+                run.done(&mut state, done);
+                // what has ended meanwhile, too: one look at the lanes for all of it
+                let ended = std::iter::from_fn(|| state.tasks.try_join_next()).take(AT_ONCE).collect::<Vec<_>>();
+                ended.into_iter().for_each(|done| run.done(&mut state, done));
+            }
+            Some(hint) = hints.recv() => run.hinted(&mut state, hint),
             () = run.rescan.notified() => state.scan_due = Some(Instant::now()),
             () = sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => {}
         }
@@ -104,6 +115,7 @@ pub(crate) async fn run(run: Run, mut hints: mpsc::Receiver<Hint>) {
     let ending = async {
         while let Some(done) = state.tasks.join_next().await {
             run.done(&mut state, done);
+            run.send_receipts(&mut state);
         }
     };
     if timeout(Duration::from_millis(run.settings.shutdown_limit_ms), ending).await.is_err() {
@@ -142,6 +154,8 @@ impl Run {
         for batch in state.schedule.start(now, free, hold) {
             state.tasks.spawn(self.try_once(batch, now_ms));
         }
+        self.superseded(state, now_ms);
+        self.send_receipts(state);
         metrics::gauge!("fenghuo_dispatcher_owed").set(state.schedule.owed() as f64);
         metrics::gauge!("fenghuo_dispatcher_in_flight").set(state.schedule.in_flight() as f64);
     }
@@ -149,13 +163,15 @@ impl Run {
     /// One try of what goes in one message, within its time limit; a panic of the channel is a failed try.
     fn try_once(&self, batch: Batch, now_ms: u64) -> impl Future<Output = Done> + Send + use<> {
         let (channels, words, roster) = (Arc::clone(&self.channels), Arc::clone(&self.words), (self.roster)());
-        let callbacks = self.callbacks.clone().filter(Callbacks::has_links);
+        let (callbacks, surroundings) =
+            (self.callbacks.clone().filter(Callbacks::has_links), Arc::clone(&self.surroundings));
         let limit = batch.iter().map(|delivery| self.settings.try_limit(delivery.about.colour())).min();
         let limit = limit.unwrap_or_default();
         async move {
             let message = |delivery: &Delivery| {
                 let link = callbacks.as_ref().and_then(|callbacks| callbacks.link(delivery));
-                Message::new(delivery, &roster, &words, link)
+                let (roster, words, surroundings) = (&*roster, &*words, &*surroundings);
+                Message::new(delivery, Making { roster, words, surroundings, link, now_ms })
             };
             let work = send(&channels, &batch, message, now_ms, limit);
             let outcome = match timeout(limit, AssertUnwindSafe(work).catch_unwind()).await {
@@ -170,15 +186,17 @@ impl Run {
     fn done(&self, state: &mut State, done: Result<Done, tokio::task::JoinError>) {
         match done {
             Ok(Done::Tried(batch, outcome)) => self.tried(state, &batch, &outcome),
-            Ok(Done::Recorded(id, after)) => {
-                state.recording -= 1;
+            Ok(Done::Recorded(receipts)) => {
+                state.recording -= receipts.len();
                 let now = Instant::now();
-                match after {
-                    After::Settle => state.schedule.settle(&id, now),
-                    After::Again(pause) => state.schedule.wait(&id, pause, now),
+                for (id, after) in receipts {
+                    match after {
+                        After::Settle => state.schedule.settle(&id, now),
+                        After::Again(pause) => state.schedule.wait(&id, pause, now),
+                    }
                 }
             }
-            Ok(Done::Unrecorded) => state.recording -= 1,
+            Ok(Done::Unrecorded(receipts)) => state.recording -= receipts,
             Ok(Done::Scanned(owed)) => self.scanned(state, owed),
             // only when the runtime ends: panics are caught where they happen
             Err(error) => {
@@ -210,6 +228,9 @@ impl Run {
             let (outcome, mut reason, after) = match outcome {
                 Outcome::Delivered { reason } => (ReceiptOutcome::Delivered, reason.clone(), After::Settle),
                 Outcome::Failed { reason } => (ReceiptOutcome::Failed, reason.clone(), After::Settle),
+                Outcome::Retry { reason, .. } if state.schedule.has_newer(&delivery.id) => {
+                    (ReceiptOutcome::Failed, format!("{reason} ({SUPERSEDED})"), After::Settle)
+                }
                 Outcome::Retry { reason, pause, .. } => {
                     match retry::next(delivery, tries, now_ms, *pause, &self.settings) {
                         Next::After(pause) => (ReceiptOutcome::Retry, reason.clone(), After::Again(pause)),
@@ -252,23 +273,40 @@ impl Run {
             reason: reason.chars().take(REASON_CHARS_MAX).collect::<String>().into(),
         };
         state.recording += 1;
-        state.tasks.spawn(self.record(receipt, after));
+        state.receipts.push((receipt, after));
     }
 
-    /// Submits a receipt until the journal has it, or the dispatcher stops.
-    fn record(&self, receipt: Receipt, after: After) -> impl Future<Output = Done> + Send + use<> {
+    /// What a newer delivery goes in the place of is done.
+    fn superseded(&self, state: &mut State, now_ms: u64) {
+        for (delivery, _) in state.schedule.take_superseded() {
+            self.receipt(state, &delivery, ReceiptOutcome::Failed, SUPERSEDED, After::Settle, now_ms);
+        }
+    }
+
+    /// Sends the receipts that were made on their way, together.
+    fn send_receipts(&self, state: &mut State) {
+        while !state.receipts.is_empty() {
+            let rest = state.receipts.split_off(state.receipts.len().min(AT_ONCE));
+            let receipts = std::mem::replace(&mut state.receipts, rest);
+            state.tasks.spawn(self.record(receipts));
+        }
+    }
+
+    /// Submits receipts until the journal has them, or the dispatcher stops.
+    fn record(&self, receipts: Vec<(Receipt, After)>) -> impl Future<Output = Done> + Send + use<> {
         let (sink, stop) = (Arc::clone(&self.receipts), self.stop.clone());
         let most = Duration::from_millis(self.settings.journal_pause_max_ms.max(1));
         async move {
+            let (receipts, after): (Vec<Receipt>, Vec<After>) = receipts.into_iter().unzip();
             let mut pause = Duration::from_millis(50).min(most);
             let mut failures = 0_u32;
-            while let Err(error) = sink.submit(receipt.clone()).await {
+            while let Err(error) = sink.submit_all(&receipts).await {
                 failures += 1;
                 if failures == 1 {
-                    tracing::debug!(delivery = %receipt.delivery, %error, "the receipt waits for the journal");
+                    tracing::debug!(count = receipts.len(), %error, "receipts wait for the journal");
                 }
                 if stop.is_cancelled() {
-                    return Done::Unrecorded;
+                    return Done::Unrecorded(receipts.len());
                 }
                 tokio::select! {
                     () = sleep(retry::jittered(pause, 20)) => {}
@@ -276,7 +314,14 @@ impl Run {
                 }
                 pause = (pause * 2).min(most);
             }
-            Done::Recorded(receipt.delivery, after)
+            Done::Recorded(receipts.into_iter().map(|receipt| receipt.delivery).zip(after).collect())
+        }
+    }
+
+    fn hinted(&self, state: &mut State, hint: Hint) {
+        match hint {
+            Hint::Owed(deliveries) => self.admit(state, &deliveries),
+            Hint::Listens(person) => state.schedule.hasten(&person, Instant::now()),
         }
     }
 
@@ -337,48 +382,9 @@ async fn send(
     }
 }
 
+/// Tries that ended, and receipts, that are dealt with at a time.
+const AT_ONCE: usize = 256;
+/// Why a delivery that was not confirmed is not tried again.
+const SUPERSEDED: &str = "a newer message about the same to the same person goes in its place";
 /// Characters of a receipt's reason.
 const REASON_CHARS_MAX: usize = 300;
-
-fn tell(delivery: &Delivery, kind: &'static str, outcome: ReceiptOutcome, reason: &str, now_ms: u64) {
-    let word = match outcome {
-        ReceiptOutcome::Delivered => "delivered",
-        ReceiptOutcome::Retry => "retry",
-        ReceiptOutcome::Failed => "failed",
-        ReceiptOutcome::Read => "read",
-    };
-    // the label is the kind of channel, of which there are few
-    metrics::counter!("fenghuo_dispatcher_tries_total", "channel" => kind, "outcome" => word).increment(1);
-    if outcome == ReceiptOutcome::Delivered {
-        let age_s = now_ms.saturating_sub(delivery.owed_ms) as f64 / 1000.0;
-        metrics::histogram!("fenghuo_dispatcher_delivered_seconds", "channel" => kind).record(age_s);
-    }
-    let (id, person, channel) = (&delivery.id, &delivery.person_code, &delivery.channel);
-    match outcome {
-        ReceiptOutcome::Failed if delivery.about.colour() == Colour::Red => {
-            tracing::error!(delivery = %id, %person, %channel, reason, "a red alert did not reach a person");
-        }
-        ReceiptOutcome::Failed => {
-            tracing::warn!(delivery = %id, %person, %channel, reason, "a delivery failed for good")
-        }
-        ReceiptOutcome::Delivered | ReceiptOutcome::Retry | ReceiptOutcome::Read => {
-            tracing::debug!(delivery = %id, %person, %channel, outcome = word, reason, "a delivery was tried");
-        }
-    }
-}
-
-/// A breaker opened or closed.
-fn tell_breaker(channel: &str, open: bool, outcome: &Outcome) {
-    metrics::gauge!("fenghuo_dispatcher_breaker_open", "channel" => channel.to_owned()).set(f64::from(u8::from(open)));
-    match (open, outcome) {
-        (true, Outcome::Retry { reason, .. }) => {
-            tracing::warn!(channel, reason, "a channel failed several times in a row and is left alone for a while");
-        }
-        _ => tracing::info!(channel, "a channel works again"),
-    }
-}
-
-fn tell_digest(kind: &'static str, count: usize) {
-    metrics::counter!("fenghuo_dispatcher_digests_total", "channel" => kind).increment(1);
-    metrics::counter!("fenghuo_dispatcher_digested_deliveries_total", "channel" => kind).increment(count as u64);
-}

@@ -1,16 +1,25 @@
 //! Which delivery is tried next: jobs, and a lane for each channel. No IO and no clock: it is told the time.
+//!
+//! Of what a person is told of one alert over one channel, only the oldest is in a lane; the others stand behind it, and lend
+//! it their urgency. One that was tried in vain while a newer one stands behind it is superseded: the newer one says more.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+mod chain;
+mod take;
+mod turn;
+
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use model::{Colour, Delivery, DeliveryId};
-use smallvec::{SmallVec, smallvec};
+use rustc_hash::FxHashMap;
+use smallvec::SmallVec;
 use tokio::time::Instant;
 
-use crate::channel::Manner;
-use crate::lane::{Gate, Heard, Lane, PersonBudgets, Rank};
+use crate::channel::{Manner, mqtt};
+use crate::lane::{Heard, Lane, PersonBudgets, Rank};
 use crate::settings::Settings;
+use chain::{ChainId, Chains, place};
 
 /// What goes in one message.
 pub(crate) type Batch = SmallVec<[Arc<Delivery>; 1]>;
@@ -18,12 +27,14 @@ pub(crate) type Batch = SmallVec<[Arc<Delivery>; 1]>;
 /// Where a job stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
+    /// Behind an older one of its chain; it may not be tried before then.
+    Behind(Instant),
     /// Until then it waits.
     Waiting(Instant),
     /// In its lane.
     Ready,
     InFlight,
-    /// Tried; its receipt is on the way to the journal.
+    /// Tried or superseded; its receipt is on the way to the journal.
     Recording,
     /// Its last receipt is in the journal; the ledger will say so.
     Settled,
@@ -31,7 +42,10 @@ enum Stage {
 
 struct Job {
     delivery: Arc<Delivery>,
+    chain: ChainId,
     lane: usize,
+    /// Of its own, or of one behind it.
+    urgency: u8,
     /// Tries, those before this process included.
     tries: u32,
     stage: Stage,
@@ -41,15 +55,26 @@ struct Job {
     at_once: bool,
 }
 
-/// All jobs.
+impl Job {
+    fn rank(&self, number: u64) -> Rank {
+        (self.urgency, self.delivery.owed_ms, number)
+    }
+}
+
+/// All jobs, by numbers that are given in their order and never again.
 pub(crate) struct Schedule {
-    jobs: HashMap<DeliveryId, Job>,
-    by_person: HashMap<Box<str>, BTreeSet<DeliveryId>>,
+    jobs: FxHashMap<u64, Job>,
+    numbers: FxHashMap<DeliveryId, u64>,
+    next_number: u64,
+    chains: Chains,
+    /// Jobs of the channel over which people are heard to listen.
+    of_listeners: FxHashMap<Box<str>, BTreeSet<u64>>,
     /// By the number of the channel; names that are none have the last one.
     lanes: Vec<Lane>,
     people: PersonBudgets,
-    waiting: BTreeSet<(Instant, DeliveryId)>,
-    settled: VecDeque<(Instant, DeliveryId)>,
+    waiting: BTreeSet<(Instant, u64)>,
+    settled: VecDeque<(Instant, u64)>,
+    superseded: Vec<(Arc<Delivery>, u32)>,
     owed_max: usize,
     /// Tries under way in one lane at most, and those of them that are kept for red.
     share: usize,
@@ -73,12 +98,16 @@ impl Schedule {
         let lanes: Vec<Lane> = channels.chain([Manner::NONE]).map(|manner| Lane::new(manner, settings)).collect();
         let share = (settings.in_flight_max / lanes.len()).min(settings.in_flight_per_channel_max).max(1);
         Schedule {
-            jobs: HashMap::new(),
-            by_person: HashMap::new(),
+            jobs: FxHashMap::default(),
+            numbers: FxHashMap::default(),
+            next_number: 0,
+            chains: Chains::default(),
+            of_listeners: FxHashMap::default(),
             lanes,
             people: PersonBudgets::new(settings.person_per_minute as usize),
             waiting: BTreeSet::new(),
             settled: VecDeque::new(),
+            superseded: Vec::new(),
             owed_max: settings.owed_max,
             share,
             kept_for_red: share / 4,
@@ -95,7 +124,7 @@ impl Schedule {
         wait: Duration,
         now: Instant,
     ) -> Admitted {
-        if self.jobs.contains_key(&delivery.id) {
+        if self.numbers.contains_key(&delivery.id) {
             return Admitted::Known;
         }
         let red = delivery.about.colour() == Colour::Red;
@@ -103,15 +132,38 @@ impl Schedule {
             return Admitted::Full;
         }
         let last = self.lanes.len() - 1;
-        let lane = channel.map_or(last, |number| number.min(last));
-        let tries = delivery.attempt_count;
-        let delivery = Arc::clone(delivery);
-        let id = delivery.id.clone();
-        self.by_person.entry(delivery.person_code.clone()).or_default().insert(id.clone());
-        let job = Job { delivery, lane, tries, stage: Stage::Ready, hastened: None, at_once: false };
-        self.jobs.insert(id.clone(), job);
-        self.wait(&id, wait, now);
+        let (number, chain) = (self.next_number, ChainId::of(delivery));
+        self.next_number += 1;
+        self.numbers.insert(delivery.id.clone(), number);
+        if *delivery.channel == *mqtt::NAME {
+            if !self.of_listeners.contains_key(&delivery.person_code) {
+                self.of_listeners.insert(delivery.person_code.clone(), BTreeSet::new());
+            }
+            self.of_listeners.get_mut(&delivery.person_code).map(|numbers| numbers.insert(number));
+        }
+        let job = Job {
+            delivery: Arc::clone(delivery),
+            chain,
+            lane: channel.map_or(last, |number| number.min(last)),
+            urgency: urgency(delivery),
+            tries: delivery.attempt_count,
+            stage: Stage::Behind(now + wait),
+            hastened: None,
+            at_once: false,
+        };
+        self.jobs.insert(number, job);
+        let before = self.chains.add(chain, place(delivery, number));
+        self.link(chain, before, number, now);
         Admitted::New
+    }
+
+    fn number(&self, id: &DeliveryId) -> Option<u64> {
+        self.numbers.get(id).copied()
+    }
+
+    fn job(&mut self, id: &DeliveryId) -> Option<(u64, &mut Job)> {
+        let number = self.number(id)?;
+        self.jobs.get_mut(&number).map(|job| (number, job))
     }
 
     /// What to send now, each in one message; it is under way from here on. `hold` says how long a delivery must not be sent.
@@ -143,79 +195,6 @@ impl Schedule {
         started
     }
 
-    /// Whether the first delivery of a lane is red, and how many may go with it; `None`: nothing may start now.
-    fn gate(&mut self, lane: usize, now: Instant) -> Option<(bool, usize)> {
-        let (share, kept) = (self.share, self.kept_for_red);
-        let lane = &mut self.lanes[lane];
-        let red = lane.ready.first()?.0 == 0;
-        if lane.in_flight >= if red { share } else { share - kept } {
-            return None;
-        }
-        let gate = lane.gate(now);
-        match gate {
-            Gate::Open => {}
-            Gate::Until(until) => {
-                lane.wake = Some(until);
-                return None;
-            }
-            Gate::Probe => {}
-            Gate::Shut => return None,
-        }
-        match lane.budget.gate(red, now) {
-            Ok(left) => Some((red, lane.gathered(red, left))),
-            Err(until) => {
-                lane.wake = Some(until);
-                None
-            }
-        }
-    }
-
-    /// Takes up to `most` deliveries from a lane for one message, more only where they are of the same alert and the channel
-    /// gathers. Those that must be held are put aside; it may be that nothing is left.
-    fn take(
-        &mut self,
-        lane: usize,
-        most: usize,
-        red: bool,
-        now: Instant,
-        hold: &impl Fn(&Delivery, Manner) -> Option<Duration>,
-    ) -> Batch {
-        let manner = self.lanes[lane].manner;
-        let mut batch: Batch = smallvec![];
-        while batch.len() < manner.digest_max.max(1) {
-            let Some((urgency, _, id)) = self.lanes[lane].ready.first() else { break };
-            let Some(job) = self.jobs.get_mut(id) else {
-                self.lanes[lane].ready.pop_first();
-                continue;
-            };
-            let goes_with = |first: &Arc<Delivery>| first.matter == job.delivery.matter || batch.len() < most;
-            if (*urgency == 0) != red || batch.first().is_some_and(|first| !goes_with(first)) {
-                break;
-            }
-            let id = id.clone();
-            self.lanes[lane].ready.pop_first();
-            let held = match hold(&job.delivery, manner) {
-                Some(wait) => Some(now + wait),
-                None if manner.to_person => self.people.spend(&job.delivery.person_code, red, now).err(),
-                None => None,
-            };
-            if let Some(until) = held {
-                job.stage = Stage::Waiting(until);
-                self.waiting.insert((until, id));
-                continue;
-            }
-            job.stage = Stage::InFlight;
-            self.lanes[lane].in_flight += 1;
-            batch.push(Arc::clone(&job.delivery));
-        }
-        if !batch.is_empty()
-            && let Some(breaker) = self.lanes[lane].breaker.as_mut().filter(|it| it.is_open())
-        {
-            breaker.probe();
-        }
-        batch
-    }
-
     /// Notes what a try told of the channel: whether it works, and a pause that the receiver asked for.
     pub(crate) fn heard(
         &mut self,
@@ -224,7 +203,8 @@ impl Schedule {
         pause: Option<Duration>,
         now: Instant,
     ) -> Option<bool> {
-        let lane = &mut self.lanes[self.jobs.get(id)?.lane];
+        let lane = self.job(id)?.1.lane;
+        let lane = &mut self.lanes[lane];
         if let Some(pause) = pause {
             lane.paused_until = Some(now + pause);
         }
@@ -236,12 +216,19 @@ impl Schedule {
 
     /// Notes that a try ended; returns its number.
     pub(crate) fn tried(&mut self, id: &DeliveryId) -> u32 {
-        let Some(job) = self.jobs.get_mut(id) else { return 1 };
+        let Some((_, job)) = self.job(id) else { return 1 };
         job.tries = job.tries.saturating_add(1);
         job.stage = Stage::Recording;
-        let lane = &mut self.lanes[job.lane];
+        let (lane, tries) = (job.lane, job.tries);
+        let lane = &mut self.lanes[lane];
         lane.in_flight = lane.in_flight.saturating_sub(1);
-        job.tries
+        tries
+    }
+
+    /// Whether a newer delivery waits for this one to be done.
+    pub(crate) fn has_newer(&self, id: &DeliveryId) -> bool {
+        let job = self.number(id).and_then(|number| self.jobs.get(&number));
+        job.is_some_and(|job| self.chains.has_more(job.chain))
     }
 
     /// Up to `at_most` deliveries that wait for the same broken channel as this one and for which `too_old` holds; they have been
@@ -252,7 +239,7 @@ impl Schedule {
         at_most: usize,
         too_old: impl Fn(&Delivery) -> bool,
     ) -> Vec<(Arc<Delivery>, u32)> {
-        let Some(lane) = self.jobs.get(id).map(|job| job.lane) else { return Vec::new() };
+        let Some(lane) = self.job(id).map(|(_, job)| job.lane) else { return Vec::new() };
         if !self.lanes[lane].is_broken() {
             return Vec::new();
         }
@@ -271,46 +258,52 @@ impl Schedule {
 
     /// Puts a job back for another try after `pause`.
     pub(crate) fn wait(&mut self, id: &DeliveryId, pause: Duration, now: Instant) {
-        let Some(job) = self.jobs.get_mut(id) else { return };
+        let Some((number, job)) = self.job(id) else { return };
         let pause = if std::mem::take(&mut job.at_once) { Duration::ZERO } else { pause };
-        if pause.is_zero() {
-            job.stage = Stage::Ready;
-            self.lanes[job.lane].ready.insert(rank(&job.delivery));
+        job.stage = Stage::Behind(now + pause);
+        if self.has_newer(id) {
+            self.supersede(number);
         } else {
-            job.stage = Stage::Waiting(now + pause);
-            self.waiting.insert((now + pause, id.clone()));
+            self.turn(number, now);
         }
     }
 
-    /// Makes due what waits for a further try to a person over one channel; what is being tried now is tried again at once
+    /// Makes due what waits for a further try to a person over MQTT; what is being tried now is tried again at once
     /// should it fail. No delivery is hastened more often than the settings allow.
-    pub(crate) fn hasten(&mut self, channel: &str, person_code: &str, now: Instant) {
-        let Some(ids) = self.by_person.get(person_code) else { return };
+    pub(crate) fn hasten(&mut self, person_code: &str, now: Instant) {
+        let Some(numbers) = self.of_listeners.get(person_code) else { return };
         let mut due = Vec::new();
-        for id in ids {
-            let Some(job) = self.jobs.get_mut(id).filter(|job| *job.delivery.channel == *channel) else { continue };
+        for &number in numbers {
+            let Some(job) = self.jobs.get_mut(&number) else { continue };
             if job.hastened.is_some_and(|last| now < last + self.hasten_every) {
                 continue;
             }
             match job.stage {
-                Stage::Waiting(until) => due.push((until, id.clone())),
+                Stage::Waiting(until) => due.push((until, number)),
                 Stage::InFlight | Stage::Recording => job.at_once = true,
-                Stage::Ready | Stage::Settled => continue,
+                Stage::Behind(_) | Stage::Ready | Stage::Settled => continue,
             }
             job.hastened = Some(now);
         }
         for entry in due {
             self.waiting.remove(&entry);
-            self.wait(&entry.1, Duration::ZERO, now);
+            if let Some(job) = self.jobs.get_mut(&entry.1) {
+                job.stage = Stage::Behind(now);
+                self.turn(entry.1, now);
+            }
         }
     }
 
     /// Notes that the journal holds the receipt that ends a delivery. It is remembered for a while, since the ledger shows it
     /// as owed until the desk has read the receipt.
     pub(crate) fn settle(&mut self, id: &DeliveryId, now: Instant) {
-        if let Some(job) = self.jobs.get_mut(id) {
-            job.stage = Stage::Settled;
-            self.settled.push_back((now + self.settled_kept, id.clone()));
+        let Some((number, job)) = self.job(id).filter(|(_, job)| job.stage != Stage::Settled) else { return };
+        job.stage = Stage::Settled;
+        let chain = job.chain;
+        self.settled.push_back((now + self.settled_kept, number));
+        if let Some(next) = self.chains.remove(chain, number) {
+            self.lift_by_chain(chain, next);
+            self.turn(next, now);
         }
     }
 
@@ -319,27 +312,28 @@ impl Schedule {
         while let Some((due, _)) = self.waiting.first()
             && *due <= now
         {
-            let Some((_, id)) = self.waiting.pop_first() else { break };
-            if let Some(job) = self.jobs.get_mut(&id).filter(|job| matches!(job.stage, Stage::Waiting(_))) {
+            let Some((_, number)) = self.waiting.pop_first() else { break };
+            if let Some(job) = self.jobs.get_mut(&number).filter(|job| matches!(job.stage, Stage::Waiting(_))) {
                 job.stage = Stage::Ready;
-                self.lanes[job.lane].ready.insert(rank(&job.delivery));
+                self.lanes[job.lane].ready.insert(job.rank(number));
             }
         }
         while let Some((until, _)) = self.settled.front()
             && *until <= now
         {
-            if let Some((_, id)) = self.settled.pop_front() {
-                self.forget(&id);
+            if let Some((_, number)) = self.settled.pop_front() {
+                self.forget(number);
             }
         }
     }
 
-    fn forget(&mut self, id: &DeliveryId) {
-        let Some(job) = self.jobs.remove(id) else { return };
-        if let Some(ids) = self.by_person.get_mut(&job.delivery.person_code) {
-            ids.remove(id);
-            if ids.is_empty() {
-                self.by_person.remove(&job.delivery.person_code);
+    fn forget(&mut self, number: u64) {
+        let Some(job) = self.jobs.remove(&number) else { return };
+        self.numbers.remove(&job.delivery.id);
+        if let Some(numbers) = self.of_listeners.get_mut(&job.delivery.person_code) {
+            numbers.remove(&number);
+            if numbers.is_empty() {
+                self.of_listeners.remove(&job.delivery.person_code);
             }
         }
     }
@@ -368,15 +362,15 @@ impl Schedule {
     }
 }
 
-fn rank(delivery: &Delivery) -> Rank {
-    let urgency = match delivery.about.colour() {
+/// Drills last, else by colour.
+fn urgency(delivery: &Delivery) -> u8 {
+    match delivery.about.colour() {
         _ if delivery.about.exercise() => 4,
         Colour::Red => 0,
         Colour::Orange => 1,
         Colour::Yellow | Colour::Blind => 2,
         Colour::Blue => 3,
-    };
-    (urgency, delivery.owed_ms, delivery.id.clone())
+    }
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use model::{About, Colour, Delivery, Family, Level, Verdict};
 use serde::{Deserialize, Serialize};
 
 use crate::dispatcher::StartError;
+use crate::near::NearWords;
 use crate::template::{self, Part};
 
 /// Characters of the Chinese line: one SMS.
@@ -39,8 +40,9 @@ pub struct Wording {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub colour: Option<Colour>,
     /// The text, with `{exercise}` (must be there, so that nobody takes a drill for real), `{again}`, `{colour}`, `{family}`,
-    /// `{township}`, `{village}`, `{grid}`, `{unit}`, `{address}`, `{evidence}`, `{person}`, `{act}`. What is in `[…]` around one
-    /// of them is left out when it is empty.
+    /// `{township}`, `{village}`, `{grid}`, `{unit}`, `{address}`, `{evidence}`, `{person}`, `{act}`; for fires, to commanders,
+    /// chiefs and micro stations, `{stations}`, `{hydrants}`, `{cameras}`, and to micro stations `{from_station}`. What is in `[…]`
+    /// around one of them is left out when it is empty.
     pub text: String,
 }
 
@@ -53,7 +55,7 @@ pub enum Language {
 }
 
 /// A line in two languages.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Lines {
     pub(crate) zh: String,
     pub(crate) en: String,
@@ -74,9 +76,13 @@ enum Slot {
     Evidence,
     Person,
     Act,
+    Stations,
+    Hydrants,
+    Cameras,
+    FromStation,
 }
 
-const SLOTS: [(&str, Slot); 12] = [
+const SLOTS: [(&str, Slot); 16] = [
     ("exercise", Slot::Exercise),
     ("again", Slot::Again),
     ("colour", Slot::Colour),
@@ -89,6 +95,10 @@ const SLOTS: [(&str, Slot); 12] = [
     ("evidence", Slot::Evidence),
     ("person", Slot::Person),
     ("act", Slot::Act),
+    ("stations", Slot::Stations),
+    ("hydrants", Slot::Hydrants),
+    ("cameras", Slot::Cameras),
+    ("from_station", Slot::FromStation),
 ];
 
 type Template = Vec<Part<Slot>>;
@@ -120,7 +130,7 @@ impl Words {
     }
 
     /// The lines for a delivery.
-    pub(crate) fn lines(&self, delivery: &Delivery, roster: &Roster) -> Lines {
+    pub(crate) fn lines(&self, delivery: &Delivery, roster: &Roster, near: &NearWords) -> Lines {
         let unit = delivery.about.unit().and_then(|unit| roster.unit(unit));
         let region = delivery.about.region();
         let name_at = |level| region.at(level).map(|code| roster.region_name(code)).unwrap_or_default();
@@ -132,6 +142,7 @@ impl Words {
             grid: name_at(Level::Grid),
             person: &delivery.person_name,
             post: roster.person(delivery.person).map(|person| person.post),
+            near,
         };
         Lines { zh: self.line(Language::Zh, delivery, &facts), en: self.line(Language::En, delivery, &facts) }
     }
@@ -192,6 +203,7 @@ struct Facts<'a> {
     grid: String,
     person: &'a str,
     post: Option<Post>,
+    near: &'a NearWords,
 }
 
 fn value<'a>(slot: Slot, language: Language, delivery: &'a Delivery, facts: &'a Facts<'_>) -> &'a str {
@@ -202,6 +214,7 @@ fn value<'a>(slot: Slot, language: Language, delivery: &'a Delivery, facts: &'a 
         About::Alert(alert) => &alert.words,
         About::Order(order) => &order.words,
     };
+    let of = |lines: &'a Lines| if zh { &*lines.zh } else { &*lines.en };
     match slot {
         Slot::Exercise if about.exercise() => either("演练·", "EXERCISE: "),
         Slot::Again if about.alert().is_some_and(|alert| alert.ring > 1) => either("再次", " (again)"),
@@ -222,6 +235,10 @@ fn value<'a>(slot: Slot, language: Language, delivery: &'a Delivery, facts: &'a 
         Slot::Evidence => &words.en,
         Slot::Person => facts.person,
         Slot::Act => act(language, delivery, facts.post),
+        Slot::Stations => of(&facts.near.stations),
+        Slot::Hydrants => of(&facts.near.hydrants),
+        Slot::Cameras => of(&facts.near.cameras),
+        Slot::FromStation => of(&facts.near.from_station),
     }
 }
 
@@ -258,6 +275,11 @@ fn is_place(slot: Slot) -> bool {
     matches!(slot, Slot::Township | Slot::Village | Slot::Grid | Slot::Unit | Slot::Address)
 }
 
+/// What is shortened before anything else.
+fn is_detail(slot: Slot) -> bool {
+    matches!(slot, Slot::Evidence | Slot::Stations | Slot::Hydrants | Slot::Cameras | Slot::FromStation)
+}
+
 /// A value that is on its way into a text.
 struct Piece<'a> {
     value: &'a str,
@@ -280,7 +302,7 @@ fn fit<'a>(template: &Template, chars_max: usize, value: &impl Fn(Slot) -> &'a s
         };
         let value = value(*slot);
         let (chars, around) = (count(value), count(before) + count(after));
-        let shortened = is_place(*slot) || *slot == Slot::Evidence;
+        let shortened = is_place(*slot) || is_detail(*slot);
         // what stays in any case
         fixed += if shortened { 0 } else { chars };
         fixed += if *optional && (chars == 0 || shortened) { 0 } else { around };
@@ -296,7 +318,7 @@ fn fit<'a>(template: &Template, chars_max: usize, value: &impl Fn(Slot) -> &'a s
         }
     }
     for (part, piece) in template.iter().zip(&mut pieces) {
-        if part.slot() == Some(Slot::Evidence) && piece.chars > 0 {
+        if part.slot().is_some_and(is_detail) && piece.chars > 0 {
             piece.cut(room.saturating_sub(piece.own));
             // half a word says nothing
             if piece.marked && piece.chars < 4 {

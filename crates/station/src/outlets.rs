@@ -34,6 +34,15 @@ impl ReceiptSink for Receipts {
     async fn submit(&self, receipt: Receipt) -> Result<(), SinkClosed> {
         self.0.submit(Submission::Receipt(receipt)).await.map(|_| ()).map_err(|_| SinkClosed)
     }
+
+    async fn submit_all(&self, receipts: &[Receipt]) -> Result<(), SinkClosed> {
+        let Some((last, first)) = receipts.split_last() else { return Ok(()) };
+        for receipt in first {
+            self.0.post(Submission::Receipt(receipt.clone())).await.map_err(|_| SinkClosed)?;
+        }
+        // the lane keeps its order: with the last one, the journal holds all
+        self.submit(last.clone()).await
+    }
 }
 
 /// What people say by the tokens in their messages.

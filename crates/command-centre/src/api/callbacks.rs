@@ -15,7 +15,8 @@ use axum::extract::{Extension, Request, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use model::alert::{Receipt, ReceiptOutcome, Refused};
-use model::{Action, Alert, Command, Delivery, Matter};
+use model::order::Answer;
+use model::{Action, Alert, Command, Delivery, Matter, Order, OrderBody};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
@@ -85,7 +86,7 @@ impl Heard {
 }
 
 #[derive(Serialize)]
-struct Answer {
+struct Reply {
     result: Heard,
     text_zh: &'static str,
     text_en: &'static str,
@@ -104,7 +105,7 @@ pub(crate) async fn voice(
         None => Heard::NotUnderstood,
     };
     let (text_zh, text_en) = heard.words();
-    Ok(Json(Answer { result: heard, text_zh, text_en }).into_response())
+    Ok(Json(Reply { result: heard, text_zh, text_en }).into_response())
 }
 
 /// A delivery, and the alert as it is now where it is about one.
@@ -166,8 +167,7 @@ async fn say(shared: &Shared, told: &Told, action: Action) -> Result<Heard, Prob
         within_deadline(shared, shared.parts.callbacks.read(receipt)).await??;
     }
     let heard = if action == Action::Arrive { Heard::Arrived } else { Heard::Received };
-    // an order has no more to it than that it was read
-    let Some(alert) = &told.alert else { return Ok(heard) };
+    let Some(alert) = &told.alert else { return answer(shared, delivery, heard).await };
     let command = Command {
         id: format!("callback/{}", delivery.id).as_str().into(),
         person: delivery.person_code.clone(),
@@ -190,6 +190,21 @@ async fn say(shared: &Shared, told: &Told, action: Action) -> Result<Heard, Prob
             Some(_) => Err(Problem::new(Kind::Conflict, why)),
         },
     }
+}
+
+/// As [`say`], for an order.
+async fn answer(shared: &Shared, delivery: &Delivery, heard: Heard) -> Result<Heard, Problem> {
+    let Matter::Order(order) = delivery.matter else { return Ok(heard) };
+    let answer = if heard == Heard::Arrived { Answer::Arrived } else { Answer::Read };
+    let given = Order {
+        id: format!("callback/{}/{}", delivery.id, if heard == Heard::Arrived { 2 } else { 1 }).as_str().into(),
+        person: delivery.person_code.clone(),
+        entered_by: Some(channel_of(delivery).into()),
+        body: OrderBody::Answer { order, answer, note: None },
+    };
+    let outcome = within_deadline(shared, shared.parts.actions.order(given)).await??;
+    // what is refused has ended, or is no order that is answered: a report, a reminder's own
+    Ok(if outcome.result.is_ok() { heard } else { Heard::Over })
 }
 
 /// The channel without its target, which is a telephone number or an address.

@@ -125,12 +125,13 @@ impl Post {
             HeaderValue::new(name, value.to_owned())
         };
         let text = format!(
-            "{}\n{}\n\n单位 unit: {}\n地址 address: {}\n告警 alert: {}\n{}",
+            "{}\n{}\n\n单位 unit: {}\n地址 address: {}\n告警 alert: {}\n{}{}",
             message.text_zh(),
             message.text_en(),
             message.unit(),
             message.address(),
             delivery.matter,
+            message.near().shown().iter().map(|line| format!("{line}\n")).collect::<String>(),
             message.link().map(|link| format!("\n确认收到 confirm receipt: {link}\n")).unwrap_or_default()
         );
         let mut mail = Mail::builder()

@@ -39,7 +39,8 @@ pub struct Gateway {
     pub format: BodyFormat,
     /// Fields of the request. Texts may hold placeholders: `{phone}`, `{text_zh}`, `{text_en}`, `{person}`, `{unit}`, `{address}`,
     /// `{colour}`, `{family}`, `{delivery}` (the same in every try), `{alert}`, `{timestamp}` (s), `{timestamp_ms}`, `{callback}`,
-    /// `{link}` (a page with the alert and the button "received"), and the names in `secrets`. With `form` and `get` every field is a text, a number or true/false.
+    /// `{link}` (a page with the alert and the button "received"), `{stations}`, `{hydrants}`, `{cameras}`,
+    /// `{from_station}` (what is near a fire, to those who command or turn out), and the names in `secrets`. With `form` and `get` every field is a text, a number or true/false.
     pub body: BTreeMap<String, Value>,
     /// Further headers; placeholders as in `body`.
     #[serde(default)]

@@ -71,9 +71,16 @@ pub(super) fn post(attempts: &[Try<'_>], bytes_max: usize, mention: bool) -> Pos
             |attempt: &Try<'_>| Some((attempt.delivery.person_name.to_string(), attempt.message.link()?.to_owned()));
         links.extend(attempts.iter().filter_map(of));
     }
+    let near: Vec<String> = match items.as_slice() {
+        [_] => attempts.iter().map(|attempt| attempt.message.near().shown()).max_by_key(Vec::len).unwrap_or_default(),
+        _ => Vec::new(),
+    };
+    let near: String = near.iter().map(|line| format!("> {}\n", plain(line))).collect();
+    let near = if near.len() > bytes_max / 4 { String::new() } else { near };
     let links_bytes: usize = links.iter().map(|(name, link)| name.len() + link.len() + 16).sum();
     let mentions: String = phones.iter().map(|phone| format!(" @{}", national(phone))).collect();
-    let room = bytes_max.saturating_sub(head.len() + mentions.len() + links_bytes + 16) / items.len().max(1);
+    let room =
+        bytes_max.saturating_sub(head.len() + mentions.len() + links_bytes + near.len() + 16) / items.len().max(1);
     let mut markdown = format!("#### {head}\n");
     for (n, (first, also)) in items.iter().enumerate() {
         let text = first.message.text_zh();
@@ -84,6 +91,7 @@ pub(super) fn post(attempts: &[Try<'_>], bytes_max: usize, mention: bool) -> Pos
         markdown.push_str(cut(&line, room.saturating_sub(1)));
         markdown.push('\n');
     }
+    markdown.push_str(&near);
     markdown.push_str(mentions.trim_start());
     let phones = phones.iter().map(|phone| national(phone)).collect();
     Post { title: head, markdown: markdown.trim_end().to_owned(), phones, links }

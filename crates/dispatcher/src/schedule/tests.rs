@@ -73,7 +73,7 @@ fn few_go_alone_and_many_together_never_red_with_others() {
     assert_eq!(rig.start(0).iter().map(Vec::len).collect::<Vec<_>>(), [1, 1, 1]);
     for n in 3..20 {
         rig.owe(&format!("o{n}"), "P", Colour::Orange, n);
-        rig.owe(&format!("r{n}"), "P", Colour::Red, n);
+        rig.owe(&format!("r{n}"), "Q", Colour::Red, n);
     }
     let batches = rig.start(1);
     // 17 red ones in one message, as many orange ones at the pace that is left for them
@@ -88,8 +88,8 @@ fn few_go_alone_and_many_together_never_red_with_others() {
 fn people_of_one_alert_share_a_message() {
     let mut rig = Rig::new(ROBOT);
     for n in 0..3 {
-        rig.owe(&format!("a{n}"), "P", Colour::Red, 1);
-        rig.owe(&format!("b{n}"), "P", Colour::Red, 2);
+        rig.owe(&format!("a{n}"), &format!("P{n}"), Colour::Red, 1);
+        rig.owe(&format!("b{n}"), &format!("P{n}"), Colour::Red, 2);
     }
     assert_eq!(rig.start(0), [["a0", "a1", "a2"], ["b0", "b1", "b2"]]);
 }
@@ -133,4 +133,86 @@ fn a_pause_that_is_over_does_not_keep_the_loop_awake() {
     assert!(rig.start(1).is_empty());
     assert!(rig.start(4).is_empty(), "all places are taken");
     assert_eq!(rig.schedule.next_wake(), None, "only the end of a try changes that");
+}
+
+impl Rig {
+    /// Owes the message of one ring of one alert.
+    fn owe_ring(&mut self, ring: u16, colour: Colour, s: u64) {
+        let mut delivery = delivery(Family::Fire, "x");
+        let alert = alert_of(&mut delivery);
+        (alert.colour, alert.ring, delivery.id) = (colour, ring, format!("ring{ring}").as_str().into());
+        let now = self.at(s);
+        self.schedule.admit(&Arc::new(delivery), Some(0), Duration::ZERO, now);
+    }
+
+    fn superseded(&mut self) -> Vec<String> {
+        self.schedule.take_superseded().iter().map(|(delivery, _)| delivery.id.to_string()).collect()
+    }
+}
+
+#[test]
+fn what_a_person_hears_of_one_alert_keeps_its_order_and_the_older_gets_the_urgency_of_the_newer() {
+    let mut rig = Rig::new(Manner::plain("webhook"));
+    rig.owe("other", "Q", Colour::Red, 7);
+    rig.owe_ring(1, Colour::Blue, 0);
+    rig.owe_ring(2, Colour::Red, 0);
+    rig.owe("orange", "Q", Colour::Orange, 1);
+    assert_eq!(rig.start(0), [["ring1"], ["other"], ["orange"]], "as urgent as ring 2, and older than the other");
+    assert!(rig.start(1).is_empty(), "ring 2 stands behind");
+    rig.end("ring1", Heard::Works, 1);
+    assert_eq!(rig.start(1), [["ring2"]]);
+    assert!(rig.superseded().is_empty());
+}
+
+#[test]
+fn the_ledger_may_tell_of_the_newer_one_first() {
+    let mut rig = Rig::new(Manner::plain("webhook"));
+    rig.owe_ring(2, Colour::Red, 0);
+    rig.owe_ring(1, Colour::Blue, 0);
+    assert_eq!(rig.start(0), [["ring1"]]);
+    rig.owe_ring(0, Colour::Blue, 0);
+    rig.end("ring1", Heard::Works, 1);
+    assert_eq!(rig.start(1), [["ring0"]], "late, but before what is newest");
+    rig.end("ring0", Heard::Works, 1);
+    assert_eq!(rig.start(1), [["ring2"]]);
+}
+
+#[test]
+fn what_failed_or_is_held_gives_way_to_what_is_newer() {
+    let mut rig = Rig::new(Manner::plain("webhook"));
+    rig.owe_ring(1, Colour::Red, 0);
+    assert_eq!(rig.start(0), [["ring1"]]);
+    rig.owe_ring(2, Colour::Red, 0);
+    assert!(rig.schedule.has_newer(&"ring1".into()));
+    // its receipt says that it was tried in vain
+    rig.end("ring1", Heard::Down, 1);
+    assert_eq!(rig.superseded(), ["ring1"]);
+    assert!(rig.start(2).is_empty(), "the receipt comes first");
+    let now = rig.at(2);
+    rig.schedule.settle(&"ring1".into(), now);
+    assert_eq!(rig.start(2), [["ring2"]]);
+    // waits for its next try
+    rig.end("ring2", Heard::Down, 2);
+    rig.owe_ring(3, Colour::Red, 2);
+    assert_eq!(rig.superseded(), ["ring2"]);
+    let now = rig.at(2);
+    rig.schedule.settle(&"ring2".into(), now);
+    assert_eq!(rig.start(2), [["ring3"]]);
+    rig.end("ring3", Heard::Works, 2);
+
+    // held by the hour of the day, for its own colour
+    let night =
+        |delivery: &Delivery, _: Manner| (delivery.about.colour() != Colour::Red).then_some(Duration::from_secs(900));
+    rig.owe_ring(4, Colour::Yellow, 3);
+    let now = rig.at(3);
+    assert!(rig.schedule.start(now, 1000, night).is_empty());
+    rig.owe_ring(5, Colour::Yellow, 3);
+    assert!(rig.superseded().is_empty(), "the newer one would be held, too");
+    rig.owe_ring(6, Colour::Red, 3);
+    assert_eq!(rig.superseded(), ["ring4"]);
+    rig.schedule.settle(&"ring4".into(), now);
+    assert!(rig.schedule.start(now, 1000, night).is_empty());
+    assert_eq!(rig.superseded(), ["ring5"]);
+    rig.schedule.settle(&"ring5".into(), now);
+    assert_eq!(rig.schedule.start(now, 1000, night).len(), 1);
 }

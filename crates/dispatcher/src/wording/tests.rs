@@ -52,8 +52,14 @@ fn facts<'a>(unit: &'a str, address: &'a str, post: Option<Post>) -> Facts<'a> {
         grid: "3网格".into(),
         person: "王某",
         post,
+        near: &NONE,
     }
 }
+
+static NONE: NearWords = {
+    const NO: Lines = Lines { zh: String::new(), en: String::new() };
+    NearWords { stations: NO, hydrants: NO, cameras: NO, from_station: NO }
+};
 
 fn words() -> Words {
     Words::new(&[]).unwrap()
@@ -110,7 +116,7 @@ fn control_characters_do_not_break_a_line() {
 
 #[test]
 fn a_roster_without_the_unit_still_gives_a_line() {
-    let lines = words().lines(&delivery(Family::Fire, "烟"), &Roster::default());
+    let lines = words().lines(&delivery(Family::Fire, "烟"), &Roster::default(), &NONE);
     assert_eq!(lines.zh, "【红色火警】331083001001331083001001003：烟。王某，请立即到场核实");
 }
 
@@ -182,4 +188,20 @@ fn texts_are_set_in_toml() {
     let settings: crate::Settings = toml::from_str(text).unwrap();
     assert!(Words::new(&settings.wording).is_ok());
     assert_eq!(settings.wording[0].post, Some(Post::Owner));
+}
+
+#[test]
+fn a_text_of_the_settings_may_say_what_is_near() {
+    let text = "{exercise}{unit}[，{from_station}][，{stations}][，水{hydrants}][：{evidence}]速去";
+    let words = Words::new(&[own(Language::Zh, text)]).unwrap();
+    let line = |zh: &str| Lines { zh: zh.into(), en: zh.into() };
+    let near = NearWords {
+        stations: line("南门站280米(2人)、远站5.0公里(1人)"),
+        from_station: line("距南门站280米，东北方向"),
+        ..NONE.clone()
+    };
+    let facts = Facts { near: &near, ..facts("兴旺旅馆", "", Some(Post::MicroStation)) };
+    let line = words.line(Language::Zh, &delivery(Family::Fire, &"烟".repeat(60)), &facts);
+    assert!(line.starts_with("兴旺旅馆，距南门站280米，东北方向，南门站280米(2人)、远站5.0公里(1人)：烟烟"), "{line}");
+    assert!(count(&line) <= ZH_CHARS_MAX && line.ends_with("速去"), "{line}");
 }

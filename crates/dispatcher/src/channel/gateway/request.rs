@@ -35,10 +35,14 @@ enum Slot {
     TimestampMs,
     Callback,
     Link,
+    Stations,
+    Hydrants,
+    Cameras,
+    FromStation,
     Secret(Secret),
 }
 
-const SLOTS: [(&str, Slot); 14] = [
+const SLOTS: [(&str, Slot); 18] = [
     ("phone", Slot::Phone),
     ("text_zh", Slot::TextZh),
     ("text_en", Slot::TextEn),
@@ -53,6 +57,10 @@ const SLOTS: [(&str, Slot); 14] = [
     ("timestamp_ms", Slot::TimestampMs),
     ("callback", Slot::Callback),
     ("link", Slot::Link),
+    ("stations", Slot::Stations),
+    ("hydrants", Slot::Hydrants),
+    ("cameras", Slot::Cameras),
+    ("from_station", Slot::FromStation),
 ];
 
 type Text = Vec<Part<Slot>>;
@@ -165,6 +173,10 @@ impl Forms {
             Slot::TimestampMs => attempt.now_ms.to_string(),
             Slot::Callback => self.callbacks.as_ref().map(|it| it.token(delivery)).unwrap_or_default(),
             Slot::Link => message.link().unwrap_or_default().to_owned(),
+            Slot::Stations => message.near().stations.zh.clone(),
+            Slot::Hydrants => message.near().hydrants.zh.clone(),
+            Slot::Cameras => message.near().cameras.zh.clone(),
+            Slot::FromStation => message.near().from_station.zh.clone(),
             Slot::Secret(secret) => secret.0.clone(),
         }
     }
