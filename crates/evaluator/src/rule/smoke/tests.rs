@@ -174,7 +174,7 @@ fn the_more_humidity_leaps_the_denser_steam_may_be() {
     };
     // a shower, at 0.8 dB/m for two minutes; less damp air hides nothing so dense
     steam(80, "smoke_db_m=0.80", None);
-    steam(56, "smoke_db_m=0.80", Some((35, "began smoke orange")));
+    steam(56, "smoke_db_m=0.80", Some((40, "began smoke orange")));
     steam(80, "smoke_db_m=1.50", Some((70, "began smoke orange")));
 }
 
