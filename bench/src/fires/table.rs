@@ -142,11 +142,11 @@ fn rate(alerts: usize, days: f64) -> f64 {
 /// The largest mean that would show so few events with a chance of 5 %: Poisson's one-sided bound of 95 %.
 fn most(events: usize) -> f64 {
     let chance = |mean: f64| {
-        let mut term = (-mean).exp();
-        let mut sum = term;
+        let mut term = -mean;
+        let mut sum = term.exp();
         for event in 1..=events {
-            term *= mean / event as f64;
-            sum += term;
+            term += (mean / event as f64).ln();
+            sum += term.exp();
         }
         sum
     };

@@ -74,7 +74,7 @@ const HOLD_LEAST_MS: u32 = 2000;
 const GREW: f32 = 0.25;
 /// and was at such a share of it before its newest samples: one wrong sample makes no rise.
 const GROWN: f32 = 0.5;
-/// A mean of the last minute that is such a share of `rise_k` below the calm tells of a draught.
+/// What is such a share of `rise_k` below the calm within the last minute tells of a draught.
 const DIP: f32 = 0.2;
 /// What is still rising rises by so many times the unrest of the air.
 const UNREST: f32 = 2.0;
@@ -190,7 +190,7 @@ impl Memory {
         }
         let now = stamp(self.pace.last_ms);
         // a door stands open, somebody is about: what warms the air then is no plume
-        let is_airy = coarse.iter().any(|mean| self.calm_c - mean.value >= settings.rise_k * DIP);
+        let is_airy = coarse.iter().chain(fine).any(|spot| self.calm_c - spot.value >= settings.rise_k * DIP);
         let mut level_c = f32::INFINITY;
         for (spot, samples) in fine.iter().rev().zip(1..) {
             level_c = level_c.min(spot.value);

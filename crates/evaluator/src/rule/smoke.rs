@@ -78,7 +78,7 @@ impl Default for Settings {
             lone_s: 30,
             clear_s: 60,
             doubtful_factor: 4.5,
-            steam_factor: 2.0,
+            steam_factor: 2.5,
             steam_factor_max: 6.0,
             doubt_below_co_ppm: 10.0,
             doubt_humidity_pct: 10.0,

@@ -29,6 +29,9 @@ fn days(case: Case, quantities: &[Quantity], devices: u32, every_s: f32, hours: 
 fn nuisances_ring_nobody() {
     for case in Case::ALL {
         for (quantities, seed) in [(ALL, 100), (HEAT_SMOKE, 200)] {
+            if case.is_beyond(quantities) {
+                continue;
+            }
             for (every_s, hours) in [(1.0, 1.0), (5.0, 3.0), (10.0, 6.0), (60.0, 24.0)] {
                 let samples = days(case, quantities, 3, every_s, hours, seed);
                 let found = play_moments(&roster(3, 3, 60), &samples);
@@ -41,7 +44,9 @@ fn nuisances_ring_nobody() {
 /// Several detectors of one unit: what each shows alone must not add up to a fire.
 #[test]
 fn nuisances_of_several_devices_ring_nobody() {
-    for case in [Case::Heating, Case::Cooking, Case::Candles, Case::Dust, Case::PowerCycling, Case::Spikes] {
+    for case in
+        [Case::Heating, Case::Cooking, Case::Incense, Case::Welding, Case::Dust, Case::PowerCycling, Case::Spikes]
+    {
         let samples = days(case, HEAT_SMOKE, 3, 10.0, 12.0, 7);
         let found = play_moments(&roster(3, 1, 60), &samples);
         assert_eq!(found, [], "{}", case.word());

@@ -113,3 +113,32 @@ fn the_same_rules_again_are_no_news() {
     change(&mut bench, 8, AT_ONCE);
     assert_ne!(state(&bench), before);
 }
+
+#[test]
+fn a_device_that_leaves_takes_along_what_it_showed_of_a_fire() {
+    let devices = ["a", "b", "c"].map(|name| (name, DeviceClass::Combined, 0, 60));
+    let mut bench = Bench::new("", town(1, &devices));
+    let told = |bench: &mut Bench, at_s: u64, words: &[&str]| -> Vec<String> {
+        let outs: Vec<Evaluated> = words.iter().map(|word| bench.word(at_s, word)).collect();
+        let findings = outs.iter().flat_map(|out| &out.findings);
+        findings.filter(|finding| finding.rule == "fusion_unit").map(line).collect()
+    };
+    for at_s in [0, 10, 20] {
+        told(&mut bench, at_s, &["a temperature_c=20", "b smoke_db_m=0.01", "c smoke_db_m=0.01"]);
+    }
+    told(&mut bench, 30, &["a temperature_c=24", "b smoke_db_m=0.06"]);
+    assert_eq!(told(&mut bench, 40, &["a temperature_c=27", "b smoke_db_m=0.12"]), ["began fusion_unit orange"]);
+    // b says nothing any longer, and is taken away before its sign is old
+    for at_s in (50..400).step_by(10) {
+        assert_eq!(told(&mut bench, at_s, &["a temperature_c=20", "c smoke_db_m=0.01"]), [""; 0]);
+    }
+    let mut change = model::RosterChange::default();
+    let mut slot = bench.roster.devices()[1].clone();
+    slot.current = false;
+    change.devices.push((model::DeviceId(1), slot));
+    bench.roster = std::sync::Arc::new(bench.roster.after(&change, 99));
+    assert_eq!(told(&mut bench, 400, &["a tick"]), ["ended fusion_unit orange"]);
+    told(&mut bench, 410, &["a temperature_c=24", "c smoke_db_m=0.06"]);
+    let again = told(&mut bench, 420, &["a temperature_c=27", "c smoke_db_m=0.12"]);
+    assert_eq!(again, ["began fusion_unit orange"], "the next fire rings");
+}

@@ -45,9 +45,15 @@ fn smoke_and_carbon_monoxide_together() {
     let fire = |at_s: f32| {
         [Some(22.0), Some(0.01 + after(at_s, 60.0, 0.01 / 60.0)), Some(1.0 + after(at_s, 60.0, 0.05)), None]
     };
-    // 0.062 dB/m (1.4 %/m) × 18 ppm, at a third of the threshold of smoke
+    // 0.105 dB/m (2.4 %/m) × 33 ppm, before the threshold of smoke
     let found = begins(900, fire).expect("smouldering is found");
-    assert!((400..500).contains(&found), "{found}");
+    assert!((700..780).contains(&found), "{found}");
+    // a gas cooker with a pan on it
+    let cooker = |at_s: f32| {
+        let on = (after(at_s, 60.0, 1.0) / 600.0).min(1.0);
+        [Some(22.0 + 5.0 * on), Some(0.01 + 0.1 * on), Some(1.0 + 30.0 * on), None]
+    };
+    assert_eq!(begins(3600, cooker), None);
 }
 
 #[test]

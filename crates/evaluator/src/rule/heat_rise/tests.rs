@@ -178,3 +178,48 @@ fn it_ends_when_the_heat_is_gone_and_can_begin_again() {
     });
     assert_eq!(found.len(), 2, "{found:?}");
 }
+
+#[test]
+fn what_is_still_rising_need_not_stay() {
+    for (every_s, rate_k_s) in [(1.0, 0.5), (1.0, 1.0), (2.0, 0.5), (2.0, 2.0), (5.0, 0.5)] {
+        let found = begins(every_s, 700.0, |at_s| 22.0 + after(at_s, 600.0) * rate_k_s);
+        // the rise itself, and the newest part of three
+        let late_s = found.first().expect("it is found") - 600.0;
+        let limit_s = 4.15 / rate_k_s + 4.0_f32.max(every_s) + 2.0 * every_s;
+        assert!(late_s <= limit_s, "each {every_s} s, {rate_k_s} K/s: {late_s} s of {limit_s}");
+        // a step that stays is believed later, and one that does not, never
+        let step = begins(every_s, 700.0, |at_s| if at_s < 600.0 { 22.0 } else { 27.0 });
+        assert!(step.first().is_some_and(|first| *first >= 609.0), "each {every_s} s: {step:?}");
+    }
+}
+
+#[test]
+fn who_walks_in_from_the_cold_is_no_plume() {
+    // a door opens, air falls, somebody stands under the sensor for a while: as in real rooms before a test
+    let walk = |at_s: f32| match at_s {
+        580.0..592.0 => 22.0 - (at_s - 580.0) / 8.0,
+        592.0..600.0 => 25.0 + (at_s - 592.0) / 2.0,
+        _ => 22.0,
+    };
+    assert_eq!(begins(1.0, 700.0, walk), []);
+    // without the draught before it, it rises as a fire does
+    let plume = |at_s: f32| if at_s < 592.0 { 22.0 } else { walk(at_s) };
+    assert_eq!(begins(1.0, 700.0, plume).len(), 1);
+    // and again and again: the air there moves
+    let busy = |at_s: f32| if at_s < 540.0 && (at_s / 60.0).fract() < 0.1 { 25.0 } else { plume(at_s) };
+    assert_eq!(begins(1.0, 700.0, busy), []);
+}
+
+#[test]
+fn one_wrong_sample_on_a_slow_rise_is_no_growth() {
+    for every_s in [1.0, 2.0, 5.0, 10.0, 60.0] {
+        for wrong_k in [8.0, 60.0] {
+            let found = begins(every_s, 1300.0, |at_s| {
+                let heater = 4.0 / 60.0 * after(at_s, 600.0);
+                let wrong = (at_s - 660.0).abs() < every_s / 2.0;
+                22.0 + heater + if wrong { wrong_k } else { 0.0 }
+            });
+            assert_eq!(found, [], "each {every_s} s, {wrong_k} K");
+        }
+    }
+}

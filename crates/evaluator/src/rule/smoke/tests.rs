@@ -32,7 +32,12 @@ fn confirmed_by_samples_and_time_the_denser_the_sooner() {
 
 /// Samples of one value each five seconds, and what is found at one of them.
 fn every_five(from_s: u64, to_s: u64, value: &str, found: Option<(u64, &str)>) -> String {
-    let line = |at_s: u64| match found.filter(|(found_s, _)| *found_s == at_s) {
+    fives(from_s, to_s, value, found.as_slice())
+}
+
+/// The same, with what is found at several of them.
+fn fives(from_s: u64, to_s: u64, value: &str, found: &[(u64, &str)]) -> String {
+    let line = |at_s: u64| match found.iter().find(|(found_s, _)| *found_s == at_s) {
         Some((_, what)) => format!("{at_s} {value} => {what}\n"),
         None => format!("{at_s} {value}\n"),
     };
@@ -101,14 +106,17 @@ fn a_device_that_falls_silent_after_smoke_alarms() {
 
 #[test]
 fn a_zero_of_its_own_is_no_smoke_and_is_told() {
-    let quiet = every_five(
-        0,
-        3700,
-        "smoke_db_m=0.22",
-        Some((3605, "began smoke_contaminated yellow, began smoke_worn_out yellow")),
-    );
+    // it may be smoke: somebody looks, within a minute; after an hour it is dirt
+    let found = [
+        (60, "began smoke_prealarm yellow"),
+        (3605, "began smoke_contaminated yellow, began smoke_worn_out yellow"),
+        (3670, "ended smoke_prealarm yellow"),
+    ];
+    let quiet = fives(0, 3700, "smoke_db_m=0.22", &found);
     let fire = every_five(3700, 3720, "smoke_db_m=0.80", Some((3710, "began smoke orange")));
     scenario("", &(quiet + &fire));
+    // of dirt within what is compensated nothing is said
+    scenario("", &every_five(0, 600, "smoke_db_m=0.07", None));
     // and below nothing
     let quiet = every_five(0, 60, "smoke_db_m=-0.04", None);
     let fire = every_five(60, 80, "smoke_db_m=0.50", Some((70, "began smoke orange")));
@@ -125,8 +133,8 @@ fn smoke_without_carbon_monoxide_or_with_steam_is_doubted() {
         });
         scenario("only = \"smoke\"", &(quiet.to_owned() + &lines.collect::<String>()));
     };
-    with("co_ppm=5", "smoke_db_m=0.26", None);
-    with("co_ppm=5", "smoke_db_m=0.80", Some(20));
+    with("co_ppm=5", "smoke_db_m=0.60", None);
+    with("co_ppm=5", "smoke_db_m=1.00", Some(55));
     with("co_ppm=30", "smoke_db_m=0.37", Some(20));
     // steam, on a device without carbon monoxide
     let steam = |humidity: &str, found: &str| {
@@ -148,7 +156,49 @@ fn smoke_without_carbon_monoxide_or_with_steam_is_doubted() {
         );
     };
     steam("72", "");
+    steam("56", "");
     steam("46", "=> began smoke orange");
+}
+
+#[test]
+fn the_more_humidity_leaps_the_denser_steam_may_be() {
+    let steam = |humidity: u32, smoke: &str, found: Option<(u64, &str)>| {
+        let wet = |at_s: u64| format!("{at_s} humidity_pct={humidity}\n");
+        let quiet = "0 humidity_pct=45\n0 smoke_db_m=0.02\n5 smoke_db_m=0.02\n";
+        let lines: String = every_five(10, 130, smoke, found)
+            .lines()
+            .zip((10..130).step_by(5))
+            .map(|(line, at_s)| wet(at_s) + line + "\n")
+            .collect();
+        scenario("only = \"smoke\"", &(quiet.to_owned() + &lines));
+    };
+    // a shower, at 0.8 dB/m for two minutes; less damp air hides nothing so dense
+    steam(80, "smoke_db_m=0.80", None);
+    steam(56, "smoke_db_m=0.80", Some((40, "began smoke orange")));
+    steam(80, "smoke_db_m=1.50", Some((70, "began smoke orange")));
+}
+
+#[test]
+fn the_first_words_of_a_sleepy_device_may_be_of_smoke() {
+    // it speaks since there is smoke, again and again
+    scenario(
+        "only = \"smoke\"\npromise_s = 86400",
+        "
+        0       smoke_db_m=0.33
+        10      smoke_db_m=0.33
+        20      smoke_db_m=0.33      => began smoke orange
+        ",
+    );
+    // one that is dirty within what it compensates has a zero
+    scenario(
+        "only = \"smoke\"\npromise_s = 86400",
+        "
+        0       smoke_db_m=0.06
+        86400   smoke_db_m=0.06
+        172800  smoke_db_m=0.06
+        172900  tick
+        ",
+    );
 }
 
 #[test]
@@ -168,7 +218,7 @@ fn smouldering_is_never_compensated_away() {
 
 #[test]
 fn senseless_settings_are_refused() {
-    for text in ["prealarm_db_m = 0.2", "zero_max_db_m = 0.3", "doubtful_factor = 0.5"] {
+    for text in ["prealarm_db_m = 0.2", "zero_max_db_m = 0.3", "doubtful_factor = 0.5", "steam_factor = 7.0"] {
         crate::Rules::parse(&format!("[smoke]\n{text}")).expect_err(text);
     }
 }

@@ -92,7 +92,7 @@ impl Stretch {
     fn rise(&self, set: &Settings) -> Option<f32> {
         let (calm, now_ms) = (self.calm()?, self.0.last()?.0);
         let (seconds, means) = (newest(self.seconds(), 12), newest(self.means(), 10));
-        let draught = means.iter().any(|mean| calm - mean.1 >= set.rise_k * 0.2);
+        let draught = means.iter().chain(&seconds).any(|spot| calm - spot.1 >= set.rise_k * 0.2);
         for from in (0..seconds.len()).rev() {
             let level = lowest(&seconds[from..]);
             let held_ms = now_ms - seconds[from].0;
