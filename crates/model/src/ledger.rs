@@ -53,6 +53,23 @@ pub enum FeedKind {
     OrderClosed,
     /// Channels of people were found not to work.
     ChannelFailed,
+    /// Somebody is to do something about it.
+    AlertAssigned,
+    AlertWorkBegun,
+    AlertWorkFinished,
+    /// The work was found done.
+    AlertChecked,
+    /// The work was found not done.
+    AlertCheckFailed,
+    AlertNoted,
+    AlertPhotographed,
+    AlertShelved,
+    /// Taken from the shelf, by a person, by time, or by something more urgent.
+    AlertUnshelved,
+    AlertOutOfService,
+    AlertReturnedToService,
+    /// Nothing followed somebody's acknowledgement for as long as it lasts.
+    AlertAcknowledgementExpired,
 }
 
 impl FeedKind {
@@ -75,6 +92,18 @@ impl FeedKind {
             FeedKind::OrderReceipt => "order.receipt",
             FeedKind::OrderClosed => "order.closed",
             FeedKind::ChannelFailed => "channel.failed",
+            FeedKind::AlertAssigned => "alert.assigned",
+            FeedKind::AlertWorkBegun => "alert.work_begun",
+            FeedKind::AlertWorkFinished => "alert.work_finished",
+            FeedKind::AlertChecked => "alert.checked",
+            FeedKind::AlertCheckFailed => "alert.check_failed",
+            FeedKind::AlertNoted => "alert.noted",
+            FeedKind::AlertPhotographed => "alert.photographed",
+            FeedKind::AlertShelved => "alert.shelved",
+            FeedKind::AlertUnshelved => "alert.unshelved",
+            FeedKind::AlertOutOfService => "alert.out_of_service",
+            FeedKind::AlertReturnedToService => "alert.returned_to_service",
+            FeedKind::AlertAcknowledgementExpired => "alert.acknowledgement_expired",
         }
     }
 }
@@ -128,6 +157,8 @@ pub enum KeptKind {
     DeafChannel = 7,
     /// When the desk last began something by the calendar.
     Calendar = 8,
+    /// The newest closed alert of a unit and family.
+    LastClosed = 24,
 }
 
 /// A record of the desk, new or changed.
