@@ -1,6 +1,6 @@
 //! What was closed last in each place, so that a new alert can say what it follows.
 
-use model::{AlertId, Family, Kept, KeptKind, Ledger, StoreError, UnitId, wire};
+use model::{Alert, AlertId, Family, Kept, KeptKind, Ledger, StoreError, UnitId, wire};
 use rustc_hash::FxHashMap;
 
 use crate::desk::DeskError;
@@ -42,8 +42,12 @@ impl Before {
         (now_ms <= closed_ms + FOLLOWS_MS).then_some(*id)
     }
 
-    /// An alert was closed.
-    pub fn closed(&mut self, id: AlertId, draft: &mut Draft<'_>) {
+    /// An alert was closed. Nothing follows a drill.
+    pub fn closed(&mut self, alert: &Alert, draft: &mut Draft<'_>) {
+        if alert.exercise {
+            return;
+        }
+        let id = alert.id;
         let value = (id, draft.now_ms);
         let mut key = vec![id.family as u8];
         key.extend(id.unit.0.to_be_bytes());

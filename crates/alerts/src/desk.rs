@@ -256,7 +256,7 @@ impl Desk {
             return;
         };
         let alert = Arc::make_mut(&mut open.alert);
-        alert.state = AlertState::Closed;
+        alert.closed = Some(Mark::by("desk", draft.now_ms));
         draft.record(alert, FeedKind::AlertClosed, "desk", Some(why.into()));
         draft.tell(FeedKind::AlertClosed, alert, None);
         self.settle(key, draft);
@@ -377,7 +377,7 @@ impl Desk {
         draft.changed.remove(&id);
         self.owed.withdraw(id.into(), "the alert was closed before it was delivered", draft);
         self.remember_closed(&open.alert);
-        self.before.closed(id, draft);
+        self.before.closed(&open.alert, draft);
         draft.closed.push(open.alert);
     }
 

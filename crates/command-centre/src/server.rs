@@ -25,6 +25,7 @@ use crate::actions::{Actions, Devices, RiskHistory};
 use crate::clients::Clients;
 use crate::extract::Peer;
 use crate::judging::Judging;
+use crate::photos::Photos;
 use crate::router;
 use crate::settings::Settings;
 use crate::shared::Shared;
@@ -54,6 +55,7 @@ pub struct Parts {
     pub clients: Arc<dyn Clients>,
     pub vendors: Arc<dyn Vendors>,
     pub judging: Arc<dyn Judging>,
+    pub photos: Arc<dyn Photos>,
     /// Renders every metric of the process, as Prometheus text.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
     /// Whether every stage takes work; quick.

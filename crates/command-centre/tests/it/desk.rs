@@ -136,29 +136,20 @@ impl Desk {
             words,
             alarm: Some("a-1".into()),
         };
-        Alert {
-            id: AlertId { epoch, unit, family: Family::Fire },
-            colour: Colour::Red,
-            state: AlertState::Raised,
-            grid: self.grid(unit),
-            raised_ms: at_ms,
-            updated_ms: at_ms,
-            ring: 1,
-            rang_ms: at_ms,
-            acknowledged: vec![],
-            arrived: vec![],
-            verdict: None,
-            conditions: vec![],
+        let id = AlertId { epoch, unit, family: Family::Fire };
+        let mut alert = Alert {
+            conditions: vec![ConditionKey { rule: "smoke".into(), device }],
             evidence: vec![evidence],
             evidence_count: 1,
             ladder: vec![
                 Rung { whom: "grid".into(), due_ms: at_ms, told_ms: Some(at_ms), people: vec![PersonId(1)] },
                 Rung { whom: "township".into(), due_ms: at_ms + 60_000, told_ms: None, people: vec![] },
             ],
-            history: vec![],
-            exercise: false,
-            drill: None,
-        }
+            ..Alert::new(id, Colour::Red, self.grid(unit), at_ms)
+        };
+        let (what, by) = (FeedKind::AlertRaised.word().into(), "smoke".into());
+        alert.record(HistoryItem { number: 0, at_ms, epoch, what, by, note: None, command: None, hash: [0; 32] });
+        alert
     }
 
     /// A unit's colour, with the counts of all its regions.
@@ -250,27 +241,71 @@ impl Desk {
             if !alert.state.is_open() {
                 return Err(Refused::Forbidden(format!("alert {id} is closed")));
             }
-            let mark = Mark { person: person.into(), at_ms: START_MS + books.epoch, note: None };
+            let mark = Mark::by(person, START_MS + books.epoch);
             let kind = match action {
                 Action::Acknowledge => {
                     alert.acknowledged.push(mark);
-                    alert.state = AlertState::Acknowledged;
                     FeedKind::AlertAcknowledged
                 }
                 Action::Arrive => {
                     alert.arrived.push(mark);
                     FeedKind::AlertArrived
                 }
-                Action::Verify(verdict) => {
-                    alert.verdict = Some((verdict, mark));
-                    alert.state = AlertState::Verified;
+                Action::Verify(verdict, cause) => {
+                    (alert.verdict, alert.cause) = (Some((verdict, mark)), Some(cause));
                     FeedKind::AlertVerified
                 }
                 Action::Close => {
-                    alert.state = AlertState::Closed;
+                    alert.closed = Some(mark);
                     FeedKind::AlertClosed
                 }
+                Action::Assign(_) => {
+                    alert.assigned = Some(Assignment { person: "P2".into(), by: mark });
+                    FeedKind::AlertAssigned
+                }
+                Action::BeginWork => {
+                    alert.acknowledged.push(mark.clone());
+                    alert.work.push(Work { mark, done_ms: None, ring: 1 });
+                    FeedKind::AlertWorkBegun
+                }
+                Action::FinishWork => {
+                    alert.work.iter_mut().for_each(|work| work.done_ms = Some(mark.at_ms));
+                    FeedKind::AlertWorkFinished
+                }
+                Action::Check { .. } => {
+                    alert.checked = Some(mark);
+                    FeedKind::AlertChecked
+                }
+                Action::Note => {
+                    alert.notes.push(Mark { note: Some("…".into()), ..mark });
+                    FeedKind::AlertNoted
+                }
+                Action::Photo(photo) => {
+                    alert.photos.push(PhotoMark { photo, by: mark });
+                    FeedKind::AlertPhotographed
+                }
+                Action::Shelve { until_ms } => {
+                    alert.shelved = Some(Shelf { by: mark, until_ms, colour: Colour::Red });
+                    FeedKind::AlertShelved
+                }
+                Action::TakeOutOfService { until_ms } => {
+                    let until_ms = until_ms.unwrap_or(mark.at_ms + 1);
+                    alert.out_of_service = Some(Shelf { by: mark, until_ms, colour: Colour::Red });
+                    FeedKind::AlertOutOfService
+                }
+                Action::Unshelve => {
+                    alert.shelved = None;
+                    FeedKind::AlertUnshelved
+                }
+                Action::ReturnToService => {
+                    alert.out_of_service = None;
+                    FeedKind::AlertReturnedToService
+                }
             };
+            alert.state = alert.standing();
+            let (at_ms, epoch) = (START_MS + books.epoch, books.epoch);
+            let (what, by, command) = (kind.word().into(), person.into(), Some(7));
+            alert.record(HistoryItem { number: 0, at_ms, epoch, what, by, note: None, command, hash: [0; 32] });
             books.put(kind, alert);
             let alert = books.alerts[&id].clone();
             let summary = alert.summary();

@@ -287,6 +287,11 @@ pub enum Action {
 }
 
 impl Action {
+    /// A verdict whose cause is not known.
+    pub fn verified(verdict: Verdict) -> Action {
+        Action::Verify(verdict, Cause::Unknown)
+    }
+
     /// The act's name; of a verdict, the verdict's word. Part of [`Command::tag`], so they never change.
     pub fn word(self) -> &'static str {
         match self {

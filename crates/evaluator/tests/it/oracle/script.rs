@@ -354,11 +354,12 @@ impl Player {
                 } else {
                     (!self.alerts.is_empty()).then_some(())?;
                     let alert = self.alerts[self.alerts.len() - 1 - usize::from(*pick) % self.alerts.len().min(8)];
-                    let verdicts = [Verdict::Real, Verdict::False, Verdict::Test].map(Action::Verify);
+                    let verdicts = [Verdict::Real, Verdict::False, Verdict::Test].map(Action::verified);
                     let action =
                         verdicts.into_iter().chain([Action::Close, Action::Acknowledge]).nth((*action).into())?;
                     let id = format!("c{}", self.commands.len()).as_str().into();
-                    Command { id, person: "P1".into(), entered_by: None, alert, action, note: None }
+                    let person = if action == Action::Close { "P2" } else { "P1" }.into();
+                    Command { id, person, entered_by: None, alert, action, note: None }
                 };
                 self.commands.push(command.clone());
                 Some(self.commit(vec![Entry::Command(command)], Vec::new()))
