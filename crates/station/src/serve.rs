@@ -25,6 +25,7 @@ use crate::desk;
 use crate::devices::{Heard, Moved};
 use crate::front::{Clients, tell_listening};
 use crate::judging::Judge;
+use crate::photos::Photos;
 use crate::laws::Laws;
 use crate::outlets::{BrokerOutlet, Receipts};
 use crate::process::{Signals, files_for};
@@ -113,6 +114,7 @@ async fn serve(config: Config) -> Result<()> {
                 roster: Arc::clone(&roster_now),
                 rules: Arc::clone(&keeper.desk),
             }),
+            photos: Arc::new(Photos::of(&config.station.data)),
             vendors: Arc::new(Vendors::new(Arc::clone(&gate), &config.station, roster_now, Arc::clone(&clock))),
             metrics: {
                 let metrics = metrics.clone();
@@ -129,6 +131,7 @@ async fn serve(config: Config) -> Result<()> {
         Arc::clone(&core.store),
         metrics,
         clock,
+        Photos::of(&config.station.data),
         config.station.retention_every_s,
         shutdown.clone(),
     ));

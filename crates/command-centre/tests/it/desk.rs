@@ -6,12 +6,12 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use command_centre::{ActionError, Actions, DeviceOrder, DeviceSent, RosterReloaded, View};
-use model::alert::{Evidence, HistoryItem, Mark, Refused, Rung};
-use model::finding::{DeviceChange, Words};
+use model::alert::{Assignment, Evidence, HistoryItem, Mark, PhotoMark, Refused, Rung, Shelf, Work};
+use model::finding::{ConditionKey, DeviceChange, Words};
 use model::ledger::UnitColour;
 use model::{About, Order, OrderId, OrderOutcome, Sighting};
 use model::{
-    Action, Alert, AlertId, AlertState, Colour, ColourCounts, Command, CommandId, CommandOutcome, Delivery,
+    Action, Alert, AlertId, Colour, ColourCounts, Command, CommandId, CommandOutcome, Delivery,
     DeliveryState, DeviceId, Family, FeedEvent, FeedKind, Ledger, LedgerBatch, PersonId, Reason, RegionCode,
     RegionStatus, RiskBands, Roster, UnitId, UnitStatus,
 };
@@ -57,14 +57,9 @@ impl Books {
 
     fn put(&mut self, kind: FeedKind, mut alert: Alert) {
         alert.updated_ms = START_MS + self.epoch;
-        alert.history.push(HistoryItem {
-            at_ms: alert.updated_ms,
-            epoch: self.epoch,
-            what: kind.word().into(),
-            by: "P2".into(),
-            note: None,
-            command: Some(1),
-        });
+        let (at_ms, epoch) = (alert.updated_ms, self.epoch);
+        let (what, by) = (kind.word().into(), "P2".into());
+        alert.record(HistoryItem { number: 0, at_ms, epoch, what, by, note: None, command: Some(1), hash: [0; 32] });
         self.event(kind, alert.grid, Some(&alert), None);
         self.alerts.insert(alert.id, alert);
     }
@@ -137,7 +132,7 @@ impl Desk {
             alarm: Some("a-1".into()),
         };
         let id = AlertId { epoch, unit, family: Family::Fire };
-        let mut alert = Alert {
+        Alert {
             conditions: vec![ConditionKey { rule: "smoke".into(), device }],
             evidence: vec![evidence],
             evidence_count: 1,
@@ -146,10 +141,7 @@ impl Desk {
                 Rung { whom: "township".into(), due_ms: at_ms + 60_000, told_ms: None, people: vec![] },
             ],
             ..Alert::new(id, Colour::Red, self.grid(unit), at_ms)
-        };
-        let (what, by) = (FeedKind::AlertRaised.word().into(), "smoke".into());
-        alert.record(HistoryItem { number: 0, at_ms, epoch, what, by, note: None, command: None, hash: [0; 32] });
-        alert
+        }
     }
 
     /// A unit's colour, with the counts of all its regions.
@@ -303,9 +295,6 @@ impl Desk {
                 }
             };
             alert.state = alert.standing();
-            let (at_ms, epoch) = (START_MS + books.epoch, books.epoch);
-            let (what, by, command) = (kind.word().into(), person.into(), Some(7));
-            alert.record(HistoryItem { number: 0, at_ms, epoch, what, by, note: None, command, hash: [0; 32] });
             books.put(kind, alert);
             let alert = books.alerts[&id].clone();
             let summary = alert.summary();
