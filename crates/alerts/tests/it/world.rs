@@ -171,6 +171,17 @@ impl World {
     }
 
     fn play_line(&mut self, line: &str, played: &mut String) {
+        let turn = self.run(line);
+        write_turn(&turn, played);
+    }
+
+    /// Ids of the open alerts.
+    pub fn books_open(&self) -> Vec<String> {
+        self.books.open_alerts().unwrap().iter().map(|alert| alert.id.to_string()).collect()
+    }
+
+    /// One line of a script, without its `>`.
+    pub fn run(&mut self, line: &str) -> Turn {
         let (at_s, ops) = line.split_once(' ').unwrap();
         let at_ms = (at_s.parse::<f64>().unwrap() * 1000.0).round() as u64;
         let (mut entries, mut findings, mut units) = (Vec::new(), Vec::new(), Vec::new());
@@ -187,8 +198,7 @@ impl World {
                 }
             }
         }
-        let turn = self.step(at_ms, entries, findings, units);
-        write_turn(&turn, played);
+        self.step(at_ms, entries, findings, units)
     }
 }
 
