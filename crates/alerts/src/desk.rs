@@ -5,20 +5,21 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use model::alert::{HistoryItem, Refused};
+use model::alert::{HistoryItem, Mark, Refused};
 use model::ledger::UnitColour;
 use model::{
-    Alert, AlertId, AlertState, AlertSummary, Command, CommandOutcome, Cursor, Entry, Epoch, Evaluated, Family,
-    FeedKind, Finding, Ledger, LedgerBatch, Matter, Order, OrderBody, OrderId, OrderOutcome, Phase, StoreError, UnitId,
+    Alert, AlertId, AlertSummary, Command, CommandOutcome, Cursor, Entry, Epoch, Evaluated, Family, FeedKind, Finding,
+    Ledger, LedgerBatch, Matter, Order, OrderBody, OrderId, OrderOutcome, Phase, StoreError, UnitId,
 };
 
+use crate::before::Before;
 use crate::deliveries::Owed;
 use crate::duty::{self, Gaps};
 use crate::ladder::{self, Reach};
 use crate::orders::Orders;
 use crate::policy::{Policy, PolicyError};
 use crate::turn::{Draft, Turn};
-use crate::{act, life};
+use crate::{act, life, marks};
 
 /// The ledger's state cannot be taken up.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +52,8 @@ pub struct Desk {
     /// By unit; [`model::Colour::byte`], 0 for a unit never judged.
     colours: Vec<u8>,
     closed: BTreeMap<AlertId, Closed>,
+    /// The alert that was closed last in each place.
+    before: Before,
 }
 
 #[derive(Debug)]
@@ -93,6 +96,7 @@ impl Desk {
             orders: Orders::restore(ledger)?,
             colours: Vec::new(),
             closed: BTreeMap::new(),
+            before: Before::restore(ledger)?,
         };
         for alert in ledger.open_alerts()? {
             let (id, key) = (alert.id, key_of(alert.id));
@@ -209,11 +213,12 @@ impl Desk {
         if act::is_done(&open.alert.history, command) {
             return Ok(open.alert.summary());
         }
-        if let Some(why) = act::refusal(&open.alert, command) {
+        if let Some(why) = act::refusal(&open.alert, command, draft) {
             return Err(Refused::Forbidden(why));
         }
         let alert = Arc::make_mut(&mut open.alert);
         let changed = act::apply(alert, command, &self.policy, draft);
+        alert.state = alert.standing();
         let summary = alert.summary();
         if changed {
             self.settle(key, draft);
@@ -255,7 +260,7 @@ impl Desk {
             return;
         };
         let alert = Arc::make_mut(&mut open.alert);
-        alert.state = AlertState::Closed;
+        alert.closed = Some(Mark::by("desk", draft.now_ms));
         draft.record(alert, FeedKind::AlertClosed, "desk", Some(why.into()));
         draft.tell(FeedKind::AlertClosed, alert, None);
         self.settle(key, draft);
@@ -294,7 +299,8 @@ impl Desk {
             tracing::error!(unit = finding.unit.0, rule = %finding.rule, "a finding in a unit that the roster never had");
             return;
         };
-        let alert = life::raise(finding, unit.grid, &self.policy, draft);
+        let follows = self.before.of(key, draft.now_ms);
+        let alert = life::raise(finding, unit.grid, follows, &self.policy, draft);
         self.open.insert(key, Open { alert: Arc::new(alert), due_ms: None });
         self.settle(key, draft);
     }
@@ -308,12 +314,16 @@ impl Desk {
             let open = self.open.get_mut(&key).expect("only open alerts are due");
             let alert = Arc::make_mut(&mut open.alert);
             if closes_ms(alert, &self.policy).is_some_and(|closes_ms| closes_ms <= draft.now_ms) {
-                alert.state = AlertState::Closed;
+                alert.closed = Some(Mark::by("desk", draft.now_ms));
                 let note = "back to normal, and nothing happened since".into();
                 draft.record(alert, FeedKind::AlertClosed, "desk", Some(note));
                 draft.tell(FeedKind::AlertClosed, alert, None);
             } else {
-                ladder::climb(alert, Reach::Due, self.policy.limits, draft);
+                marks::pass(alert, &self.policy, draft);
+                alert.state = alert.standing();
+                if ladder::next_due(alert).is_some_and(|due_ms| due_ms <= draft.now_ms) {
+                    ladder::climb(alert, Reach::Due, self.policy.limits, draft);
+                }
             }
             self.settle(key, draft);
         }
@@ -357,10 +367,13 @@ impl Desk {
 
     /// After an alert changed: notes that, and when it is due next, or takes it out when it was closed.
     fn settle(&mut self, key: (UnitId, Family), draft: &mut Draft<'_>) {
-        let Some(open) = self.open.get(&key) else { return };
-        let id = open.alert.id;
+        let Some(open) = self.open.get_mut(&key) else { return };
+        let (id, state) = (open.alert.id, open.alert.standing());
+        if open.alert.state != state {
+            Arc::make_mut(&mut open.alert).state = state;
+        }
         self.orders.alert_changed(&open.alert, &mut self.owed, draft);
-        if open.alert.state.is_open() {
+        if state.is_open() {
             draft.changed.insert(id);
             self.reschedule(key);
             return;
@@ -372,12 +385,14 @@ impl Desk {
         draft.changed.remove(&id);
         self.owed.withdraw(id.into(), "the alert was closed before it was delivered", draft);
         self.remember_closed(&open.alert);
+        self.before.closed(&open.alert, draft);
         draft.closed.push(open.alert);
     }
 
     fn reschedule(&mut self, key: (UnitId, Family)) {
         let Some(open) = self.open.get_mut(&key) else { return };
-        let next = [ladder::next_due(&open.alert), closes_ms(&open.alert, &self.policy)].into_iter().flatten().min();
+        let times = [ladder::next_due(&open.alert), marks::next_ms(&open.alert), closes_ms(&open.alert, &self.policy)];
+        let next = times.into_iter().flatten().min();
         if next == open.due_ms {
             return;
         }
@@ -412,5 +427,5 @@ fn key_of(id: AlertId) -> (UnitId, Family) {
 /// When a restored alert closes by itself: so many seconds after its last change.
 fn closes_ms(alert: &Alert, policy: &Policy) -> Option<u64> {
     let auto_close_s = policy.of(alert.family()).auto_close_s?;
-    (alert.state == AlertState::Restored).then(|| alert.updated_ms + u64::from(auto_close_s) * 1000)
+    alert.state.is_restored().then(|| alert.updated_ms + u64::from(auto_close_s) * 1000)
 }

@@ -37,9 +37,14 @@ pub(crate) fn set(alert: &mut Alert, policy: &Policy, now_ms: u64) {
 /// for a warning or fault that is over. A fire goes on: its detectors may have burnt.
 pub(crate) fn next_due(alert: &Alert) -> Option<u64> {
     let over = match alert.state {
-        AlertState::Closed => true,
-        AlertState::Restored => alert.family() != Family::Fire,
-        AlertState::Raised | AlertState::Acknowledged | AlertState::Verified => false,
+        AlertState::Closed | AlertState::Shelved | AlertState::OutOfService => true,
+        AlertState::Restored | AlertState::RestoredUnacknowledged => alert.family() != Family::Fire,
+        AlertState::Raised
+        | AlertState::Acknowledged
+        | AlertState::Arrived
+        | AlertState::Verified
+        | AlertState::InWork
+        | AlertState::Checked => false,
     };
     if over || !alert.acknowledged.is_empty() {
         return None;

@@ -65,11 +65,14 @@
 //! hash map.
 
 mod act;
+mod before;
+mod closing;
 mod deliveries;
 mod desk;
 mod duty;
 mod ladder;
 mod life;
+mod marks;
 mod orders;
 mod people;
 mod policy;

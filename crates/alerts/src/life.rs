@@ -1,9 +1,10 @@
 //! What findings do to an alert.
 
-use model::alert::Evidence;
-use model::{Alert, AlertId, AlertState, Colour, FeedKind, Finding, Phase, RegionCode, Verdict};
+use model::alert::{Evidence, Shelf};
+use model::{Alert, AlertId, Colour, FeedKind, Finding, Phase, RegionCode, Verdict};
 
 use crate::ladder::{self, Reach};
+use crate::marks;
 use crate::policy::Policy;
 use crate::turn::Draft;
 
@@ -19,31 +20,28 @@ enum Ring {
 }
 
 /// A new alert, told and ringing.
-pub(crate) fn raise(finding: &Finding, grid: RegionCode, policy: &Policy, draft: &mut Draft<'_>) -> Alert {
+///
+/// `follows`: the alert before it in the same place, where that was closed a short time ago.
+pub(crate) fn raise(
+    finding: &Finding,
+    grid: RegionCode,
+    follows: Option<AlertId>,
+    policy: &Policy,
+    draft: &mut Draft<'_>,
+) -> Alert {
+    let id = AlertId { epoch: draft.epoch, unit: finding.unit, family: finding.family };
     let mut alert = Alert {
-        id: AlertId { epoch: draft.epoch, unit: finding.unit, family: finding.family },
-        colour: urgency(finding.colour),
-        state: AlertState::Raised,
-        grid,
-        raised_ms: draft.now_ms,
-        updated_ms: draft.now_ms,
-        ring: 1,
-        rang_ms: draft.now_ms,
-        acknowledged: Vec::new(),
-        arrived: Vec::new(),
-        verdict: None,
         conditions: vec![finding.key()],
-        evidence: Vec::new(),
-        evidence_count: 0,
-        ladder: Vec::new(),
-        history: Vec::new(),
         exercise: finding.exercise,
         drill: draft.drill,
+        follows,
+        ..Alert::new(id, urgency(finding.colour), grid, draft.now_ms)
     };
     add_evidence(&mut alert, finding, draft);
-    draft.record(&mut alert, FeedKind::AlertRaised, &finding.rule, None);
+    let note = follows.map(|before| format!("follows {before}").into());
+    draft.record(&mut alert, FeedKind::AlertRaised, &finding.rule, note);
     ladder::set(&mut alert, policy, draft.now_ms);
-    draft.tell(FeedKind::AlertRaised, &alert, finding.alarm.clone());
+    draft.tell(FeedKind::AlertRaised, &mut alert, finding.alarm.clone());
     ladder::climb(&mut alert, Reach::Due, policy.limits, draft);
     alert
 }
@@ -74,32 +72,49 @@ fn holds(alert: &mut Alert, finding: &Finding, policy: &Policy, draft: &mut Draf
         alert.colour = before.max(urgency(finding.colour));
         alert.exercise &= finding.exercise;
     }
-    let kind = match ring {
-        None => FeedKind::AlertUpdated,
+    let is_real = matches!(alert.verdict, Some((Verdict::Real, _)));
+    match ring {
+        None => {}
         Some(Ring::Again | Ring::Anew) => {
-            alert.verdict = None;
-            alert.arrived.clear();
-            alert.state = AlertState::Raised;
-            FeedKind::AlertRangAgain
+            (alert.verdict, alert.cause, alert.checked) = (None, None, None);
+            (alert.arrived, alert.acknowledged) = (Vec::new(), Vec::new());
         }
-        Some(Ring::Louder) => {
-            if alert.verdict.as_ref().is_none_or(|(verdict, _)| *verdict != Verdict::Real) {
-                alert.verdict = None;
-                alert.state = AlertState::Raised;
-            }
-            FeedKind::AlertUpdated
-        }
-    };
+        Some(Ring::Louder) if is_real => {}
+        Some(Ring::Louder) => (alert.verdict, alert.cause) = (None, None),
+    }
     if ring.is_some() {
-        alert.ring = alert.ring.saturating_add(1);
-        alert.acknowledged.clear();
-        let note = format!("ring {}, {}", alert.ring, alert.colour.word());
-        draft.record(alert, kind, &finding.rule, Some(note.into()));
-        ladder::set(alert, policy, draft.now_ms);
+        break_shelf(alert, finding, draft);
+    }
+    let rings = ring.filter(|_| alert.shelved.is_none() && alert.out_of_service.is_none());
+    let kind = match rings {
+        None | Some(Ring::Louder) => FeedKind::AlertUpdated,
+        Some(Ring::Again | Ring::Anew) => FeedKind::AlertRangAgain,
+    };
+    if rings.is_some() {
+        marks::ring(alert, kind, &finding.rule, policy, draft);
     }
     draft.tell(kind, alert, finding.alarm.clone());
-    if ring.is_some() {
+    if rings.is_some() {
         ladder::climb(alert, Reach::Due, policy.limits, draft);
+    }
+}
+
+/// What is more urgent than what was put aside ends that: on the shelf any more urgent colour, out of service red.
+fn break_shelf(alert: &mut Alert, finding: &Finding, draft: &mut Draft<'_>) {
+    let colour = urgency(finding.colour);
+    let louder = |shelf: &Option<Shelf>| shelf.as_ref().is_some_and(|shelf| colour > shelf.colour);
+    let mut over = Vec::new();
+    if louder(&alert.shelved) {
+        alert.shelved = None;
+        over.push(FeedKind::AlertUnshelved);
+    }
+    if colour == Colour::Red && louder(&alert.out_of_service) {
+        alert.out_of_service = None;
+        over.push(FeedKind::AlertReturnedToService);
+    }
+    for kind in over {
+        draft.record(alert, kind, &finding.rule, Some(format!("it is {} now", colour.word()).into()));
+        draft.tell(kind, alert, None);
     }
 }
 
@@ -126,10 +141,6 @@ fn ended(alert: &mut Alert, finding: &Finding, draft: &mut Draft<'_>) -> bool {
         alert.conditions.remove(at);
     }
     if held.is_some() && alert.conditions.is_empty() {
-        match alert.state {
-            AlertState::Raised | AlertState::Acknowledged => alert.state = AlertState::Restored,
-            AlertState::Verified | AlertState::Restored | AlertState::Closed => {}
-        }
         draft.record(alert, FeedKind::AlertRestored, &finding.rule, None);
         draft.tell(FeedKind::AlertRestored, alert, finding.alarm.clone());
         return true;

@@ -69,7 +69,8 @@ impl<'a> Draft<'a> {
     }
 
     /// Tells the feed of an alert, as it is now.
-    pub fn tell(&mut self, kind: FeedKind, alert: &Alert, detail: Option<Box<str>>) {
+    pub fn tell(&mut self, kind: FeedKind, alert: &mut Alert, detail: Option<Box<str>>) {
+        alert.state = alert.standing();
         self.push(kind, alert.grid, |event| {
             event.alert = Some(Box::new(alert.summary()));
             event.detail = detail;
@@ -118,9 +119,7 @@ impl<'a> Draft<'a> {
         self.feed.push(Arc::new(event));
     }
 
-    /// Writes a change into an alert's history. When that is full, the oldest item that no person made goes first, after
-    /// those the oldest of all: a detector that chatters does not wash away who acknowledged and what was verified. The
-    /// first item, the raising, stays.
+    /// Writes a change into an alert's history.
     pub fn record(&self, alert: &mut Alert, kind: FeedKind, by: &str, note: Option<Box<str>>) {
         self.add(alert, kind, by.into(), note, None);
     }
@@ -131,12 +130,8 @@ impl<'a> Draft<'a> {
     }
 
     fn add(&self, alert: &mut Alert, kind: FeedKind, by: Box<str>, note: Option<Box<str>>, command: Option<u64>) {
-        if alert.history.len() >= Alert::HISTORY_MAX {
-            let of_no_person = alert.history[1..].iter().position(|item| item.command.is_none());
-            alert.history.remove(1 + of_no_person.unwrap_or(0));
-        }
-        let what = kind.word().into();
-        alert.history.push(HistoryItem { at_ms: self.now_ms, epoch: self.epoch, what, by, note, command });
+        let (at_ms, epoch, what) = (self.now_ms, self.epoch, kind.word().into());
+        alert.record(HistoryItem { number: 0, at_ms, epoch, what, by, note, command, hash: [0; 32] });
         alert.updated_ms = self.now_ms;
     }
 

@@ -105,7 +105,8 @@ fn reason_of(error: &dyn std::error::Error) -> String {
     innermost.to_string()
 }
 
-async fn read_body(request: Request, limit_bytes: usize) -> Result<bytes::Bytes, Problem> {
+/// The body's bytes; 413 above the limit.
+pub(crate) async fn read_body(request: Request, limit_bytes: usize) -> Result<bytes::Bytes, Problem> {
     let too_large =
         || Problem::new(Kind::TooLarge, format!("the body is above {limit_bytes} bytes, the limit of this station"));
     let length = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());

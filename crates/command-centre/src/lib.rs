@@ -30,6 +30,7 @@ mod clients;
 mod encoding;
 mod extract;
 mod judging;
+mod photos;
 mod problem;
 mod router;
 mod screen;
@@ -48,6 +49,7 @@ pub use actions::{
 pub use callbacks::Callbacks;
 pub use clients::{ClientConnection, ClientSession, Clients};
 pub use judging::{About, Judging, JudgingError};
+pub use photos::Photos;
 pub use router::{Need, ROUTES, Route};
 pub use server::{Checks, CommandCentre, Parts, ServeError};
 pub use settings::Settings;

@@ -26,6 +26,7 @@ use crate::callbacks::Callbacks;
 use crate::clients::Clients;
 use crate::extract::Peer;
 use crate::judging::Judging;
+use crate::photos::Photos;
 use crate::router;
 use crate::settings::Settings;
 use crate::shared::Shared;
@@ -56,6 +57,7 @@ pub struct Parts {
     pub vendors: Arc<dyn Vendors>,
     pub judging: Arc<dyn Judging>,
     pub callbacks: Arc<dyn Callbacks>,
+    pub photos: Arc<dyn Photos>,
     /// Renders every metric of the process, as Prometheus text.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
     /// Whether every stage takes work; quick.

@@ -21,6 +21,8 @@ pub struct Settings {
     pub action_deadline_ms: u64,
     /// Body of a request, bytes; above it 413.
     pub body_limit_bytes: usize,
+    /// A photo of an alert, bytes; above it 413.
+    pub photo_limit_bytes: usize,
     /// Note of an operator's act, characters.
     pub note_limit_chars: usize,
     /// Send buffer of a socket in the kernel, bytes: how far a reader may lag behind what was written for it.
@@ -71,6 +73,7 @@ impl Default for Settings {
             request_deadline_ms: 15_000,
             action_deadline_ms: 10_000,
             body_limit_bytes: 64 * 1024,
+            photo_limit_bytes: 5 * 1024 * 1024,
             note_limit_chars: 1000,
             send_buffer_bytes: 256 * 1024,
             feed_consumers_max: 1024,

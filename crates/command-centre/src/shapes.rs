@@ -261,6 +261,10 @@ pub(crate) struct MarkShape<'a> {
     at_ms: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     note: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    entered_by: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    until_ms: Option<u64>,
 }
 
 impl<'a> MarkShape<'a> {
@@ -270,6 +274,8 @@ impl<'a> MarkShape<'a> {
             name: person_name(roster, &mark.person),
             at_ms: mark.at_ms,
             note: mark.note.as_deref(),
+            entered_by: mark.entered_by.as_deref(),
+            until_ms: mark.until_ms,
         }
     }
 }

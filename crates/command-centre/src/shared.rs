@@ -81,6 +81,16 @@ impl Shared {
         }
     }
 
+    /// Reads or writes files on a blocking thread.
+    pub(crate) async fn disk<T, F>(&self, work: F) -> Result<T, Problem>
+    where
+        T: Send + 'static,
+        F: FnOnce() -> std::io::Result<T> + Send + 'static,
+    {
+        let doing = "read or write a photo";
+        self.read(move |_| work().map_err(|error| StoreError::Disk { doing, reason: error.to_string() })).await
+    }
+
     /// Up to `limit` events after `after`, from memory or from the ledger; `None` when some of them are no longer kept.
     pub(crate) async fn events_after(&self, after: Cursor, limit: usize) -> Result<Option<Vec<Arc<Told>>>, Problem> {
         if let Recent::Events(events) = self.parts.view.recent(after, limit) {

@@ -226,15 +226,16 @@ impl Judge {
         let commit = Arc::clone(&step.commit);
         self.begin(&commit);
         self.look_around(&step.roster);
-        let roster = self.state.roster;
-        self.adopt(&step);
-        if self.state.roster != roster {
-            self.note_ours();
-        }
+        // before anything that this commit ends or begins, as at the desk: also what a new roster ends
         for entry in &commit.entries {
             if let Entry::Command(command) = entry {
                 self.command(command);
             }
+        }
+        let roster = self.state.roster;
+        self.adopt(&step);
+        if self.state.roster != roster {
+            self.note_ours();
         }
         let mut ticked = false;
         for entry in &commit.entries {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use model::alert::Actor;
 use model::report::SightingKind;
 use model::roster::DeviceClass;
 use model::{Colour, Epoch, Family, Quantity, RegionCode, UnitId, Verdict};
@@ -248,6 +249,10 @@ pub struct Incident {
     pub colour: Colour,
     /// The verdict of what rings now, as the desk keeps it: it decides whether the fire may be closed.
     pub verdict: Option<Verdict>,
+    /// Who gave it.
+    pub verifier: Option<Actor>,
+    /// Who worked on it, with the commit that raised the alert which they named: they may not close it while it holds.
+    pub worked: Vec<(Epoch, Actor)>,
     /// The last verdict was that the fire is real: red until it is closed, or found false after all.
     pub real: bool,
     /// Nobody has judged what it shows now: the colour stays.

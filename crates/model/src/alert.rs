@@ -1,70 +1,16 @@
 //! Alerts, what people do with them, and the deliveries they owe.
 
+mod cause;
+mod life;
+
 use serde::{Deserialize, Serialize};
 
+pub use life::{Action, Actor, AlertState, Assignment, Cause, Mark, Media, Photo, PhotoMark, Shelf, Verdict, Work};
+
+use crate::chain::{Digest, Trims};
 use crate::finding::{Colour, ConditionKey, Family, Words};
 use crate::ids::{AlertId, CommandId, DeliveryId, DeviceId, Epoch, Matter, OrderId, PersonId, RegionCode, UnitId};
 use crate::order::OrderSummary;
-
-/// Where an alert stands. Closed set; who acknowledged, arrived and verified is kept per person beside it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum AlertState {
-    /// Ringing: nobody has acknowledged this ring.
-    Raised,
-    /// Somebody has acknowledged.
-    Acknowledged,
-    /// Somebody was there and said what it is.
-    Verified,
-    /// Its sensors are back to normal; it is still open.
-    Restored,
-    /// Done. A finding in the same unit raises a new alert.
-    Closed,
-}
-
-impl AlertState {
-    pub fn word(self) -> &'static str {
-        match self {
-            AlertState::Raised => "raised",
-            AlertState::Acknowledged => "acknowledged",
-            AlertState::Verified => "verified",
-            AlertState::Restored => "restored",
-            AlertState::Closed => "closed",
-        }
-    }
-
-    pub fn is_open(self) -> bool {
-        self != AlertState::Closed
-    }
-}
-
-/// What somebody found on the spot.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Verdict {
-    Real,
-    False,
-    Test,
-}
-
-impl Verdict {
-    pub fn word(self) -> &'static str {
-        match self {
-            Verdict::Real => "real",
-            Verdict::False => "false",
-            Verdict::Test => "test",
-        }
-    }
-}
-
-/// An act of one person on an alert.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Mark {
-    /// Code of the person, or name of the service that acted.
-    pub person: Box<str>,
-    pub at_ms: u64,
-    pub note: Option<Box<str>>,
-}
 
 /// One fire, hazard or fault in one unit.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -81,10 +27,12 @@ pub struct Alert {
     pub ring: u16,
     /// When the present ring began.
     pub rang_ms: u64,
-    /// Acknowledgements of the present ring.
+    /// Acknowledgements of the present ring that are in force; each lasts as its mark says.
     pub acknowledged: Vec<Mark>,
     pub arrived: Vec<Mark>,
     pub verdict: Option<(Verdict, Mark)>,
+    /// Of the verdict.
+    pub cause: Option<Cause>,
     /// Conditions that hold now, in the order in which they began.
     pub conditions: Vec<ConditionKey>,
     /// The newest [`Alert::EVIDENCE_MAX`] findings merged into it, oldest first.
@@ -99,6 +47,22 @@ pub struct Alert {
     pub exercise: bool,
     /// The drill that raised it: its ladder is told, marked as exercise.
     pub drill: Option<OrderId>,
+    /// What went from the history where it was full.
+    pub trims: Trims,
+    /// Who is to do something about it.
+    pub assigned: Option<Assignment>,
+    /// Who worked on it, in any ring, in the order in which they began.
+    pub work: Vec<Work>,
+    /// Who found the work done, in the present ring.
+    pub checked: Option<Mark>,
+    pub closed: Option<Mark>,
+    pub shelved: Option<Shelf>,
+    pub out_of_service: Option<Shelf>,
+    /// What people wrote for the record, oldest first.
+    pub notes: Vec<Mark>,
+    pub photos: Vec<PhotoMark>,
+    /// The alert of the same unit and family that was closed a short time before this one was raised.
+    pub follows: Option<AlertId>,
 }
 
 impl Alert {
@@ -106,6 +70,47 @@ impl Alert {
     pub const EVIDENCE_MAX: usize = 64;
     /// Changes kept of one alert.
     pub const HISTORY_MAX: usize = 256;
+    /// People who may acknowledge, arrive at or work on one alert.
+    pub const PEOPLE_MAX: usize = 256;
+    /// Notes of one alert.
+    pub const NOTES_MAX: usize = 256;
+    /// Photos of one alert.
+    pub const PHOTOS_MAX: usize = 20;
+
+    /// An alert that rings for the first time, and of which nothing else is known.
+    pub fn new(id: AlertId, colour: Colour, grid: RegionCode, now_ms: u64) -> Alert {
+        Alert {
+            id,
+            colour,
+            state: AlertState::Raised,
+            grid,
+            raised_ms: now_ms,
+            updated_ms: now_ms,
+            ring: 1,
+            rang_ms: now_ms,
+            acknowledged: Vec::new(),
+            arrived: Vec::new(),
+            verdict: None,
+            cause: None,
+            conditions: Vec::new(),
+            evidence: Vec::new(),
+            evidence_count: 0,
+            ladder: Vec::new(),
+            history: Vec::new(),
+            trims: Trims::default(),
+            exercise: false,
+            drill: None,
+            assigned: None,
+            work: Vec::new(),
+            checked: None,
+            closed: None,
+            shelved: None,
+            out_of_service: None,
+            notes: Vec::new(),
+            photos: Vec::new(),
+            follows: None,
+        }
+    }
 }
 
 /// A finding as an alert keeps it.
@@ -136,6 +141,8 @@ pub struct Rung {
 /// What happened to an alert.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct HistoryItem {
+    /// Place among all that ever stood in the history, from 0.
+    pub number: u32,
     pub at_ms: u64,
     pub epoch: Epoch,
     /// A word of [`crate::ledger::FeedKind`].
@@ -147,6 +154,8 @@ pub struct HistoryItem {
     /// The command that caused it, as [`Command::tag`]: by this, one that comes twice is known. `None` where no command
     /// did. Of no use to people.
     pub command: Option<u64>,
+    /// Chains it to the items before, see [`crate::chain`].
+    pub hash: Digest,
 }
 
 /// The head of an alert, as lists and feeds show it.
@@ -215,28 +224,6 @@ impl Command {
     pub fn tag(&self) -> u64 {
         let bytes = self.id.as_str().bytes().chain([0xff]).chain(self.action.word().bytes());
         bytes.fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3))
-    }
-}
-
-/// What can be done with an alert.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Action {
-    Acknowledge,
-    Arrive,
-    Verify(Verdict),
-    Close,
-}
-
-impl Action {
-    /// `acknowledge`, `arrive`, `close`, or the verdict's word.
-    pub fn word(self) -> &'static str {
-        match self {
-            Action::Acknowledge => "acknowledge",
-            Action::Arrive => "arrive",
-            Action::Verify(verdict) => verdict.word(),
-            Action::Close => "close",
-        }
     }
 }
 

@@ -53,6 +53,23 @@ pub enum FeedKind {
     OrderClosed,
     /// Channels of people were found not to work.
     ChannelFailed,
+    /// Somebody is to do something about it.
+    AlertAssigned,
+    AlertWorkBegun,
+    AlertWorkFinished,
+    /// The work was found done.
+    AlertChecked,
+    /// The work was found not done.
+    AlertCheckFailed,
+    AlertNoted,
+    AlertPhotographed,
+    AlertShelved,
+    /// Taken from the shelf, by a person, by time, or by something more urgent.
+    AlertUnshelved,
+    AlertOutOfService,
+    AlertReturnedToService,
+    /// Nothing followed somebody's acknowledgement for as long as it lasts.
+    AlertAcknowledgementExpired,
 }
 
 impl FeedKind {
@@ -75,6 +92,18 @@ impl FeedKind {
             FeedKind::OrderReceipt => "order.receipt",
             FeedKind::OrderClosed => "order.closed",
             FeedKind::ChannelFailed => "channel.failed",
+            FeedKind::AlertAssigned => "alert.assigned",
+            FeedKind::AlertWorkBegun => "alert.work_begun",
+            FeedKind::AlertWorkFinished => "alert.work_finished",
+            FeedKind::AlertChecked => "alert.checked",
+            FeedKind::AlertCheckFailed => "alert.check_failed",
+            FeedKind::AlertNoted => "alert.noted",
+            FeedKind::AlertPhotographed => "alert.photographed",
+            FeedKind::AlertShelved => "alert.shelved",
+            FeedKind::AlertUnshelved => "alert.unshelved",
+            FeedKind::AlertOutOfService => "alert.out_of_service",
+            FeedKind::AlertReturnedToService => "alert.returned_to_service",
+            FeedKind::AlertAcknowledgementExpired => "alert.acknowledgement_expired",
         }
     }
 }
@@ -128,11 +157,13 @@ pub enum KeptKind {
     Calendar = 8,
     /// What each new roster meant for duties, by commit; see [`crate::roster::DutyChange`].
     DutyChange = 16,
+    /// The newest closed alert of a unit and family.
+    LastClosed = 24,
 }
 
 impl KeptKind {
     /// Every kind, for those who compare two ledgers.
-    pub const ALL: [KeptKind; 9] = [
+    pub const ALL: [KeptKind; 10] = [
         KeptKind::Order,
         KeptKind::Silence,
         KeptKind::DutyGap,
@@ -142,6 +173,7 @@ impl KeptKind {
         KeptKind::DeafChannel,
         KeptKind::Calendar,
         KeptKind::DutyChange,
+        KeptKind::LastClosed,
     ];
 }
 
@@ -282,6 +314,7 @@ mod tests {
             KeptKind::DeafChannel => 6,
             KeptKind::Calendar => 7,
             KeptKind::DutyChange => 8,
+            KeptKind::LastClosed => 9,
         };
         let places: Vec<usize> = KeptKind::ALL.into_iter().map(place).collect();
         assert_eq!(places, (0..KeptKind::ALL.len()).collect::<Vec<_>>());

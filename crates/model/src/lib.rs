@@ -12,6 +12,7 @@
 //! Never here: a type that only one crate uses, an async function, a threshold.
 
 pub mod alert;
+pub mod chain;
 pub mod clock;
 pub mod finding;
 pub mod ids;
@@ -24,7 +25,8 @@ pub mod roster;
 pub mod wire;
 
 pub use alert::{
-    About, Action, Alert, AlertState, AlertSummary, Command, CommandOutcome, Delivery, DeliveryState, Receipt, Verdict,
+    About, Action, Alert, AlertState, AlertSummary, Cause, Command, CommandOutcome, Delivery, DeliveryState, Receipt,
+    Verdict,
 };
 pub use clock::Clock;
 pub use finding::{

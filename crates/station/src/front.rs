@@ -127,8 +127,7 @@ mod tests {
 
     use broker::{Log as _, Vault as _};
     use model::{
-        Alert, AlertId, AlertState, Colour, Commit, Family, FeedEvent, FeedKind, Journal as _, LedgerBatch, Roster,
-        UnitId,
+        Alert, AlertId, Colour, Commit, Family, FeedEvent, FeedKind, Journal as _, LedgerBatch, Roster, UnitId,
     };
 
     use super::*;
@@ -160,26 +159,7 @@ mod tests {
         store.append(&Commit { epoch, ..Commit::default() }, &[], &[]).expect("appended");
         let id = AlertId { epoch, unit: UnitId(0), family: Family::Fire };
         let grid = "331083001001001".parse().expect("valid");
-        let alert = Alert {
-            id,
-            colour: Colour::Red,
-            state: AlertState::Raised,
-            grid,
-            raised_ms: epoch,
-            updated_ms: epoch,
-            ring: 1,
-            rang_ms: epoch,
-            acknowledged: Vec::new(),
-            arrived: Vec::new(),
-            verdict: None,
-            conditions: Vec::new(),
-            evidence: Vec::new(),
-            evidence_count: 0,
-            ladder: Vec::new(),
-            history: Vec::new(),
-            exercise: false,
-            drill: None,
-        };
+        let alert = Alert::new(id, Colour::Red, grid, epoch);
         let event = |cursor, alert: Option<&Alert>| {
             let kind = if alert.is_some() { FeedKind::AlertRaised } else { FeedKind::UnitColour };
             let alert = alert.map(|alert| Box::new(alert.summary()));

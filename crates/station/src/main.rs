@@ -14,6 +14,7 @@
 mod access;
 mod actions;
 mod audit;
+mod case;
 mod certificate;
 mod clock;
 mod commands;
@@ -27,6 +28,7 @@ mod front;
 mod judging;
 mod laws;
 mod outlets;
+mod photos;
 mod process;
 mod provision;
 mod refusals;
@@ -109,8 +111,21 @@ enum Command {
     Rules(RulesCommand),
     /// Runs the tests that a file of rules carries.
     TestRules(TestRules),
+    /// Case files of alerts.
+    #[command(subcommand)]
+    Case(CaseCommand),
     /// Judges the record by other rules, and tells what would have differed.
     Replay(Replay),
+}
+
+/// What can be done with a case file.
+#[derive(Debug, Subcommand)]
+enum CaseCommand {
+    /// Checks that the history in it is what was written, without the station; says the first item that is not.
+    Verify {
+        /// What GET /api/v1/alerts/{id}/case answered.
+        file: PathBuf,
+    },
 }
 
 /// What has defaults.
@@ -196,6 +211,13 @@ fn run(cli: Cli) -> Result<()> {
         Command::Explain(command) => commands::explain::run(&command),
         Command::Rules(command) => commands::rules::run(&command),
         Command::TestRules(command) => commands::test_rules::run(&command),
+        Command::Case(CaseCommand::Verify { file }) => {
+            let case::Sound { alert, items, trimmed, seal } = case::verify(&file)?;
+            println!(
+                "{alert}: {items} items are as they were written, {trimmed} older ones were not kept; seal {seal}"
+            );
+            Ok(())
+        }
         Command::Replay(command) => commands::replay::run(&command),
         Command::HashSecret => {
             let mut secret = String::new();

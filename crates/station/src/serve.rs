@@ -27,6 +27,7 @@ use crate::front::{Clients, tell_listening};
 use crate::judging::Judge;
 use crate::laws::Laws;
 use crate::outlets::{self, BrokerOutlet, Receipts};
+use crate::photos::Photos;
 use crate::process::{Signals, files_for};
 use crate::refusals::Refusals;
 use crate::rules_gate::Limits;
@@ -114,6 +115,7 @@ async fn serve(config: Config) -> Result<()> {
                 rules: Arc::clone(&keeper.desk),
             }),
             callbacks: Arc::new(outlets::Tokens { dispatcher: dispatcher.clone(), ingest: handle.clone() }),
+            photos: Arc::new(Photos::of(&config.station.data)),
             vendors: Arc::new(Vendors::new(Arc::clone(&gate), &config.station, roster_now, Arc::clone(&clock))),
             metrics: {
                 let metrics = metrics.clone();
@@ -130,6 +132,7 @@ async fn serve(config: Config) -> Result<()> {
         Arc::clone(&core.store),
         metrics,
         clock,
+        Photos::of(&config.station.data),
         config.station.retention_every_s,
         shutdown.clone(),
     ));

@@ -9,6 +9,8 @@ use model::{Checkpoints, Clock, Epoch, Ledger};
 use store::Store;
 use tokio_util::sync::CancellationToken;
 
+use crate::photos::Photos;
+
 /// Histograms that nobody asks for are drained so often.
 const METRICS_EVERY: Duration = Duration::from_secs(5);
 
@@ -17,6 +19,7 @@ pub async fn run(
     store: Arc<Store>,
     metrics: PrometheusHandle,
     clock: Arc<dyn Clock>,
+    photos: Photos,
     every_s: u64,
     shutdown: CancellationToken,
 ) {
@@ -31,8 +34,13 @@ pub async fn run(
             }
             _ = due.tick() => {}
         }
-        let (store, now_ms) = (Arc::clone(&store), clock.now_ms());
+        let (store, photos, now_ms) = (Arc::clone(&store), photos.clone(), clock.now_ms());
         let retained = tokio::task::spawn_blocking(move || {
+            match photos.tidy(&*store, now_ms) {
+                Ok(0) => {}
+                Ok(gone) => tracing::info!(gone, "photos that no alert names were removed"),
+                Err(error) => tracing::warn!(%error, "photos could not be tidied up, which is tried again"),
+            }
             let oldest = oldest_needed(&store)?;
             store.retain(now_ms, oldest)
         });

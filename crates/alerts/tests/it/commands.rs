@@ -22,9 +22,9 @@ fn a_person_acknowledges_once_in_a_ring() {
         2 alert.acknowledged fault-3-1 yellow acknowledged ring 1 [G1]
         3 alert.acknowledged fault-3-1 yellow acknowledged ring 1 [O0]
         > 2 arrive fault-3-1 V2; arrive fault-3-1 V2
-        done: fault-3-1 is acknowledged
-        done: fault-3-1 is acknowledged
-        4 alert.arrived fault-3-1 yellow acknowledged ring 1 [V2]
+        done: fault-3-1 is arrived
+        done: fault-3-1 is arrived
+        4 alert.arrived fault-3-1 yellow arrived ring 1 [V2]
         ",
     );
     assert_eq!(world.alert("fault-3-1").history.len(), 4);
@@ -144,10 +144,11 @@ fn a_detector_that_chatters_does_not_wash_away_what_people_did() {
     for n in 0..200 {
         let (cursor, ring) = (3 + 2 * n, n + 2);
         let (before, rang) = (ring - 1, cursor + 1);
+        let state = if n == 0 { "restored" } else { "restored_unacknowledged" };
         world.play(&format!(
             "
             > {n} ended U3 lost_contact/7 yellow; began U3 lost_contact/7 yellow
-            {cursor} alert.restored fault-3-1 yellow restored ring {before}
+            {cursor} alert.restored fault-3-1 yellow {state} ring {before}
             {rang} alert.rang_again fault-3-1 yellow raised ring {ring}
             "
         ));

@@ -58,13 +58,13 @@ fn closing_withdraws_also_what_became_owed_in_the_same_commit() {
     world.play(RAISED);
     world.play(
         "
-        > 1 real fire-2-1 M4; close fire-2-1 M4
+        > 1 real fire-2-1 M4; close fire-2-1 G1
         done: fire-2-1 is verified
         done: fire-2-1 is closed
         2 alert.verified fire-2-1 orange verified ring 1 real [M4]
         3 alert.escalated fire-2-1 orange verified ring 1 real [township_chief]
         4 alert.escalated fire-2-1 orange verified ring 1 real [commander]
-        5 alert.closed fire-2-1 orange closed ring 1 real [M4]
+        5 alert.closed fire-2-1 orange closed ring 1 real [G1]
         fire-2-1.1.4.3.mqtt failed after 1: the alert was closed before it was delivered
         fire-2-1.1.5.5.webhook:brigade failed after 1: the alert was closed before it was delivered
         fire-2-1.1.2.4.mqtt failed after 1: the alert was closed before it was delivered

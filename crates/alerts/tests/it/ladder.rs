@@ -58,10 +58,10 @@ fn an_acknowledgement_stops_what_waits_and_takes_back_nothing() {
         > 61 tick; ack fire-0-1 G1
         done: fire-0-1 is acknowledged
         2 alert.acknowledged fire-0-1 orange acknowledged ring 1 [G1]
-        > 31536000 tick
-        > 31536001 receipt fire-0-1.1.0.0.mqtt delivered
+        > 960 tick
+        > 960.5 receipt fire-0-1.1.0.0.mqtt delivered
         fire-0-1.1.0.0.mqtt delivered after 2: Delivered
-        > 31536002 receipt fire-0-1.1.2.4.mqtt delivered
+        > 960.6 receipt fire-0-1.1.2.4.mqtt delivered
         fire-0-1.1.2.4.mqtt delivered after 1: Delivered
         ",
     );
@@ -75,9 +75,9 @@ fn a_restored_fire_that_nobody_looked_after_still_goes_upward() {
     world.play(
         "
         > 10 ended U0 smoke/7 orange
-        2 alert.restored fire-0-1 orange restored ring 1
+        2 alert.restored fire-0-1 orange restored_unacknowledged ring 1
         > 60 tick
-        3 alert.escalated fire-0-1 orange restored ring 1 [village_chief]
+        3 alert.escalated fire-0-1 orange restored_unacknowledged ring 1 [village_chief]
         owes village_chief V2 as 1.3.2.mqtt
         ",
     );
@@ -94,7 +94,7 @@ fn a_restored_warning_does_not() {
         owes grid_worker G1 as 1.1.1.mqtt
         owes grid_worker G1 as 1.1.1.console
         > 1000 ended U0 water/7 orange
-        2 alert.restored warning-0-1 orange restored ring 1
+        2 alert.restored warning-0-1 orange restored_unacknowledged ring 1
         > 1900 tick
         > 1901 began U0 water/7 orange
         3 alert.rang_again warning-0-1 orange raised ring 2
@@ -261,7 +261,7 @@ fn another_policy_moves_the_closing_of_what_is_restored() {
         > 0 began U3 lost_contact/7 yellow
         1 alert.raised fault-3-1 yellow raised ring 1
         > 1 ended U3 lost_contact/7 yellow
-        2 alert.restored fault-3-1 yellow restored ring 1
+        2 alert.restored fault-3-1 yellow restored_unacknowledged ring 1
         ",
     );
     world.step(2_000, vec![Entry::Policy("[fault]\nauto_close_s = 10".into())], vec![], vec![]);

@@ -19,12 +19,12 @@ fn an_alert_from_raise_to_close() {
         done: fire-0-1 is acknowledged
         2 alert.acknowledged fire-0-1 orange acknowledged ring 1 [G1]
         > 90 arrive fire-0-1 G1; arrive fire-0-1 M4 by=desk
-        done: fire-0-1 is acknowledged
-        done: fire-0-1 is acknowledged
-        3 alert.arrived fire-0-1 orange acknowledged ring 1 [G1]
-        4 alert.arrived fire-0-1 orange acknowledged ring 1 [M4]
+        done: fire-0-1 is arrived
+        done: fire-0-1 is arrived
+        3 alert.arrived fire-0-1 orange arrived ring 1 [G1]
+        4 alert.arrived fire-0-1 orange arrived ring 1 [M4]
         > 120 close fire-0-1 G1
-        refused: fire fire-0-1 is acknowledged and not verified: verify it as real, false or test, then close it
+        refused: fire fire-0-1 is arrived and not verified: verify it as real, false or test, then close it
         > 130 false fire-0-1 G1 note=wok
         done: fire-0-1 is verified
         5 alert.verified fire-0-1 orange verified ring 1 false [G1]
@@ -92,7 +92,7 @@ fn two_triggers_three_milliseconds_apart_are_one_alert() {
         > 5 ended U0 smoke/7 orange
         4 alert.updated fire-0-1 orange raised ring 1
         > 6 ended U0 heat/8 orange b-1
-        5 alert.restored fire-0-1 orange restored ring 1 [b-1]
+        5 alert.restored fire-0-1 orange restored_unacknowledged ring 1 [b-1]
         ",
     );
     assert_eq!(world.alert("fire-0-1").evidence_count, 3);
@@ -110,8 +110,8 @@ fn restored_and_firing_again_rings_again_and_keeps_what_people_wrote() {
         owes grid_worker G1 as 1.1.1.mqtt
         owes grid_worker G1 as 1.1.1.console
         > 5 arrive fire-0-1 G1 note=smell
-        done: fire-0-1 is acknowledged
-        2 alert.arrived fire-0-1 yellow acknowledged ring 1 [G1]
+        done: fire-0-1 is arrived
+        2 alert.arrived fire-0-1 yellow arrived ring 1 [G1]
         > 10 ended U0 smoke/7 yellow
         3 alert.restored fire-0-1 yellow restored ring 1
         > 20 ack fire-0-1 O0
@@ -220,9 +220,9 @@ fn warnings_and_faults_close_by_themselves_and_fires_do_not() {
         owes grid_worker G1 as 1.1.1.mqtt
         owes grid_worker G1 as 1.1.1.console
         > 10 ended U0 water/5 yellow; ended U0 lost_contact/6 yellow; ended U0 smoke/7 blue
-        4 alert.restored warning-0-1 yellow restored ring 1
-        5 alert.restored fault-0-1 yellow restored ring 1
-        6 alert.restored fire-0-1 blue restored ring 1
+        4 alert.restored warning-0-1 yellow restored_unacknowledged ring 1
+        5 alert.restored fault-0-1 yellow restored_unacknowledged ring 1
+        6 alert.restored fire-0-1 blue restored_unacknowledged ring 1
         > 309 tick
         > 310 tick
         7 alert.closed fault-0-1 yellow closed ring 1
@@ -239,6 +239,9 @@ fn warnings_and_faults_close_by_themselves_and_fires_do_not() {
         warning-0-1.1.1.1.console failed after 1: the alert was closed before it was delivered
         warning-0-1.1.1.1.mqtt failed after 1: the alert was closed before it was delivered
         > 99999999 tick
+        11 alert.acknowledgement_expired fire-0-1 blue restored_unacknowledged ring 1 [G1]
+        12 alert.escalated fire-0-1 blue restored_unacknowledged ring 1 [village_chief]
+        owes village_chief V2 as 1.2.2.mqtt
         ",
     );
     let open = world.books.open_alerts().unwrap();
@@ -252,15 +255,17 @@ fn a_detector_that_still_alarms_after_the_closing_raises_a_new_alert() {
         "
         > 0 began U3 lost_contact/7 yellow a-1
         1 alert.raised fault-3-1 yellow raised ring 1 [a-1]
-        > 1 close fault-3-1 G1
+        > 1 real fault-3-1 V2; close fault-3-1 G1
+        done: fault-3-1 is verified
         done: fault-3-1 is closed
-        2 alert.closed fault-3-1 yellow closed ring 1 [G1]
+        2 alert.verified fault-3-1 yellow verified ring 1 real [V2]
+        3 alert.closed fault-3-1 yellow closed ring 1 real [G1]
         > 2 ended U3 lost_contact/8 yellow
         > 3 continued U3 lost_contact/7 yellow a-2
-        3 alert.raised fault-3-4 yellow raised ring 1 [a-2]
+        4 alert.raised fault-3-4 yellow raised ring 1 [a-2]
         > 4 began U3 lost_contact/7 yellow a-3; ended U3 lost_contact/7 yellow a-4
-        4 alert.updated fault-3-4 yellow raised ring 1 [a-3]
-        5 alert.restored fault-3-4 yellow restored ring 1 [a-4]
+        5 alert.updated fault-3-4 yellow raised ring 1 [a-3]
+        6 alert.restored fault-3-4 yellow restored_unacknowledged ring 1 [a-4]
         ",
     );
 }
@@ -272,7 +277,7 @@ fn the_end_follows_the_beginning_within_one_commit() {
         "
         > 0 began U3 lost_contact/7 yellow a-1; ended U3 lost_contact/7 yellow a-2; began U3 lost_contact/7 yellow a-3
         1 alert.raised fault-3-1 yellow raised ring 1 [a-1]
-        2 alert.restored fault-3-1 yellow restored ring 1 [a-2]
+        2 alert.restored fault-3-1 yellow restored_unacknowledged ring 1 [a-2]
         3 alert.rang_again fault-3-1 yellow raised ring 2 [a-3]
         ",
     );
@@ -297,9 +302,9 @@ fn a_drill_calls_nobody_until_it_is_none() {
         owes commander C5 as 2.5.5.webhook:brigade
         > 602 ended U0 smoke/7 red; ended U0 smoke/8 blue
         3 alert.updated fire-0-1 red raised ring 2
-        4 alert.restored fire-0-1 red restored ring 2
+        4 alert.restored fire-0-1 red restored_unacknowledged ring 2
         > 603 began U0 smoke/7 red t-2 drill
-        5 alert.updated fire-0-1 red restored ring 2 [t-2]
+        5 alert.updated fire-0-1 red restored_unacknowledged ring 2 [t-2]
         > 604 began U1 smoke/9 yellow t-3 drill; continued U1 smoke/9 orange t-4 drill
         6 alert.raised fire-1-6 yellow raised ring 1 [t-3]
         7 alert.updated fire-1-6 orange raised ring 2 [t-4]

@@ -1,6 +1,7 @@
 //! The desk as its neighbours see it: what is found and done goes in, batches come out, the ledger keeps them.
 #![allow(clippy::unwrap_used)]
 
+mod acts;
 mod books;
 mod commands;
 mod crash;

@@ -367,7 +367,7 @@ fn the_brigade_is_offered_a_fire_and_carries_it_to_the_end() {
     world.give(63_001, progress(id, Stage::Accepted)).unwrap();
     world.restart();
     // found to be real: the brigade hears of it
-    let turn = world.step(64_000, vec![act("fire-0-1", Action::Verify(Verdict::Real))], vec![], vec![]);
+    let turn = world.step(64_000, vec![act("fire-0-1", Action::verified(Verdict::Real))], vec![], vec![]);
     assert!(told(&turn).contains(&"hand_off_update webhook:119 webhook:119".to_owned()), "{:?}", told(&turn));
     world.give(65_000, progress(id, Stage::Arrived)).unwrap();
     for stage in [Stage::Accepted, Stage::Dispatched, Stage::Rejected, Stage::Offered] {
@@ -390,7 +390,7 @@ fn a_hand_off_is_rejected_or_taken_back() {
     assert_eq!(kinds(&turn), ["order.closed"]);
     // to somebody else, and then there is nothing
     let id = world.give(3_000, order("2", "T3", hand_off("fire-0-1", "C5"))).unwrap();
-    let turn = world.step(4_000, vec![act("fire-0-1", Action::Verify(Verdict::False))], vec![], vec![]);
+    let turn = world.step(4_000, vec![act("fire-0-1", Action::verified(Verdict::False))], vec![], vec![]);
     let cancelled = told(&turn).iter().filter(|line| line.starts_with("hand_off_cancelled")).count();
     assert_eq!(cancelled, 1);
     assert_eq!(world.record(id).stage, Some(Stage::Cancelled));

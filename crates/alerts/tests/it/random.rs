@@ -8,8 +8,8 @@ use model::alert::ReceiptOutcome;
 use model::order::{Answer, Stage};
 use model::roster::Post;
 use model::{
-    Action, Alert, AlertId, AlertState, Colour, DeliveryId, DeliveryState, Entry, Family, FeedKind, Matter, Order,
-    OrderBody, OrderId, Phase, Verdict,
+    Action, Alert, AlertId, AlertState, Cause, Colour, DeliveryId, DeliveryState, Entry, Family, FeedKind, Matter,
+    Order, OrderBody, OrderId, Phase, Verdict,
 };
 
 use crate::books::Books;
@@ -126,9 +126,9 @@ impl Town {
             let action = match self.dice.below(9) {
                 0..4 => Action::Acknowledge,
                 4 => Action::Arrive,
-                5 => Action::Verify(Verdict::Real),
-                6 => Action::Verify(Verdict::False),
-                7 => Action::Verify(Verdict::Test),
+                5 => Action::Verify(Verdict::Real, Cause::Unknown),
+                6 => Action::Verify(Verdict::False, Cause::Unknown),
+                7 => Action::Verify(Verdict::Test, Cause::Unknown),
                 _ => Action::Close,
             };
             // few keys, so that some come twice
@@ -263,7 +263,7 @@ impl Town {
 fn check_alert(alert: &Alert, before: Option<&Alert>, entries: &[Entry]) {
     let id = alert.id;
     assert!(alert.history.len() <= Alert::HISTORY_MAX && alert.evidence.len() <= Alert::EVIDENCE_MAX);
-    let quiet = matches!(alert.state, AlertState::Restored) && !alert.conditions.is_empty();
+    let quiet = alert.state.is_restored() && !alert.conditions.is_empty();
     assert!(!quiet, "{id} is restored while {:?} hold", alert.conditions);
     assert!(alert.state != AlertState::Acknowledged || !alert.acknowledged.is_empty(), "{id}: acknowledged by whom?");
     assert!(alert.state != AlertState::Raised || alert.acknowledged.is_empty(), "{id} rings though acknowledged");
@@ -283,15 +283,16 @@ fn check_alert(alert: &Alert, before: Option<&Alert>, entries: &[Entry]) {
     let told = |alert: &Alert| alert.ladder.iter().filter(|rung| rung.told_ms.is_some()).count();
     let verified = entries
         .iter()
-        .any(|entry| matches!(entry, Entry::Command(c) if c.alert == id && c.action == Action::Verify(Verdict::Real)));
-    if alert.ring == before.ring && !before.acknowledged.is_empty() && !verified {
+        .any(|entry| matches!(entry, Entry::Command(c) if c.alert == id && matches!(c.action, Action::Verify(Verdict::Real, _))));
+    let stayed = !before.acknowledged.is_empty() && !alert.acknowledged.is_empty();
+    if alert.ring == before.ring && stayed && !verified {
         assert_eq!(told(alert), told(before), "{id} went upward though acknowledged");
     }
 }
 
 /// No step of a ladder, and no closing, waits beyond its time.
 fn check_not_late(alert: &Alert, now_ms: u64) {
-    let over = alert.state == AlertState::Restored && alert.id.family != Family::Fire;
+    let over = alert.state.is_restored() && alert.id.family != Family::Fire;
     if alert.acknowledged.is_empty() && !over {
         let late = alert.ladder.iter().find(|rung| rung.told_ms.is_none() && rung.due_ms <= now_ms);
         assert_eq!(late, None, "{} at {now_ms}", alert.id);

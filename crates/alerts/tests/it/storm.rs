@@ -20,11 +20,11 @@ fn ten_thousand_fires_in_one_commit_are_raised_told_and_closed() {
     assert_eq!(turn.batch.deliveries.len(), 7 * FIRES);
     assert!(turn.batch.alerts.is_sorted_by_key(|alert| alert.id));
 
-    let act = |action, word: &str| {
+    let act = |action, word: &str, person: &str| {
         let command = |n: usize| {
             Entry::Command(Command {
-                id: format!("G1/{word}-{n}").as_str().into(),
-                person: "G1".into(),
+                id: format!("{person}/{word}-{n}").as_str().into(),
+                person: person.into(),
                 entered_by: None,
                 alert: format!("fire-{n}-1").parse().unwrap(),
                 action,
@@ -33,9 +33,10 @@ fn ten_thousand_fires_in_one_commit_are_raised_told_and_closed() {
         };
         (0..FIRES).map(command).collect::<Vec<_>>()
     };
-    let turn = world.step(1_000, act(Action::Verify(Verdict::Test), "verify"), vec![], vec![]);
+    let turn =
+        world.step(1_000, act(Action::Verify(Verdict::Test, model::Cause::Test), "verify", "G1"), vec![], vec![]);
     assert!(turn.outcomes.iter().all(|outcome| outcome.result.is_ok()));
-    let turn = world.step(2_000, act(Action::Close, "close"), vec![], vec![]);
+    let turn = world.step(2_000, act(Action::Close, "close", "V2"), vec![], vec![]);
     assert_eq!(turn.batch.alerts.len(), FIRES);
     assert_eq!(turn.batch.deliveries.len(), 7 * FIRES);
     assert!(turn.batch.deliveries.iter().all(|delivery| delivery.state == DeliveryState::Failed));

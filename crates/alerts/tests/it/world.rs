@@ -5,7 +5,9 @@
 //!
 //! ```text
 //! began|continued|ended UNIT RULE/DEVICE COLOUR [ALARM-ID] [drill]
-//! ack|arrive|real|false|test|close ALERT PERSON [key=K] [note=words]      receipt DELIVERY delivered|retry|failed|read
+//! ack|arrive|real|false|test|close|begin|finish|check|uncheck|note|unshelve|return ALERT PERSON [key=K] [by=P] [note=words]
+//! assign ALERT PERSON to=4         photo ALERT PERSON sha=7       shelve|out ALERT PERSON for=SECONDS note=words
+//! receipt DELIVERY delivered|retry|failed|read
 //! unit UNIT COLOUR                                                       tick
 //! ```
 
@@ -14,12 +16,13 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use alerts::{Desk, Policy, Turn};
-use model::alert::ReceiptOutcome;
+use model::alert::{Media, Photo, ReceiptOutcome};
 use model::finding::{ColourCounts, Words};
 use model::roster::{PersonRow, Post, RosterRows, StationRow, UnitRow};
 use model::{
-    Action, Alert, AlertId, Colour, Command, Commit, DeliveryId, DeliveryState, DeviceId, Entry, Evaluated, Family,
-    Finding, Ledger, LedgerBatch, Phase, Receipt, RegionCode, RegionStatus, Roster, Step, UnitId, UnitStatus, Verdict,
+    Action, Alert, AlertId, Cause, Colour, Command, Commit, DeliveryId, DeliveryState, DeviceId, Entry, Evaluated,
+    Family, Finding, Ledger, LedgerBatch, PersonId, Phase, Receipt, RegionCode, RegionStatus, Roster, Step, UnitId,
+    UnitStatus, Verdict,
 };
 
 use crate::books::Books;
@@ -169,6 +172,17 @@ impl World {
     }
 
     fn play_line(&mut self, line: &str, played: &mut String) {
+        let turn = self.run(line);
+        write_turn(&turn, played);
+    }
+
+    /// Ids of the open alerts.
+    pub fn books_open(&self) -> Vec<String> {
+        self.books.open_alerts().unwrap().iter().map(|alert| alert.id.to_string()).collect()
+    }
+
+    /// One line of a script, without its `>`.
+    pub fn run(&mut self, line: &str) -> Turn {
         let (at_s, ops) = line.split_once(' ').unwrap();
         let at_ms = (at_s.parse::<f64>().unwrap() * 1000.0).round() as u64;
         let (mut entries, mut findings, mut units) = (Vec::new(), Vec::new(), Vec::new());
@@ -181,12 +195,11 @@ impl World {
                 "receipt" => entries.push(Entry::Receipt(receipt(words[1], words[2]))),
                 _ => {
                     let key = format!("key-{}-{}", self.evaluated.len(), entries.len());
-                    entries.push(Entry::Command(command(&words, &key)));
+                    entries.push(Entry::Command(command(&words, &key, START_MS + at_ms)));
                 }
             }
         }
-        let turn = self.step(at_ms, entries, findings, units);
-        write_turn(&turn, played);
+        self.step(at_ms, entries, findings, units)
     }
 }
 
@@ -287,8 +300,12 @@ fn receipt(delivery: &str, outcome: &str) -> Receipt {
     }
 }
 
-fn command(words: &[&str], key: &str) -> Command {
+fn command(words: &[&str], key: &str, now_ms: u64) -> Command {
     let value = |name: &str| words.iter().find_map(|word| word.strip_prefix(name));
+    let number = |name: &str| value(name).map(|value| value.parse::<u64>().unwrap());
+    let cause = Cause::ALL.into_iter().find(|cause| Some(cause.word()) == value("cause="));
+    let cause = cause.unwrap_or(Cause::Unknown);
+    let until_ms = number("for=").map(|seconds| now_ms + seconds * 1000);
     Command {
         id: value("key=").unwrap_or(key).into(),
         person: words[2].into(),
@@ -297,10 +314,24 @@ fn command(words: &[&str], key: &str) -> Command {
         action: match words[0] {
             "ack" => Action::Acknowledge,
             "arrive" => Action::Arrive,
-            "real" => Action::Verify(Verdict::Real),
-            "false" => Action::Verify(Verdict::False),
-            "test" => Action::Verify(Verdict::Test),
+            "real" => Action::Verify(Verdict::Real, cause),
+            "false" => Action::Verify(Verdict::False, cause),
+            "test" => Action::Verify(Verdict::Test, cause),
             "close" => Action::Close,
+            "assign" => Action::Assign(PersonId(number("to=").unwrap() as u32)),
+            "begin" => Action::BeginWork,
+            "finish" => Action::FinishWork,
+            "check" => Action::Check { in_order: true },
+            "uncheck" => Action::Check { in_order: false },
+            "note" => Action::Note,
+            "photo" => {
+                let sha256 = [number("sha=").unwrap() as u8; 32];
+                Action::Photo(Photo { sha256, media: Media::Jpeg, bytes: 1000 })
+            }
+            "shelve" => Action::Shelve { until_ms: until_ms.unwrap() },
+            "unshelve" => Action::Unshelve,
+            "out" => Action::TakeOutOfService { until_ms },
+            "return" => Action::ReturnToService,
             other => panic!("no such word in a script: {other}"),
         },
         note: value("note=").map(Box::from),

@@ -1,6 +1,9 @@
 //! Alerts: lists, one with its whole story, and what people do with it.
 
 mod acts;
+mod case;
+mod people;
+pub(crate) mod photos;
 mod story;
 
 use std::str::FromStr;
@@ -12,7 +15,11 @@ use axum::response::{IntoResponse, Response};
 use model::{Alert, AlertId, Cursor, Epoch, Family, Ledger, RegionCode, StoreError, UnitId};
 use serde::{Deserialize, Serialize, Serializer};
 
-pub(crate) use acts::{acknowledge, arrive, close, verify, within_deadline};
+pub(crate) use acts::{
+    acknowledge, arrive, assign, begin_work, check, close, finish_work, note, out_of_service, return_to_service,
+    shelve, unshelve, verify, within_deadline,
+};
+pub(crate) use case::case;
 pub(crate) use story::{alert_id, no_alert, one};
 
 use crate::access::Caller;

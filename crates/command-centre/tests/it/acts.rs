@@ -16,8 +16,17 @@ async fn an_alert_goes_from_ringing_to_closed() {
     let mut follower = station.follow(VIEWER, "", None).await;
     for (verb, body, state) in [
         ("acknowledge", json!({ "note": "来了" }), "acknowledged"),
-        ("arrive", json!({}), "acknowledged"),
-        ("verify", json!({ "verdict": "false" }), "verified"),
+        ("arrive", json!({}), "arrived"),
+        ("verify", json!({ "verdict": "false", "cause": "steam" }), "verified"),
+        ("assign", json!({ "to": "P3" }), "verified"),
+        ("begin-work", json!({}), "in_work"),
+        ("finish-work", json!({ "note": "done" }), "in_work"),
+        ("check", json!({ "in_order": true }), "checked"),
+        ("notes", json!({ "note": "门锁已换" }), "checked"),
+        ("shelve", json!({ "note": "施工", "until_ms": 9 }), "shelved"),
+        ("unshelve", json!({}), "checked"),
+        ("out-of-service", json!({ "note": "改造" }), "out_of_service"),
+        ("return-to-service", json!({}), "checked"),
         ("close", json!({}), "closed"),
     ] {
         let answer = station.post(LOCAL, &format!("/api/v1/alerts/{id}/{verb}"), &body).await.ok();
@@ -85,6 +94,15 @@ async fn what_does_not_fit_is_refused_and_named() {
         ("acknowledge", json!({ "note": "x".repeat(1001) }), "note"),
         ("verify", json!({}), "verdict"),
         ("verify", json!({ "verdict": "perhaps" }), "verdict"),
+        ("verify", json!({ "verdict": "real", "cause": "dragon" }), "dragon"),
+        ("assign", json!({}), "to"),
+        ("assign", json!({ "to": "P9" }), "P9"),
+        ("check", json!({ "note": "x" }), "in_order"),
+        ("notes", json!({}), "note"),
+        ("notes", json!({ "note": " " }), "note"),
+        ("shelve", json!({ "note": "x" }), "until_ms"),
+        ("shelve", json!({ "until_ms": 9 }), "note"),
+        ("out-of-service", json!({}), "note"),
         ("close", json!([]), "body"),
     ] {
         let problem = station.post(OPERATOR, &format!("/api/v1/alerts/{id}/{verb}"), &body).await.problem(422);
@@ -160,5 +178,66 @@ async fn people_report_what_they_see() {
     let problem = station.post(OPERATOR, path, &json!({ "id": "x", "kind": "flood" })).await.problem(422);
     assert!(problem["detail"].as_str().unwrap().contains("all_clear"), "{problem}");
     assert_eq!(station.desk.sightings.lock().unwrap().len(), 2);
+    station.stop().await;
+}
+
+const PICTURE: &str = "RIFF....WEBP";
+
+#[tokio::test]
+async fn a_photo_is_kept_and_comes_back_as_a_picture_and_nothing_else() {
+    let station = Station::start_with(|settings| settings.photo_limit_bytes = 64).await;
+    let id = station.desk.raise(0).to_string();
+    let added = station.add_photo(LOCAL, &id, PICTURE).await.ok();
+    assert_eq!(added["alert"]["id"], id);
+    let story = station.get(VIEWER, &format!("/api/v1/alerts/{id}")).await.ok();
+    let photo = &story["photos"][0];
+    assert_eq!((&photo["media_type"], &photo["bytes"]), (&json!("image/webp"), &json!(12)));
+    assert_eq!(photo["by"]["person"], "P2");
+    let path = format!("/api/v1/alerts/{id}/photos/{}", photo["sha256"].as_str().unwrap());
+    let answer = station.get(VIEWER, &path).await;
+    assert_eq!((answer.status.as_u16(), &*answer.body), (200, PICTURE.as_bytes()));
+    assert_eq!(answer.headers["content-type"], "image/webp");
+    assert_eq!(answer.headers["x-content-type-options"], "nosniff");
+    assert!(answer.headers["content-disposition"].to_str().unwrap().ends_with(".webp\""));
+    // another alert's page does not show it, nor does a token of another place
+    let other = station.desk.raise(1);
+    station.get(VIEWER, &path.replace(&id, &other.to_string())).await.problem(404);
+    station.get(VIEWER, &path.replace("photos/", "photos/0")).await.problem(404);
+    for (file, status) in [
+        ("<svg xmlns='http://www.w3.org/2000/svg'/>", 415),
+        ("<script>", 415),
+        ("GIF89a", 415),
+        ("", 415),
+        (&*format!("{PICTURE}{}", "x".repeat(64)), 413),
+    ] {
+        station.add_photo(LOCAL, &id, file).await.problem(status);
+    }
+    station.add_photo(VIEWER, &id, PICTURE).await.problem(403);
+    station.add_photo(LOCAL, "fire-0-999", PICTURE).await.problem(404);
+    let commands = station.desk.commands.lock().unwrap().len();
+    assert_eq!(commands, 1, "nothing was journalled of what was refused");
+    station.stop().await;
+}
+
+#[tokio::test]
+async fn the_case_file_holds_everything_and_its_history_can_be_checked() {
+    let station = Station::start().await;
+    let id = station.desk.raise(0);
+    station.post(LOCAL, &format!("/api/v1/alerts/{id}/arrive"), &json!({})).await.ok();
+    let body = json!({ "verdict": "real", "cause": "wiring" });
+    station.post(LOCAL, &format!("/api/v1/alerts/{id}/verify"), &body).await.ok();
+    station.add_photo(LOCAL, &id.to_string(), PICTURE).await.ok();
+    let answer = station.get(VIEWER, &format!("/api/v1/alerts/{id}/case")).await;
+    assert!(answer.headers["content-disposition"].to_str().unwrap().starts_with("attachment"));
+    let file = answer.ok();
+    assert_eq!((&file["alert"]["id"], &file["chain"]["fault"]), (&json!(id.to_string()), &json!(null)));
+    assert_eq!(file["alert"]["cause"]["text_zh"], "电气线路");
+    assert_eq!(file["chain"]["items"].as_array().unwrap().len(), 4);
+    assert_eq!(file["chain"]["seal"], file["alert"]["seal"]);
+    let acts = file["alert"]["people"][0]["acts"].as_array().unwrap();
+    let acts: Vec<&str> = acts.iter().map(|act| act["what"].as_str().unwrap()).collect();
+    assert_eq!(acts, ["alert.raised", "alert.arrived", "alert.verified", "alert.photographed"]);
+    assert!(!file["unit"]["devices"].as_array().unwrap().is_empty());
+    station.get(VIEWER, "/api/v1/alerts/fire-0-999/case").await.problem(404);
     station.stop().await;
 }

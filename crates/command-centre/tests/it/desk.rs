@@ -6,14 +6,14 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use command_centre::{ActionError, Actions, Callbacks, DeviceOrder, DeviceSent, RosterReloaded, View};
-use model::alert::{Evidence, HistoryItem, Mark, Refused, Rung};
-use model::finding::{DeviceChange, Words};
+use model::alert::{Assignment, Evidence, HistoryItem, Mark, PhotoMark, Refused, Rung, Shelf, Work};
+use model::finding::{ConditionKey, DeviceChange, Words};
 use model::ledger::UnitColour;
 use model::{About, DeliveryId, Matter, Order, OrderId, OrderOutcome, Receipt, Sighting};
 use model::{
-    Action, Alert, AlertId, AlertState, Colour, ColourCounts, Command, CommandId, CommandOutcome, Delivery,
-    DeliveryState, DeviceId, Family, FeedEvent, FeedKind, Ledger, LedgerBatch, PersonId, Reason, RegionCode,
-    RegionStatus, RiskBands, Roster, UnitId, UnitStatus,
+    Action, Alert, AlertId, Colour, ColourCounts, Command, CommandId, CommandOutcome, Delivery, DeliveryState,
+    DeviceId, Family, FeedEvent, FeedKind, Ledger, LedgerBatch, PersonId, Reason, RegionCode, RegionStatus, RiskBands,
+    Roster, UnitId, UnitStatus,
 };
 
 use crate::ledger::MemoryLedger;
@@ -68,14 +68,9 @@ impl Books {
 
     fn put(&mut self, kind: FeedKind, mut alert: Alert) {
         alert.updated_ms = START_MS + self.epoch;
-        alert.history.push(HistoryItem {
-            at_ms: alert.updated_ms,
-            epoch: self.epoch,
-            what: kind.word().into(),
-            by: "P2".into(),
-            note: None,
-            command: Some(1),
-        });
+        let (at_ms, epoch) = (alert.updated_ms, self.epoch);
+        let (what, by) = (kind.word().into(), "P2".into());
+        alert.record(HistoryItem { number: 0, at_ms, epoch, what, by, note: None, command: Some(1), hash: [0; 32] });
         self.event(kind, alert.grid, Some(&alert), None);
         self.alerts.insert(alert.id, alert);
     }
@@ -148,28 +143,16 @@ impl Desk {
             words,
             alarm: Some("a-1".into()),
         };
+        let id = AlertId { epoch, unit, family: Family::Fire };
         Alert {
-            id: AlertId { epoch, unit, family: Family::Fire },
-            colour: Colour::Red,
-            state: AlertState::Raised,
-            grid: self.grid(unit),
-            raised_ms: at_ms,
-            updated_ms: at_ms,
-            ring: 1,
-            rang_ms: at_ms,
-            acknowledged: vec![],
-            arrived: vec![],
-            verdict: None,
-            conditions: vec![],
+            conditions: vec![ConditionKey { rule: "smoke".into(), device }],
             evidence: vec![evidence],
             evidence_count: 1,
             ladder: vec![
                 Rung { whom: "grid".into(), due_ms: at_ms, told_ms: Some(at_ms), people: vec![PersonId(1)] },
                 Rung { whom: "township".into(), due_ms: at_ms + 60_000, told_ms: None, people: vec![] },
             ],
-            history: vec![],
-            exercise: false,
-            drill: None,
+            ..Alert::new(id, Colour::Red, self.grid(unit), at_ms)
         }
     }
 
@@ -262,27 +245,68 @@ impl Desk {
             if !alert.state.is_open() {
                 return Err(Refused::Forbidden(format!("alert {id} is closed")));
             }
-            let mark = Mark { person: person.into(), at_ms: START_MS + books.epoch, note: None };
+            let mark = Mark::by(person, START_MS + books.epoch);
             let kind = match action {
                 Action::Acknowledge => {
                     alert.acknowledged.push(mark);
-                    alert.state = AlertState::Acknowledged;
                     FeedKind::AlertAcknowledged
                 }
                 Action::Arrive => {
                     alert.arrived.push(mark);
                     FeedKind::AlertArrived
                 }
-                Action::Verify(verdict) => {
-                    alert.verdict = Some((verdict, mark));
-                    alert.state = AlertState::Verified;
+                Action::Verify(verdict, cause) => {
+                    (alert.verdict, alert.cause) = (Some((verdict, mark)), Some(cause));
                     FeedKind::AlertVerified
                 }
                 Action::Close => {
-                    alert.state = AlertState::Closed;
+                    alert.closed = Some(mark);
                     FeedKind::AlertClosed
                 }
+                Action::Assign(_) => {
+                    alert.assigned = Some(Assignment { person: "P2".into(), by: mark });
+                    FeedKind::AlertAssigned
+                }
+                Action::BeginWork => {
+                    alert.acknowledged.push(mark.clone());
+                    alert.work.push(Work { mark, done_ms: None, ring: 1 });
+                    FeedKind::AlertWorkBegun
+                }
+                Action::FinishWork => {
+                    alert.work.iter_mut().for_each(|work| work.done_ms = Some(mark.at_ms));
+                    FeedKind::AlertWorkFinished
+                }
+                Action::Check { .. } => {
+                    alert.checked = Some(mark);
+                    FeedKind::AlertChecked
+                }
+                Action::Note => {
+                    alert.notes.push(Mark { note: Some("…".into()), ..mark });
+                    FeedKind::AlertNoted
+                }
+                Action::Photo(photo) => {
+                    alert.photos.push(PhotoMark { photo, by: mark });
+                    FeedKind::AlertPhotographed
+                }
+                Action::Shelve { until_ms } => {
+                    alert.shelved = Some(Shelf { by: mark, until_ms, colour: Colour::Red });
+                    FeedKind::AlertShelved
+                }
+                Action::TakeOutOfService { until_ms } => {
+                    let until_ms = until_ms.unwrap_or(mark.at_ms + 1);
+                    alert.out_of_service = Some(Shelf { by: mark, until_ms, colour: Colour::Red });
+                    FeedKind::AlertOutOfService
+                }
+                Action::Unshelve => {
+                    alert.shelved = None;
+                    FeedKind::AlertUnshelved
+                }
+                Action::ReturnToService => {
+                    alert.out_of_service = None;
+                    FeedKind::AlertReturnedToService
+                }
             };
+            alert.state = alert.standing();
             books.put(kind, alert);
             let alert = books.alerts[&id].clone();
             let summary = alert.summary();

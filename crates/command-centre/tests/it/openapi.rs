@@ -52,6 +52,9 @@ async fn every_operation_answers() {
     let station = Station::start().await;
     station.desk.paint(0, Colour::Red);
     let alert = station.desk.raise(0).to_string();
+    let added = station.add_photo(ADMIN, &alert, "RIFF....WEBP1").await;
+    assert!(added.status.is_success());
+    let photo = station.get(ADMIN, &format!("/api/v1/alerts/{alert}")).await.ok()["photos"][0]["sha256"].clone();
     for (method, template) in documented() {
         if template == "/api/v1/feed" {
             let mut follower = station.follow(ADMIN, "", None).await;
@@ -61,6 +64,7 @@ async fn every_operation_answers() {
         let path = template
             .replace("{id}", &alert)
             .replace("{token}", &alert)
+            .replace("{sha256}", photo.as_str().unwrap())
             .replace("/regions/{code}", "/regions/331083")
             .replace("/units/{code}", "/units/U0000")
             .replace("{client_id}", "acme%2Fgateway")
@@ -69,6 +73,11 @@ async fn every_operation_answers() {
         let body = match template.rsplit('/').next().unwrap() {
             "verify" => json!({ "verdict": "real" }),
             "voice" => json!({ "callback": alert, "digit": "1" }),
+            "verify" => json!({ "verdict": "real", "cause": "wiring" }),
+            "assign" => json!({ "to": "P2" }),
+            "check" => json!({ "in_order": true }),
+            "notes" => json!({ "note": "…" }),
+            "shelve" | "out-of-service" => json!({ "note": "施工", "until_ms": 1_763_798_500_000_u64 }),
             "command" => json!({ "command": "mute", "args": { "for_s": 60 } }),
             "sightings" => json!({ "id": "s1", "kind": "smoke" }),
             "devices" => json!({ "device": "new" }),
@@ -82,7 +91,9 @@ async fn every_operation_answers() {
             station.door.put("acme/gateway", "acme", true, &[]);
         }
         let method: Method = method.parse().unwrap();
-        let answer = if method == Method::POST {
+        let answer = if template.ends_with("/photos") {
+            station.add_photo(ADMIN, &alert, "RIFF....WEBP2").await
+        } else if method == Method::POST {
             station.post(ADMIN, &path, &body).await
         } else {
             station.ask(method.clone(), &path, &[("authorization", &format!("Bearer {ADMIN}"))], None).await

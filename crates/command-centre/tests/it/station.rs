@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use command_centre::{Access, Caller, CommandCentre, Parts, RiskDay, RiskHistory, Role, Settings, View};
-use model::RegionCode;
+use command_centre::{Access, Caller, CommandCentre, Parts, Photos, RiskDay, RiskHistory, Role, Settings, View};
+use model::alert::Photo;
+use model::{AlertId, RegionCode};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
@@ -145,6 +146,7 @@ impl Station {
             risk: Arc::new(Weeks),
             judging: Arc::new(why::Judge),
             callbacks: desk.clone(),
+            photos: Arc::new(Album::default()),
             metrics: Arc::new(|| "fenghuo_up 1\n".to_owned()),
             ready: Arc::new(move || {
                 let disk = if is_healthy.load(Ordering::SeqCst) { Ok(()) } else { Err("the disk is full".to_owned()) };
@@ -167,6 +169,11 @@ impl Station {
     pub async fn post(&self, token: &str, path: &str, body: &Value) -> Answer {
         let headers = [("authorization", &*format!("Bearer {token}")), ("content-type", "application/json")];
         self.ask(Method::POST, path, &headers, Some(body.to_string())).await
+    }
+
+    pub async fn add_photo(&self, token: &str, alert: &str, file: &str) -> Answer {
+        let headers = [("authorization", &*format!("Bearer {token}"))];
+        self.ask(Method::POST, &format!("/api/v1/alerts/{alert}/photos"), &headers, Some(file.into())).await
     }
 
     /// Asks, and checks the answer against the OpenAPI document where that has the operation.
@@ -214,6 +221,7 @@ impl Station {
             risk: Arc::new(Weeks),
             judging: Arc::new(why::Judge),
             callbacks: self.desk.clone(),
+            photos: Arc::new(Album::default()),
             metrics: Arc::new(String::new),
             ready: Arc::new(Vec::new),
         }
@@ -300,4 +308,19 @@ fn frame(text: &str) -> Frame {
         conform::fits("FeedEvent", &frame.data);
     }
     frame
+}
+
+/// Photos in memory.
+#[derive(Default)]
+pub struct Album(Mutex<BTreeMap<(AlertId, String), Vec<u8>>>);
+
+impl Photos for Album {
+    fn put(&self, alert: AlertId, photo: &Photo, bytes: &[u8]) -> std::io::Result<()> {
+        self.0.lock().unwrap().insert((alert, photo.name()), bytes.to_vec());
+        Ok(())
+    }
+
+    fn get(&self, alert: AlertId, photo: &Photo) -> std::io::Result<Option<Vec<u8>>> {
+        Ok(self.0.lock().unwrap().get(&(alert, photo.name())).cloned())
+    }
 }

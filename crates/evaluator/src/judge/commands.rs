@@ -1,12 +1,13 @@
 //! What operators do, as far as colours depend on it. Whether a command is valid is decided as the desk decides it; the
 //! desk answers the operator.
 
-use model::{Action, Command, Epoch, Family, Verdict};
+use model::alert::Actor;
+use model::{Action, Alert, Command, Epoch, Family, Verdict};
 use smallvec::SmallVec;
 
 use super::Judge;
 use crate::rule;
-use crate::state::{Device, Incident, NO_DEVICE, State, Unit};
+use crate::state::{Device, Held, Incident, NO_DEVICE, State, Unit};
 use crate::table::Table;
 
 impl Judge {
@@ -19,8 +20,20 @@ impl Judge {
             return;
         };
         match command.action {
-            Action::Acknowledge | Action::Arrive => return,
-            Action::Verify(verdict) => {
+            Action::Acknowledge
+            | Action::Arrive
+            | Action::Assign(_)
+            | Action::FinishWork
+            | Action::Check { .. }
+            | Action::Note
+            | Action::Photo(_)
+            | Action::Shelve { .. }
+            | Action::Unshelve
+            | Action::TakeOutOfService { .. }
+            | Action::ReturnToService => return,
+            Action::BeginWork => return begin_work(incident, command),
+            Action::Verify(verdict, cause) if !cause.fits(verdict) => return,
+            Action::Verify(verdict, _) => {
                 let tag = tag(command, verdict);
                 if incident.verdicts.contains(&tag) {
                     return;
@@ -30,7 +43,7 @@ impl Judge {
                 }
                 incident.verdicts.push(tag);
                 let was_real = incident.real;
-                incident.verdict = Some(verdict);
+                (incident.verdict, incident.verifier) = (Some(verdict), Some(Actor::of(command)));
                 incident.real = verdict == Verdict::Real;
                 incident.unjudged = false;
                 if id.family == Family::Fire {
@@ -43,6 +56,7 @@ impl Judge {
                 }
             }
             Action::Close if id.family == Family::Fire && incident.verdict.is_none() => return,
+            Action::Close if !may_close(unit, command) => return,
             Action::Close => {
                 unit.set_incident(id.family, None);
                 mute(unit, id.family);
@@ -62,6 +76,25 @@ impl Judge {
         self.draft.touched.push(id.unit.0);
         self.evidence_changed(id.unit);
     }
+}
+
+/// Whoever works on an alert may not close it while it holds.
+fn begin_work(incident: &mut Incident, command: &Command) {
+    let work = (command.alert.epoch, Actor::of(command));
+    let people = incident.worked.iter().filter(|(epoch, _)| *epoch == work.0).count();
+    if !incident.worked.contains(&work) && people < Alert::PEOPLE_MAX {
+        incident.worked.push(work);
+    }
+}
+
+/// As the desk: by sensor evidence, or as the second person.
+fn may_close(unit: &Unit, command: &Command) -> bool {
+    let family = command.alert.family;
+    let Some(incident) = unit.incident(family) else { return false };
+    let holds = |held: &Held| held.in_incident && rule::condition(held.condition).family == family;
+    let verified = incident.verdict.and(incident.verifier);
+    let worked = incident.worked.iter().filter(|(epoch, _)| *epoch == command.alert.epoch).map(|(_, actor)| *actor);
+    Actor::of(command).may_close(!unit.held.iter().any(holds), verified.into_iter().chain(worked))
 }
 
 /// Devices whose alarms are often found false speak less for a fire, see [`rule::evidence`].

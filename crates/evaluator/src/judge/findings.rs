@@ -320,6 +320,8 @@ pub(super) fn incident_hears(unit: &mut Unit, held: &Held, phase: Phase, epoch: 
             opened_ms: at_ms,
             colour: held.colour,
             verdict: None,
+            verifier: None,
+            worked: Vec::new(),
             real: false,
             unjudged: true,
             latched: held.colour,

@@ -25,7 +25,8 @@ fn bench() -> Bench {
 
 fn command(id: &str, alert: AlertId, action: Action) -> Entry {
     let id = CommandId::from(id);
-    Entry::Command(Command { id, person: "P1".into(), entered_by: None, alert, action, note: None })
+    let person = if action == Action::Close { "P2" } else { "P1" }.into();
+    Entry::Command(Command { id, person, entered_by: None, alert, action, note: None })
 }
 
 fn fire(unit: u32, epoch: Epoch) -> AlertId {
@@ -90,9 +91,9 @@ fn a_fire_found_false_counts_again_when_it_begins_again() {
     // not verified: cannot be closed; another id: nothing
     let out = bench.commit(2, vec![command("1", id, Action::Close)], vec![]);
     assert_eq!(told(&out, 0), "-");
-    let out = bench.commit(2, vec![command("2", fire(0, 1), Action::Verify(Verdict::False))], vec![]);
+    let out = bench.commit(2, vec![command("2", fire(0, 1), Action::verified(Verdict::False))], vec![]);
     assert_eq!(told(&out, 0), "-");
-    let out = bench.commit(3, vec![command("3", id, Action::Verify(Verdict::False))], vec![]);
+    let out = bench.commit(3, vec![command("3", id, Action::verified(Verdict::False))], vec![]);
     assert_eq!(told(&out, 0), "blue: ");
     // another device at once
     assert_eq!(told(&bench.word(4, "b alarm:heat:2"), 0), "orange: alarm_heat");
@@ -100,9 +101,9 @@ fn a_fire_found_false_counts_again_when_it_begins_again() {
     let out = bench.commit(4, vec![command("close", id, Action::Close)], vec![]);
     assert_eq!(told(&out, 0), "-");
     // the same verdict, given twice, is not one of what came since
-    let out = bench.commit(5, vec![command("3", id, Action::Verify(Verdict::False))], vec![]);
+    let out = bench.commit(5, vec![command("3", id, Action::verified(Verdict::False))], vec![]);
     assert_eq!(told(&out, 0), "-");
-    let out = bench.commit(6, vec![command("4", id, Action::Verify(Verdict::Test))], vec![]);
+    let out = bench.commit(6, vec![command("4", id, Action::verified(Verdict::Test))], vec![]);
     assert_eq!(told(&out, 0), "blue: ");
     // a new alarm of a device whose old one still holds
     let out = bench.word(7, "a alarm:smoke:3");
@@ -116,21 +117,21 @@ fn a_real_fire_is_red_until_it_is_closed_and_then_mute() {
     let mut bench = bench();
     bench.word(1, "a alarm:smoke:1");
     let id = fire(0, bench.epoch());
-    let out = bench.commit(2, vec![command("1", id, Action::Verify(Verdict::Real))], vec![]);
+    let out = bench.commit(2, vec![command("1", id, Action::verified(Verdict::Real))], vec![]);
     assert_eq!(told(&out, 0), "red: verified_fire alarm_smoke");
     bench.word(3, "a !alarm:smoke:1");
     bench.word(4, "a alarm:smoke:2");
     // it began again after quiet: it needs a verdict of its own, as at the desk
     let out = bench.commit(5, vec![command("2", id, Action::Close)], vec![]);
     assert_eq!(told(&out, 0), "-");
-    bench.commit(6, vec![command("3", id, Action::Verify(Verdict::Real))], vec![]);
+    bench.commit(6, vec![command("3", id, Action::verified(Verdict::Real))], vec![]);
     let out = bench.commit(7, vec![command("4", id, Action::Close)], vec![]);
     assert_eq!(told(&out, 0), "blue: ");
     assert_eq!(told(&bench.word(8, "a !alarm:smoke:2"), 0), "-");
     // an alarm in the commit of a close is a new one
     bench.word(9, "a alarm:smoke:3");
     let id = fire(0, bench.epoch());
-    bench.commit(10, vec![command("5", id, Action::Verify(Verdict::False))], vec![]);
+    bench.commit(10, vec![command("5", id, Action::verified(Verdict::False))], vec![]);
     let report = Report {
         device: DeviceId(0),
         at_ms: T0 + 11_000,
@@ -147,6 +148,9 @@ fn warnings_and_faults_are_mute_after_close() {
     bench.word(1, "a event:tamper");
     let id = AlertId { epoch: bench.epoch(), unit: UnitId(0), family: Family::Warning };
     let out = bench.commit(2, vec![command("1", id, Action::Close)], vec![]);
+    assert_eq!(told(&out, 0), "-", "it holds, and nobody else has looked after it");
+    bench.commit(2, vec![command("2", id, Action::BeginWork)], vec![]);
+    let out = bench.commit(2, vec![command("3", id, Action::Close)], vec![]);
     assert_eq!(told(&out, 0), "blue: ");
     bench.word(3, "a event:restored");
     assert_eq!(told(&bench.word(4, "a event:tamper"), 0), "yellow: tamper");
@@ -251,7 +255,7 @@ fn steps(seed: u64, roster: &Arc<model::Roster>, count: usize) -> Vec<Step> {
             commit.entries.push(Entry::Report(Report { device, at_ms, skew_ms: None, body }));
             let family = Family::ALL[roll(3) as usize];
             let alert = AlertId { epoch: epoch.saturating_sub(roll(20)), unit: UnitId(roll(units) as u32), family };
-            let action = if roll(2) == 0 { Action::Verify(verdict) } else { Action::Close };
+            let action = if roll(2) == 0 { Action::verified(verdict) } else { Action::Close };
             commit.entries.push(command(&format!("{epoch}-{n}"), alert, action));
         }
         if roll(40) == 0 {

@@ -144,7 +144,7 @@ fn points(why: &RiskWhy, name: &str) -> f64 {
 fn verdict(bench: &mut Bench, at_s: u64, unit: u32, epoch: Epoch, verdict: Verdict) {
     let alert = AlertId { epoch, unit: UnitId(unit), family: Family::Fire };
     let id = CommandId::from(format!("{at_s}").as_str());
-    let (person, action) = ("P1".into(), Action::Verify(verdict));
+    let (person, action) = ("P1".into(), Action::verified(verdict));
     let command = Command { id, person, entered_by: None, alert, action, note: None };
     bench.commit(at_s, vec![Entry::Command(command), Entry::Tick], vec![]);
 }
@@ -222,7 +222,7 @@ fn false_alarms_and_fires_are_remembered() {
         bench.word(at_s + 120, "a !alarm:smoke:1");
         let alert = AlertId { epoch, unit: UnitId(0), family: Family::Fire };
         let id = CommandId::from(format!("close {at_s}").as_str());
-        let command = Command { id, person: "P1".into(), entered_by: None, alert, action: Action::Close, note: None };
+        let command = Command { id, person: "P2".into(), entered_by: None, alert, action: Action::Close, note: None };
         bench.commit(at_s + 180, vec![Entry::Command(command), Entry::Tick], vec![]);
         bench.word(at_s + 300, "tick");
         bench.word(at_s + 400, "tick");

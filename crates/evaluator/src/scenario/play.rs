@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use model::{
-    AlertId, Colour, Command, CommandId, Commit, Entry, Evaluated, Finding, Reading, Roster, Sighting, Step, UnitId,
+    Action, AlertId, Colour, Command, CommandId, Commit, Entry, Evaluated, Finding, Reading, Roster, Sighting, Step,
+    UnitId,
 };
 use serde::Serialize;
 
@@ -116,17 +117,25 @@ impl Stage<'_> {
     }
 
     /// What people do with the unit's open alert, or report of it.
-    fn of_unit(&self, subject: &str, word: &str) -> Option<Entry> {
-        let unit = words::unit_of(subject, &self.roster)?;
+    fn of_unit(&self, subject: &str, word: &str) -> Vec<Entry> {
+        let Some(unit) = words::unit_of(subject, &self.roster) else { return Vec::new() };
         let number = self.epoch + 1;
         if let Some((kind, id)) = words::sighting(word) {
-            return Some(Entry::Sighting(Sighting { id: id.into(), unit, by: "test".into(), kind, note: "".into() }));
+            return vec![Entry::Sighting(Sighting { id: id.into(), unit, by: "test".into(), kind, note: "".into() })];
         }
-        let (family, action) = words::act(word)?;
-        let incident = self.judge.state().units.get(unit.index())?.incident(family)?;
-        let alert = AlertId { epoch: *incident.openings.first()?, unit, family };
-        let id = CommandId(format!("test-{number}-{word}").into());
-        Some(Entry::Command(Command { id, person: "test".into(), entered_by: None, alert, action, note: None }))
+        let Some((family, action)) = words::act(word) else { return Vec::new() };
+        let incident = self.judge.state().units.get(unit.index()).and_then(|unit| unit.incident(family));
+        let Some(&epoch) = incident.and_then(|incident| incident.openings.first()) else { return Vec::new() };
+        let alert = AlertId { epoch, unit, family };
+        let act = |person: &str, action: Action| {
+            let id = CommandId(format!("{person}-{number}-{word}").into());
+            Entry::Command(Command { id, person: person.into(), entered_by: None, alert, action, note: None })
+        };
+        // one person looks after it, another closes it
+        match action {
+            Action::Close => vec![act("test", Action::BeginWork), act("test 2", Action::Close)],
+            other => vec![act("test", other)],
+        }
     }
 
     fn commit(&mut self, at_s: u64, mut entries: Vec<Entry>, readings: Vec<Reading>) -> Evaluated {

@@ -2,8 +2,8 @@
 
 use model::report::Body;
 use model::{
-    Action, AlarmKind, Colour, DeviceId, DeviceState, Entry, EventKind, Family, Finding, Phase, Quantity, Reading,
-    Report, Roster, SightingKind, UnitId, Verdict,
+    Action, AlarmKind, Cause, Colour, DeviceId, DeviceState, Entry, EventKind, Family, Finding, Phase, Quantity,
+    Reading, Report, Roster, SightingKind, UnitId, Verdict,
 };
 
 use crate::rule;
@@ -68,7 +68,7 @@ pub(super) fn act(word: &str) -> Option<(Family, Action)> {
         ["verify", verdict, rest @ ..] => {
             let verdict =
                 [Verdict::Real, Verdict::False, Verdict::Test].into_iter().find(|known| known.word() == *verdict);
-            Some((family(rest.first())?, Action::Verify(verdict?)))
+            Some((family(rest.first())?, Action::Verify(verdict?, Cause::Unknown)))
         }
         _ => None,
     }

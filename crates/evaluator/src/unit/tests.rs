@@ -108,7 +108,10 @@ impl Play {
                     "test" => Verdict::Test,
                     _ => panic!("{verdict} is no verdict"),
                 };
-                (self.unit(unit), Family::Fire, Action::Verify(verdict))
+                (self.unit(unit), Family::Fire, Action::verified(verdict))
+            }
+            ["work", family, unit] => {
+                (self.unit(unit), Family::from_word(family).expect("a family"), Action::BeginWork)
             }
             ["close", family, unit] => (self.unit(unit), Family::from_word(family).expect("a family"), Action::Close),
             _ => return None,
@@ -116,7 +119,8 @@ impl Play {
         self.commands += 1;
         let alert = AlertId { epoch: self.alerts[&(unit, family)], unit, family };
         let id = format!("k{}", self.commands).as_str().into();
-        Some(Entry::Command(Command { id, person: "P1".into(), entered_by: None, alert, action, note: None }))
+        let person = if action == Action::Close { "P2" } else { "P1" }.into();
+        Some(Entry::Command(Command { id, person, entered_by: None, alert, action, note: None }))
     }
 
     fn told(&mut self, out: &Evaluated) -> Vec<String> {
@@ -146,6 +150,11 @@ impl Play {
     }
 
     fn word(&mut self, at_s: u64, word: &str) -> Evaluated {
+        if word.starts_with("close ") {
+            // by a second person, which there is only where another has looked after it
+            let worked = self.entry(&word.replace("close", "work"));
+            self.bench.commit(at_s, worked.into_iter().collect(), vec![]);
+        }
         if let Some(entry) = self.entry(word) {
             let closes = matches!(&entry, Entry::Command(Command { action: Action::Close, .. }));
             let out = self.bench.commit(at_s, vec![entry, Entry::Tick], vec![]);

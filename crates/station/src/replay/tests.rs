@@ -100,7 +100,8 @@ fn smoke(device: u32, at_s: u64, value: f32) -> Vec<Reading> {
 fn act(id: &str, epoch: Epoch, unit: u32, action: Action) -> Entry {
     let alert = AlertId { epoch, unit: UnitId(unit), family: Family::Fire };
     let id = CommandId(id.into());
-    Entry::Command(Command { id, person: "G1".into(), entered_by: None, alert, action, note: None })
+    let person = if action == Action::Close { "V2" } else { "G1" }.into();
+    Entry::Command(Command { id, person, entered_by: None, alert, action, note: None })
 }
 
 /// An hour: a fire of 0.3 dB/m in u0 that was verified as real and closed, then one of 0.18 dB/m in u1 that was false.
@@ -116,7 +117,7 @@ fn record() -> Record {
             raised = epoch;
         }
     }
-    record.put(300, vec![act("1", raised, 0, Action::Verify(Verdict::Real))], Vec::new());
+    record.put(300, vec![act("1", raised, 0, Action::verified(Verdict::Real))], Vec::new());
     record.put(900, vec![act("2", raised, 0, Action::Close)], Vec::new());
     for at_s in (1785..1860).step_by(5) {
         record.put(at_s, Vec::new(), smoke(1, at_s, if at_s >= 1800 { 0.18 } else { 0.0 }));

@@ -7,11 +7,12 @@ use std::sync::Arc;
 use alerts::{Desk, Policy, Turn};
 use evaluator::Rules;
 use evaluator::judge::{Judge, Share};
+use model::alert::{Media, Photo};
 use model::report::{Body, DeviceState, EventKind};
 use model::roster::{DeviceClass, DeviceRow, RosterRows, UnitRow};
 use model::{
-    Action, AlarmKind, Alert, AlertId, Colour, Command, Commit, DeviceId, Entry, Evaluated, Family, Journal, Ledger,
-    Quantity, Reading, Report, Roster, Sighting, SightingKind, Step, UnitId, UnitStatus, Verdict,
+    Action, AlarmKind, Alert, AlertId, Cause, Colour, Command, Commit, DeviceId, Entry, Evaluated, Family, Journal,
+    Ledger, PersonId, Quantity, Reading, Report, Roster, Sighting, SightingKind, Step, UnitId, UnitStatus, Verdict,
 };
 use store::Store;
 
@@ -104,6 +105,10 @@ struct Tally {
     refused: usize,
     repeated: usize,
     unverified: usize,
+    /// Closings refused for want of a second person.
+    alone: usize,
+    /// Closings by a second person while something held.
+    second: usize,
 }
 
 impl Town {
@@ -170,7 +175,10 @@ impl Town {
             1 => {
                 let moved = self.dice.of(&[0, 1, 3]);
                 self.roster = self.moved(moved);
-                self.commit(vec![Entry::Tick], Vec::new());
+                // commands of the same commit come before what the new roster ends
+                let commands = [self.command(), self.command()].into_iter().flatten().map(Entry::Command);
+                let entries = commands.chain([Entry::Tick]).collect();
+                self.commit(entries, Vec::new());
             }
             2..12 => self.one_command(),
             _ => {
@@ -251,7 +259,8 @@ impl Town {
         DeviceId(self.dice.below(DEVICES as usize) as u32)
     }
 
-    /// A command on a fire, mostly one that is open: perhaps one that was given before, perhaps one that names none.
+    /// A command on a fire, mostly one that is open: perhaps one that was given before, perhaps one that names none. Three
+    /// people and a service act, for themselves or in another's name.
     fn command(&mut self) -> Option<Command> {
         if !self.commands.is_empty() && self.dice.one_in(6) {
             let back = self.dice.below(self.commands.len().min(12));
@@ -270,15 +279,32 @@ impl Town {
         let action = self.dice.of(&[
             Action::Acknowledge,
             Action::Arrive,
-            Action::Verify(Verdict::Real),
-            Action::Verify(Verdict::False),
-            Action::Verify(Verdict::Test),
+            Action::verified(Verdict::Real),
+            Action::verified(Verdict::False),
+            Action::Verify(Verdict::Test, Cause::Drill),
+            // refused: such a cause has nothing real
+            Action::Verify(Verdict::Real, Cause::Drill),
+            Action::Verify(Verdict::False, Cause::Arson),
+            Action::BeginWork,
+            Action::FinishWork,
+            Action::Check { in_order: true },
+            Action::Check { in_order: false },
+            Action::Assign(PersonId(0)),
+            Action::Note,
+            Action::Shelve { until_ms: self.at_ms + 60_000 },
+            Action::Unshelve,
+            Action::TakeOutOfService { until_ms: None },
+            Action::ReturnToService,
+            Action::Photo(Photo { sha256: [1; 32], media: Media::Png, bytes: 9 }),
+            Action::Close,
+            Action::Close,
             Action::Close,
             Action::Close,
         ]);
         let id = format!("k{}", self.commands.len()).as_str().into();
-        let person = self.dice.of(&["P1", "P2"]).into();
-        let command = Command { id, person, entered_by: None, alert, action, note: None };
+        let person = self.dice.of(&["P1", "P2", "P3"]).into();
+        let entered_by = self.dice.of(&[None, None, Some("P1"), Some("P2"), Some("app")]).map(Box::from);
+        let command = Command { id, person, entered_by, alert, action, note: Some("…".into()) };
         self.commands.push(command.clone());
         Some(command)
     }
@@ -291,21 +317,37 @@ impl Town {
         let result = &turn.outcomes[0].result;
         let is_done = result.is_ok() && !turn.batch.alerts.is_empty();
         self.tally.refused += usize::from(result.is_err());
+        let alone = |refused: &model::alert::Refused| refused.to_string().contains("have another person close it");
+        self.tally.alone += usize::from(result.as_ref().is_err_and(alone));
         self.tally.repeated += usize::from(result.is_ok() && !is_done);
         match command.action {
-            Action::Verify(Verdict::Real) if is_done => {
+            Action::Verify(Verdict::Real, _) if is_done => {
                 self.tally.real += 1;
                 assert_eq!(self.units[&unit].colour, Colour::Red, "{command:?}: found real");
             }
-            Action::Verify(Verdict::False | Verdict::Test) if is_done => {
+            Action::Verify(Verdict::False | Verdict::Test, _) if is_done => {
                 self.tally.no_fire += 1;
                 assert!(!self.shows_fire(unit), "{command:?}: found to be none, but {:?}", self.units[&unit]);
             }
             Action::Close if is_done => {
                 self.tally.closed += 1;
+                self.tally.second += usize::from(!self.alerts[&command.alert].conditions.is_empty());
                 assert!(!self.shows_fire(unit), "{command:?}: closed, but {:?}", self.units[&unit]);
             }
-            Action::Acknowledge | Action::Arrive | Action::Verify(_) | Action::Close => {
+            Action::Acknowledge
+            | Action::Arrive
+            | Action::Verify(..)
+            | Action::Close
+            | Action::Assign(_)
+            | Action::BeginWork
+            | Action::FinishWork
+            | Action::Check { .. }
+            | Action::Note
+            | Action::Photo(_)
+            | Action::Shelve { .. }
+            | Action::Unshelve
+            | Action::TakeOutOfService { .. }
+            | Action::ReturnToService => {
                 assert!(told.is_empty(), "{command:?} was answered with {result:?} and changed {told:?}");
             }
         }
@@ -363,10 +405,10 @@ fn evaluator_and_desk_know_the_same_fires() {
                 std::panic::resume_unwind(panic);
             }
         }
-        let Tally { fires, real, no_fire, closed, refused, repeated, unverified } = town.tally;
-        met.push([fires, unverified, real, no_fire, closed, refused, repeated]);
+        let Tally { fires, real, no_fire, closed, refused, repeated, unverified, alone, second } = town.tally;
+        met.push([fires, unverified, real, no_fire, closed, refused, repeated, alone, second]);
     }
-    for what in 0..7 {
+    for what in 0..9 {
         let total: usize = met.iter().map(|tally| tally[what]).sum();
         assert!(total > 50, "too little was met: {met:?}");
     }

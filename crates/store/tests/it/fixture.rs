@@ -101,26 +101,8 @@ pub fn alert_id(epoch: Epoch, unit: u32) -> AlertId {
 }
 
 pub fn alert(id: AlertId, state: AlertState) -> Alert {
-    Alert {
-        id,
-        colour: Colour::Red,
-        state,
-        grid: "331083001001007".parse().unwrap(),
-        raised_ms: START_MS + id.epoch,
-        updated_ms: START_MS + id.epoch,
-        ring: 1,
-        rang_ms: START_MS,
-        acknowledged: Vec::new(),
-        arrived: Vec::new(),
-        verdict: None,
-        conditions: Vec::new(),
-        evidence: Vec::new(),
-        evidence_count: 0,
-        ladder: Vec::new(),
-        history: Vec::new(),
-        exercise: false,
-        drill: None,
-    }
+    let grid = "331083001001007".parse().unwrap();
+    Alert { state, ..Alert::new(id, Colour::Red, grid, START_MS + id.epoch) }
 }
 
 pub fn delivery(alert_id: AlertId, name: &str, state: DeliveryState, owed_ms: u64) -> Delivery {

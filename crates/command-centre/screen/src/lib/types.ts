@@ -1,7 +1,18 @@
 // The shapes of the HTTP API as this screen reads them. Times are milliseconds since the epoch.
 
 export type Colour = 'red' | 'orange' | 'yellow' | 'blue' | 'blind';
-export type AlertState = 'raised' | 'acknowledged' | 'verified' | 'restored' | 'closed';
+export type AlertState =
+  | 'raised'
+  | 'acknowledged'
+  | 'arrived'
+  | 'verified'
+  | 'restored_unacknowledged'
+  | 'restored'
+  | 'in_work'
+  | 'checked'
+  | 'closed'
+  | 'shelved'
+  | 'out_of_service';
 export type Family = 'fire' | 'warning' | 'fault';
 export type Verdict = 'real' | 'false' | 'test';
 

@@ -17,9 +17,15 @@ export const COLOUR_WORDS: Record<Colour | 'none', { letter: Pair; name: Pair; s
 export const STATE_WORDS: Record<AlertState, Pair> = {
   raised: ['待确认', 'Ringing'],
   acknowledged: ['已确认', 'Acknowledged'],
+  arrived: ['已到场', 'On the spot'],
   verified: ['已核实', 'Verified'],
+  restored_unacknowledged: ['已复位未确认', 'Restored, unacknowledged'],
   restored: ['已复位', 'Restored'],
-  closed: ['已关闭', 'Closed'],
+  in_work: ['处置中', 'In work'],
+  checked: ['已核查', 'Checked'],
+  closed: ['已结案', 'Closed'],
+  shelved: ['已搁置', 'Shelved'],
+  out_of_service: ['停用', 'Out of service'],
 };
 
 export const FAMILY_WORDS: Record<Family, Pair> = {
@@ -65,7 +71,19 @@ export const CODE_WORDS: Record<string, Pair> = {
   'alert.restored': ['复位', 'restored'],
   'alert.rang_again': ['再次报警', 'rang again'],
   'alert.escalated': ['升级通知', 'escalated'],
-  'alert.closed': ['关闭', 'closed'],
+  'alert.closed': ['结案', 'closed'],
+  'alert.assigned': ['派遣', 'assigned'],
+  'alert.work_begun': ['开始处置', 'work begun'],
+  'alert.work_finished': ['处置完成', 'work finished'],
+  'alert.checked': ['核查通过', 'checked'],
+  'alert.check_failed': ['核查未通过', 'check failed'],
+  'alert.noted': ['记录', 'note'],
+  'alert.photographed': ['照片', 'photo'],
+  'alert.shelved': ['搁置', 'shelved'],
+  'alert.unshelved': ['取消搁置', 'unshelved'],
+  'alert.out_of_service': ['停用', 'out of service'],
+  'alert.returned_to_service': ['恢复使用', 'returned to service'],
+  'alert.acknowledgement_expired': ['确认已过期', 'acknowledgement expired'],
   // devices
   online: ['在线', 'online'],
   sleeping: ['休眠', 'sleeping'],

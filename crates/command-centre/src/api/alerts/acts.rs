@@ -7,7 +7,7 @@ use axum::Json;
 use axum::extract::{Extension, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
-use model::alert::{Action, Refused};
+use model::alert::{Action, Cause, Refused};
 use model::{AlertId, Command, Verdict};
 use serde::{Deserialize, Serialize};
 
@@ -25,16 +25,58 @@ const KEY_CHARS_MAX: usize = 64;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Act {
-    note: Option<Box<str>>,
+    pub note: Option<Box<str>>,
     /// Code of the person whose act it is, where somebody else enters it.
-    person: Option<Box<str>>,
+    pub person: Option<Box<str>>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Verification {
     verdict: Verdict,
+    cause: Option<Cause>,
     note: Option<Box<str>>,
+    person: Option<Box<str>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Assigning {
+    /// Code of the person who is to do something about it.
+    to: Box<str>,
+    note: Option<Box<str>>,
+    person: Option<Box<str>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Checking {
+    in_order: bool,
+    note: Option<Box<str>>,
+    person: Option<Box<str>>,
+}
+
+/// Words are what it is about.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Writing {
+    note: Box<str>,
+    person: Option<Box<str>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Shelving {
+    until_ms: u64,
+    note: Box<str>,
+    person: Option<Box<str>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TakingOut {
+    until_ms: Option<u64>,
+    note: Box<str>,
     person: Option<Box<str>>,
 }
 
@@ -43,52 +85,127 @@ struct Answer<'a> {
     alert: AlertShape<'a>,
 }
 
-/// `POST /api/v1/alerts/{id}/acknowledge`
-pub(crate) async fn acknowledge(
-    State(shared): State<Arc<Shared>>,
-    Extension(caller): Extension<Caller>,
-    InPath(id): InPath<String>,
-    headers: HeaderMap,
-    InBody(act): InBody<Act>,
-) -> Result<Response, Problem> {
-    submit(&shared, caller, &id, &headers, Action::Acknowledge, act).await
+/// An act that is asked for with nothing but perhaps words.
+macro_rules! plain_act {
+    ($(#[$doc:meta])* $name:ident, $action:expr) => {
+        $(#[$doc])*
+        pub(crate) async fn $name(
+            State(shared): State<Arc<Shared>>,
+            Extension(caller): Extension<Caller>,
+            InPath(id): InPath<String>,
+            headers: HeaderMap,
+            InBody(act): InBody<Act>,
+        ) -> Result<Response, Problem> {
+            submit(&shared, caller, &id, &headers, $action, act).await
+        }
+    };
 }
 
-/// `POST /api/v1/alerts/{id}/arrive`
-pub(crate) async fn arrive(
-    State(shared): State<Arc<Shared>>,
-    Extension(caller): Extension<Caller>,
-    InPath(id): InPath<String>,
-    headers: HeaderMap,
-    InBody(act): InBody<Act>,
-) -> Result<Response, Problem> {
-    submit(&shared, caller, &id, &headers, Action::Arrive, act).await
+/// An act whose body says what is done.
+macro_rules! told_act {
+    ($(#[$doc:meta])* $name:ident, $body:ty, $split:expr) => {
+        $(#[$doc])*
+        pub(crate) async fn $name(
+            State(shared): State<Arc<Shared>>,
+            Extension(caller): Extension<Caller>,
+            InPath(id): InPath<String>,
+            headers: HeaderMap,
+            InBody(body): InBody<$body>,
+        ) -> Result<Response, Problem> {
+            let split: fn(&Shared, $body) -> Result<(Action, Act), Problem> = $split;
+            let (action, act) = split(&shared, body)?;
+            submit(&shared, caller, &id, &headers, action, act).await
+        }
+    };
 }
 
-/// `POST /api/v1/alerts/{id}/verify`
-pub(crate) async fn verify(
-    State(shared): State<Arc<Shared>>,
-    Extension(caller): Extension<Caller>,
-    InPath(id): InPath<String>,
-    headers: HeaderMap,
-    InBody(body): InBody<Verification>,
-) -> Result<Response, Problem> {
-    let act = Act { note: body.note, person: body.person };
-    submit(&shared, caller, &id, &headers, Action::Verify(body.verdict), act).await
+plain_act!(
+    /// `POST /api/v1/alerts/{id}/acknowledge`
+    acknowledge,
+    Action::Acknowledge
+);
+plain_act!(
+    /// `POST /api/v1/alerts/{id}/arrive`
+    arrive,
+    Action::Arrive
+);
+plain_act!(
+    /// `POST /api/v1/alerts/{id}/close`
+    close,
+    Action::Close
+);
+plain_act!(
+    /// `POST /api/v1/alerts/{id}/begin-work`
+    begin_work,
+    Action::BeginWork
+);
+plain_act!(
+    /// `POST /api/v1/alerts/{id}/finish-work`
+    finish_work,
+    Action::FinishWork
+);
+plain_act!(
+    /// `POST /api/v1/alerts/{id}/unshelve`
+    unshelve,
+    Action::Unshelve
+);
+plain_act!(
+    /// `POST /api/v1/alerts/{id}/return-to-service`
+    return_to_service,
+    Action::ReturnToService
+);
+told_act!(
+    /// `POST /api/v1/alerts/{id}/verify`
+    verify,
+    Verification,
+    |_, body| {
+        let action = Action::Verify(body.verdict, body.cause.unwrap_or(Cause::Unknown));
+        Ok((action, Act { note: body.note, person: body.person }))
+    }
+);
+told_act!(
+    /// `POST /api/v1/alerts/{id}/assign`
+    assign,
+    Assigning,
+    |shared, body| {
+        let person = shared.parts.view.roster().person_by_code(&body.to);
+        let nobody = || Problem::field("to", format!("to: there is nobody with the code {} on the roster", body.to));
+        Ok((Action::Assign(person.ok_or_else(nobody)?), Act { note: body.note, person: body.person }))
+    }
+);
+told_act!(
+    /// `POST /api/v1/alerts/{id}/check`
+    check,
+    Checking,
+    |_, body| Ok((Action::Check { in_order: body.in_order }, Act { note: body.note, person: body.person }))
+);
+told_act!(
+    /// `POST /api/v1/alerts/{id}/notes`
+    note,
+    Writing,
+    |_, body| Ok((Action::Note, words(body.note, body.person)?))
+);
+told_act!(
+    /// `POST /api/v1/alerts/{id}/shelve`
+    shelve,
+    Shelving,
+    |_, body| Ok((Action::Shelve { until_ms: body.until_ms }, words(body.note, body.person)?))
+);
+told_act!(
+    /// `POST /api/v1/alerts/{id}/out-of-service`
+    out_of_service,
+    TakingOut,
+    |_, body| Ok((Action::TakeOutOfService { until_ms: body.until_ms }, words(body.note, body.person)?))
+);
+
+fn words(note: Box<str>, person: Option<Box<str>>) -> Result<Act, Problem> {
+    if note.trim().is_empty() {
+        return Err(Problem::field("note", "note: must have words".to_owned()));
+    }
+    Ok(Act { note: Some(note), person })
 }
 
-/// `POST /api/v1/alerts/{id}/close`
-pub(crate) async fn close(
-    State(shared): State<Arc<Shared>>,
-    Extension(caller): Extension<Caller>,
-    InPath(id): InPath<String>,
-    headers: HeaderMap,
-    InBody(act): InBody<Act>,
-) -> Result<Response, Problem> {
-    submit(&shared, caller, &id, &headers, Action::Close, act).await
-}
-
-async fn submit(
+pub(super) async fn submit(
     shared: &Shared,
     caller: Caller,
     id: &str,
@@ -119,7 +236,7 @@ async fn submit(
     }
 }
 
-fn check_act(shared: &Shared, act: &Act) -> Result<(), Problem> {
+pub(super) fn check_act(shared: &Shared, act: &Act) -> Result<(), Problem> {
     let limit = shared.parts.settings.note_limit_chars;
     if act.note.as_ref().is_some_and(|note| note.chars().count() > limit) {
         return Err(Problem::field("note", format!("note: must have {limit} characters at most")));
@@ -133,7 +250,7 @@ fn check_act(shared: &Shared, act: &Act) -> Result<(), Problem> {
 }
 
 /// 404 for an alert that the caller does not see.
-async fn check_in_sight(shared: &Shared, caller: &Caller, id: AlertId) -> Result<(), Problem> {
+pub(super) async fn check_in_sight(shared: &Shared, caller: &Caller, id: AlertId) -> Result<(), Problem> {
     let grid = match shared.parts.view.open_alert(id) {
         Some(alert) => Some(alert.grid),
         None => shared.read(move |ledger| ledger.alert(id)).await?.map(|alert| alert.grid),
@@ -141,7 +258,7 @@ async fn check_in_sight(shared: &Shared, caller: &Caller, id: AlertId) -> Result
     if grid.is_some_and(|grid| caller.sees(grid)) { Ok(()) } else { Err(no_alert(id)) }
 }
 
-fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
+pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
     let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
     let key = value.to_str().ok().map(str::trim).filter(|key| (1..=KEY_CHARS_MAX).contains(&key.len()));
     key.map(Some).ok_or_else(|| {

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Extension, State};
 use axum::response::{IntoResponse, Response};
-use model::alert::{Evidence, HistoryItem, ReceiptOutcome, Rung};
-use model::{Alert, AlertId, Colour, Delivery, DeliveryState, Roster, UnitStatus};
+use model::alert::{Evidence, HistoryItem, Mark, ReceiptOutcome, Rung};
+use model::{Alert, AlertId, AlertSummary, Colour, Delivery, DeliveryState, Roster, UnitStatus, chain};
 use serde::Serialize;
 
+use super::people::{ActorShape, AssignedShape, CauseShape, PhotoShape, ShelfShape, WorkShape};
 use crate::access::Caller;
 use crate::api::units::reasons;
 use crate::extract::InPath;
@@ -17,7 +18,7 @@ use crate::shapes::{AlertShape, MarkShape, PersonShape, ReasonShape, device_key,
 use crate::shared::Shared;
 
 #[derive(Serialize)]
-struct Story<'a> {
+pub(super) struct Story<'a> {
     #[serde(flatten)]
     head: AlertShape<'a>,
     /// When the present ring began.
@@ -26,12 +27,58 @@ struct Story<'a> {
     arrived: Vec<MarkShape<'a>>,
     /// Who said what it is.
     verified: Option<MarkShape<'a>>,
+    cause: Option<CauseShape>,
+    assigned: Option<AssignedShape<'a>>,
+    work: Vec<WorkShape<'a>>,
+    checked: Option<MarkShape<'a>>,
+    closed: Option<MarkShape<'a>>,
+    shelved: Option<ShelfShape<'a>>,
+    out_of_service: Option<ShelfShape<'a>>,
+    notes: Vec<MarkShape<'a>>,
+    photos: Vec<PhotoShape<'a>>,
+    follows: Option<AlertId>,
+    /// What each person did, in the order in which they first did something.
+    people: Vec<ActorShape<'a>>,
+    /// Digest of the whole history.
+    seal: String,
     evidence: Vec<EvidenceShape<'a>>,
     history: Vec<HistoryShape<'a>>,
     ladder: Vec<RungShape<'a>>,
     deliveries: Vec<DeliveryShape<'a>>,
     /// Why the unit has its colour now.
     reasons: Vec<ReasonShape<'a>>,
+}
+
+impl<'a> Story<'a> {
+    pub(super) fn new(kept: &'a Kept, summary: &'a AlertSummary, roster: &'a Roster) -> Story<'a> {
+        let alert = &kept.alert;
+        let marks = |marks: &'a [Mark]| marks.iter().map(|mark| MarkShape::new(mark, roster)).collect();
+        let mark = |mark: &'a Option<Mark>| mark.as_ref().map(|mark| MarkShape::new(mark, roster));
+        Story {
+            head: AlertShape::new(summary, roster),
+            rang_ms: alert.rang_ms,
+            acknowledged: marks(&alert.acknowledged),
+            arrived: marks(&alert.arrived),
+            verified: alert.verdict.as_ref().map(|(_, mark)| MarkShape::new(mark, roster)),
+            cause: alert.cause.map(CauseShape::new),
+            assigned: alert.assigned.as_ref().map(|assigned| AssignedShape::new(assigned, roster)),
+            work: alert.work.iter().map(|work| WorkShape::new(work, roster)).collect(),
+            checked: mark(&alert.checked),
+            closed: mark(&alert.closed),
+            shelved: alert.shelved.as_ref().map(|shelf| ShelfShape::new(shelf, roster)),
+            out_of_service: alert.out_of_service.as_ref().map(|shelf| ShelfShape::new(shelf, roster)),
+            notes: marks(&alert.notes),
+            photos: alert.photos.iter().map(|photo| PhotoShape::new(photo, roster)).collect(),
+            follows: alert.follows,
+            people: ActorShape::all(&alert.history, roster),
+            seal: chain::hex(&alert.seal()),
+            evidence: alert.evidence.iter().map(|evidence| EvidenceShape::new(evidence, roster)).collect(),
+            history: alert.history.iter().map(|item| HistoryShape::new(item, roster)).collect(),
+            ladder: alert.ladder.iter().map(|rung| RungShape::new(rung, roster)).collect(),
+            deliveries: kept.deliveries.iter().map(DeliveryShape::new).collect(),
+            reasons: reasons(kept.unit.as_ref().map_or(&[], |status| &status.reasons), roster),
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -147,10 +194,21 @@ impl<'a> DeliveryShape<'a> {
 }
 
 /// What the ledger holds of one alert.
-struct Kept {
-    alert: Alert,
+pub(super) struct Kept {
+    pub alert: Alert,
     deliveries: Vec<Delivery>,
     unit: Option<UnitStatus>,
+}
+
+impl Kept {
+    /// Reads all of it; 404 for an alert that the caller does not see.
+    pub(super) async fn read(shared: &Shared, caller: &Caller, id: AlertId) -> Result<Kept, Problem> {
+        let read = move |ledger: &dyn model::Ledger| {
+            let Some(alert) = ledger.alert(id)? else { return Ok(None) };
+            Ok(Some(Kept { deliveries: ledger.deliveries(id.into())?, unit: ledger.unit(id.unit)?, alert }))
+        };
+        shared.read(read).await?.filter(|kept| caller.sees(kept.alert.grid)).ok_or_else(|| no_alert(id))
+    }
 }
 
 /// `GET /api/v1/alerts/{id}`
@@ -159,28 +217,9 @@ pub(crate) async fn one(
     Extension(caller): Extension<Caller>,
     InPath(id): InPath<String>,
 ) -> Result<Response, Problem> {
-    let id = alert_id(&id)?;
-    let read = move |ledger: &dyn model::Ledger| {
-        let Some(alert) = ledger.alert(id)? else { return Ok(None) };
-        Ok(Some(Kept { deliveries: ledger.deliveries(id.into())?, unit: ledger.unit(id.unit)?, alert }))
-    };
-    let kept = shared.read(read).await?.filter(|kept| caller.sees(kept.alert.grid)).ok_or_else(|| no_alert(id))?;
-    let roster = shared.parts.view.roster();
-    let (alert, roster) = (&kept.alert, &*roster);
-    let summary = alert.summary();
-    Ok(Json(Story {
-        head: AlertShape::new(&summary, roster),
-        rang_ms: alert.rang_ms,
-        acknowledged: alert.acknowledged.iter().map(|mark| MarkShape::new(mark, roster)).collect(),
-        arrived: alert.arrived.iter().map(|mark| MarkShape::new(mark, roster)).collect(),
-        verified: alert.verdict.as_ref().map(|(_, mark)| MarkShape::new(mark, roster)),
-        evidence: alert.evidence.iter().map(|evidence| EvidenceShape::new(evidence, roster)).collect(),
-        history: alert.history.iter().map(|item| HistoryShape::new(item, roster)).collect(),
-        ladder: alert.ladder.iter().map(|rung| RungShape::new(rung, roster)).collect(),
-        deliveries: kept.deliveries.iter().map(DeliveryShape::new).collect(),
-        reasons: reasons(kept.unit.as_ref().map_or(&[], |status| &status.reasons), roster),
-    })
-    .into_response())
+    let kept = Kept::read(&shared, &caller, alert_id(&id)?).await?;
+    let (roster, summary) = (shared.parts.view.roster(), kept.alert.summary());
+    Ok(Json(Story::new(&kept, &summary, &roster)).into_response())
 }
 
 /// The id in a path; 404 when it cannot be one.

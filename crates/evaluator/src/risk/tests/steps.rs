@@ -29,7 +29,7 @@ fn steps(seed: u64, roster: &Arc<Roster>, count: u64) -> Vec<Step> {
         let verdict = [Verdict::Real, Verdict::False, Verdict::Test][roll(3) as usize];
         let id = CommandId::from(format!("{epoch}").as_str());
         let command =
-            Command { id, person: "P".into(), entered_by: None, alert, action: Action::Verify(verdict), note: None };
+            Command { id, person: "P".into(), entered_by: None, alert, action: Action::verified(verdict), note: None };
         entries.push(Entry::Command(command));
         if roll(60) == 0 {
             let water = 0.001 * (roll(80) as f64);

@@ -39,6 +39,9 @@ struct Incident {
     colour: Colour,
     latched: Colour,
     verdict: Option<Verdict>,
+    /// Who gave a verdict, the last one last; and who worked on it.
+    verifiers: Vec<String>,
+    workers: Vec<(u64, String)>,
     real: bool,
     unjudged: bool,
     seen: BTreeSet<u64>,
@@ -138,9 +141,20 @@ impl Colours {
     }
 }
 
+impl Incident {
+    /// Whether nobody but this person has verified it or worked on it, or this person did one of the two.
+    fn is_alone(&self, command: &Command) -> bool {
+        let verifier = self.verdict.and(self.verifiers.last());
+        let of_alert = self.workers.iter().filter(|(epoch, _)| *epoch == command.alert.epoch);
+        let mut did = of_alert.map(|(_, who)| who).chain(verifier).peekable();
+        did.peek().is_none() || did.any(|who| **who == *command.person)
+    }
+}
+
 impl Unit {
     fn command(&mut self, command: &Command) {
         let family = command.alert.family;
+        let holds = self.held.iter().any(|held| held.family == family && held.in_incident);
         let Some(incident) = self.incidents.get_mut(family.word()) else { return };
         let named = match family {
             Family::Fire => incident.openings.first() == Some(&command.alert.epoch),
@@ -150,17 +164,20 @@ impl Unit {
             return;
         }
         match command.action {
-            Action::Verify(verdict) => {
+            Action::BeginWork => incident.workers.push((command.alert.epoch, command.person.to_string())),
+            Action::Verify(verdict, _) => {
                 if !incident.seen.insert(command.tag()) {
                     return;
                 }
                 (incident.verdict, incident.unjudged) = (Some(verdict), false);
+                incident.verifiers.push(command.person.to_string());
                 incident.real = verdict == Verdict::Real;
                 if family == Family::Fire && verdict != Verdict::Real {
                     self.mute(family);
                 }
             }
             Action::Close if family == Family::Fire && incident.verdict.is_none() => {}
+            Action::Close if holds && incident.is_alone(command) => {}
             Action::Close => {
                 self.incidents.remove(family.word());
                 self.mute(family);
@@ -222,6 +239,8 @@ impl Unit {
             colour,
             latched: colour,
             verdict: None,
+            verifiers: Vec::new(),
+            workers: Vec::new(),
             real: false,
             unjudged: true,
             seen: BTreeSet::new(),

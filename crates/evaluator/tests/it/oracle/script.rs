@@ -154,7 +154,7 @@ fn act() -> impl Strategy<Value = Act> {
             .prop_map(|(device, from_c, k_min, samples, every_ms)| Act::Ramp { device, from_c, k_min, samples, every_ms }),
         1 => prop::collection::vec(change(), 1..4).prop_map(Act::Roster),
         1 => (0..RULES.len() as u8).prop_map(Act::Rules),
-        3 => (any::<u8>(), 0..5_u8, prop::bool::weighted(0.2)).prop_map(|(pick, action, again)| Act::Order { pick, action, again }),
+        3 => (any::<u8>(), 0..6_u8, prop::bool::weighted(0.2)).prop_map(|(pick, action, again)| Act::Order { pick, action, again }),
     ]
 }
 
@@ -354,11 +354,14 @@ impl Player {
                 } else {
                     (!self.alerts.is_empty()).then_some(())?;
                     let alert = self.alerts[self.alerts.len() - 1 - usize::from(*pick) % self.alerts.len().min(8)];
-                    let verdicts = [Verdict::Real, Verdict::False, Verdict::Test].map(Action::Verify);
-                    let action =
-                        verdicts.into_iter().chain([Action::Close, Action::Acknowledge]).nth((*action).into())?;
+                    let verdicts = [Verdict::Real, Verdict::False, Verdict::Test].map(Action::verified);
+                    let action = verdicts
+                        .into_iter()
+                        .chain([Action::Close, Action::Acknowledge, Action::BeginWork])
+                        .nth((*action).into())?;
                     let id = format!("c{}", self.commands.len()).as_str().into();
-                    Command { id, person: "P1".into(), entered_by: None, alert, action, note: None }
+                    let person = ["P1", "P2", "P2"][self.commands.len() % 3].into();
+                    Command { id, person, entered_by: None, alert, action, note: None }
                 };
                 self.commands.push(command.clone());
                 Some(self.commit(vec![Entry::Command(command)], Vec::new()))

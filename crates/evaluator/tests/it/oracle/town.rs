@@ -41,7 +41,10 @@ impl Town {
         for entry in &commit.entries {
             if let Entry::Command(command) = entry
                 && command.alert.family == Family::Fire
-                && !matches!(command.action, Action::Acknowledge | Action::Arrive | Action::Verify(Verdict::Real))
+                && !matches!(
+                    command.action,
+                    Action::Acknowledge | Action::Arrive | Action::BeginWork | Action::Verify(Verdict::Real, _)
+                )
             {
                 self.judged.insert(command.alert.unit);
             }
