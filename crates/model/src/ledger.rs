@@ -128,6 +128,8 @@ pub enum KeptKind {
     DeafChannel = 7,
     /// When the desk last began something by the calendar.
     Calendar = 8,
+    /// The hand-offs of an alert, by alert and order.
+    HandOff = 9,
 }
 
 /// A record of the desk, new or changed.

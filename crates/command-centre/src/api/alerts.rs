@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use model::{Alert, AlertId, Cursor, Epoch, Family, Ledger, RegionCode, StoreError, UnitId};
 use serde::{Deserialize, Serialize, Serializer};
 
-pub(crate) use acts::{acknowledge, arrive, close, verify, within_deadline};
+pub(crate) use acts::{acknowledge, arrive, check_in_sight, close, idempotency_key, verify, within_deadline};
 pub(crate) use story::{alert_id, no_alert, one};
 
 use crate::access::Caller;

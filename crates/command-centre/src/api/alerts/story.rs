@@ -6,10 +6,12 @@ use axum::Json;
 use axum::extract::{Extension, State};
 use axum::response::{IntoResponse, Response};
 use model::alert::{Evidence, HistoryItem, ReceiptOutcome, Rung};
+use model::order::OrderRecord;
 use model::{Alert, AlertId, Colour, Delivery, DeliveryState, Roster, UnitStatus};
 use serde::Serialize;
 
 use crate::access::Caller;
+use crate::api::orders::{OrderShape, hand_offs};
 use crate::api::units::reasons;
 use crate::extract::InPath;
 use crate::problem::{Kind, Problem};
@@ -32,6 +34,8 @@ struct Story<'a> {
     deliveries: Vec<DeliveryShape<'a>>,
     /// Why the unit has its colour now.
     reasons: Vec<ReasonShape<'a>>,
+    /// What the fire brigade was offered of it, newest first.
+    hand_offs: Vec<OrderShape<'a>>,
 }
 
 #[derive(Serialize)]
@@ -151,6 +155,7 @@ struct Kept {
     alert: Alert,
     deliveries: Vec<Delivery>,
     unit: Option<UnitStatus>,
+    hand_offs: Vec<OrderRecord>,
 }
 
 /// `GET /api/v1/alerts/{id}`
@@ -162,7 +167,8 @@ pub(crate) async fn one(
     let id = alert_id(&id)?;
     let read = move |ledger: &dyn model::Ledger| {
         let Some(alert) = ledger.alert(id)? else { return Ok(None) };
-        Ok(Some(Kept { deliveries: ledger.deliveries(id.into())?, unit: ledger.unit(id.unit)?, alert }))
+        let (deliveries, unit) = (ledger.deliveries(id.into())?, ledger.unit(id.unit)?);
+        Ok(Some(Kept { deliveries, unit, hand_offs: hand_offs(ledger, id)?, alert }))
     };
     let kept = shared.read(read).await?.filter(|kept| caller.sees(kept.alert.grid)).ok_or_else(|| no_alert(id))?;
     let roster = shared.parts.view.roster();
@@ -179,6 +185,7 @@ pub(crate) async fn one(
         ladder: alert.ladder.iter().map(|rung| RungShape::new(rung, roster)).collect(),
         deliveries: kept.deliveries.iter().map(DeliveryShape::new).collect(),
         reasons: reasons(kept.unit.as_ref().map_or(&[], |status| &status.reasons), roster),
+        hand_offs: kept.hand_offs.iter().map(|record| OrderShape::new(record, roster, true)).collect(),
     })
     .into_response())
 }
