@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use model::alert::{Attempt, ReceiptOutcome};
-use model::{Delivery, DeliveryId, DeliveryState, Matter, Receipt};
+use model::{Delivery, DeliveryId, DeliveryState, Matter, OrderId, Receipt};
 
 use crate::turn::Draft;
 
@@ -40,12 +40,18 @@ impl Owed {
         }
     }
 
-    /// Keeps what is owed after the turn. Until here, what a turn touched is in its draft only.
-    pub fn keep(&mut self, draft: &Draft<'_>) {
+    /// Keeps what is owed after the turn. Until here, what a turn touched is in its draft only. Of an order that has ended,
+    /// nothing is remembered once it is told: its report is not answered.
+    pub fn keep(&mut self, draft: &Draft<'_>, is_open: impl Fn(OrderId) -> bool) {
         for delivery in &draft.deliveries {
+            let lives = match delivery.matter {
+                Matter::Alert(_) => true,
+                Matter::Order(order) => is_open(order),
+            };
             match delivery.state {
                 DeliveryState::Owed => self.insert(delivery.clone()),
-                DeliveryState::Delivered | DeliveryState::Failed => self.told(delivery.clone()),
+                DeliveryState::Delivered | DeliveryState::Failed if lives => self.told(delivery.clone()),
+                DeliveryState::Delivered | DeliveryState::Failed => {}
             }
         }
     }

@@ -102,6 +102,9 @@ impl Desk {
             }
             desk.reschedule(key);
         }
+        for order in desk.orders.ids() {
+            desk.owed.restore_told(ledger.deliveries(order.into())?);
+        }
         for delivery in ledger.owed()? {
             desk.owed.insert(Arc::new(delivery));
         }
@@ -153,7 +156,7 @@ impl Desk {
                 }
                 Entry::Receipt(receipt) => {
                     self.owed.receipt(receipt, &mut draft);
-                    self.orders.receipt(receipt, &mut draft);
+                    self.orders.receipt(receipt, &mut self.owed, &mut draft);
                 }
                 Entry::Order(order) => {
                     let id = draft.next_order();
@@ -335,7 +338,10 @@ impl Desk {
         metrics::gauge!("fenghuo_orders_open").set(self.orders.len() as f64);
         self.applied = draft.epoch;
         self.cursor = draft.cursor;
-        self.owed.keep(&draft);
+        self.owed.keep(&draft, |order| self.orders.is_open(order));
+        for order in self.orders.take_ended() {
+            self.owed.forget(order.into());
+        }
         for alert in &draft.closed {
             self.owed.forget(alert.id.into());
         }

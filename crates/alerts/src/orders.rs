@@ -60,6 +60,7 @@ pub(crate) struct Orders {
     /// Drills of this commit that have raised nothing yet, and those that ended in it.
     drills_to_begin: Vec<OrderId>,
     drills_over: Vec<OrderRecord>,
+    ended_now: Vec<OrderId>,
 }
 
 #[derive(Debug)]
@@ -101,6 +102,20 @@ impl Orders {
 
     pub fn len(&self) -> usize {
         self.open.len()
+    }
+
+    /// Open orders.
+    pub fn ids(&self) -> Vec<OrderId> {
+        self.open.keys().copied().collect()
+    }
+
+    pub fn is_open(&self, id: OrderId) -> bool {
+        self.open.contains_key(&id)
+    }
+
+    /// The orders that ended in this commit.
+    pub fn take_ended(&mut self) -> Vec<OrderId> {
+        std::mem::take(&mut self.ended_now)
     }
 
     /// Takes an order, an answer to one, or the end of one. `about` is the alert that it names, while that is open.
@@ -196,6 +211,7 @@ impl Orders {
         keep(draft, KeptKind::Order, OrderRecord::key(id, true), None);
         keep(draft, KeptKind::Order, OrderRecord::key(id, false), Some(wire::encode(record)));
         self.ended.insert(id, record.order.clone());
+        self.ended_now.push(id);
         let forgotten = (self.ended.len() > ENDED_KEPT).then(|| self.ended.pop_first()).flatten();
         if let Some((_, order)) = forgotten {
             self.ids.remove(&order.id);
