@@ -132,6 +132,22 @@ pub enum KeptKind {
     HandOff = 9,
 }
 
+impl KeptKind {
+    /// Every kind.
+    pub const ALL: [KeptKind; 10] = [
+        KeptKind::Order,
+        KeptKind::Silence,
+        KeptKind::DutyGap,
+        KeptKind::Storm,
+        KeptKind::Late,
+        KeptKind::DutyChange,
+        KeptKind::Asked,
+        KeptKind::DeafChannel,
+        KeptKind::Calendar,
+        KeptKind::HandOff,
+    ];
+}
+
 /// A record of the desk, new or changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Kept {

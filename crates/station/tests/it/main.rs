@@ -11,6 +11,7 @@ mod kill_exact;
 mod kill_feed;
 mod kill_relay;
 mod mirror;
+mod orders;
 mod raw;
 mod rig;
 mod source;
