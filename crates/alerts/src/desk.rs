@@ -160,7 +160,7 @@ impl Desk {
                 }
                 Entry::Receipt(receipt) => {
                     self.owed.receipt(receipt, &mut draft);
-                    self.orders.receipt(receipt, &mut draft);
+                    self.orders.receipt(receipt, &mut self.owed, &mut draft);
                 }
                 Entry::Order(order) => {
                     let id = draft.next_order();

@@ -9,6 +9,7 @@ pub(crate) mod feed;
 pub(crate) mod health;
 pub(crate) mod map;
 pub(crate) mod mqtt;
+pub(crate) mod orders;
 pub(crate) mod quarantine;
 pub(crate) mod regions;
 pub(crate) mod risk;

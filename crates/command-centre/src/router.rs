@@ -12,8 +12,8 @@ use tokio::time::Instant;
 
 use crate::access::Role;
 use crate::api::{
-    alerts, callbacks, devices, duty, feed, health, map, mqtt, quarantine, regions, risk, session, sightings, trail,
-    units, vendors, why,
+    alerts, callbacks, devices, duty, feed, health, map, mqtt, orders, quarantine, regions, risk, session, sightings,
+    trail, units, vendors, why,
 };
 use crate::problem::{Kind, Problem};
 use crate::settings::Settings;
@@ -86,6 +86,25 @@ pub const ROUTES: &[Route] = &[
     route("POST", "/api/v1/alerts/{id}/out-of-service", OPERATOR, || post(alerts::out_of_service)),
     route("POST", "/api/v1/alerts/{id}/return-to-service", OPERATOR, || post(alerts::return_to_service)),
     route("GET", "/api/v1/alerts/{id}/case", VIEWER, || get(alerts::case)),
+    route("POST", "/api/v1/alerts/{id}/hand-offs", OPERATOR, || post(orders::hand_off)),
+    route("GET", "/api/v1/orders", VIEWER, || get(orders::list)),
+    route("POST", "/api/v1/orders", OPERATOR, || post(orders::instruct)),
+    route("GET", "/api/v1/orders/{id}", VIEWER, || get(orders::one)),
+    route("POST", "/api/v1/orders/{id}/read", VIEWER, || post(orders::read)),
+    route("POST", "/api/v1/orders/{id}/arrived", VIEWER, || post(orders::arrived)),
+    route("POST", "/api/v1/orders/{id}/done", VIEWER, || post(orders::done)),
+    route("POST", "/api/v1/orders/{id}/cannot", VIEWER, || post(orders::cannot)),
+    route("POST", "/api/v1/orders/{id}/end", OPERATOR, || post(orders::end)),
+    route("GET", "/api/v1/roll-calls", VIEWER, || get(orders::roll_calls)),
+    route("POST", "/api/v1/roll-calls", OPERATOR, || post(orders::roll_call)),
+    route("GET", "/api/v1/channel-tests", VIEWER, || get(orders::channel_tests)),
+    route("POST", "/api/v1/channel-tests", OPERATOR, || post(orders::channel_test)),
+    route("POST", "/api/v1/drills", OPERATOR, || post(orders::drill)),
+    route("POST", "/api/v1/hand-offs/{id}/accepted", VIEWER, || post(orders::accepted)),
+    route("POST", "/api/v1/hand-offs/{id}/rejected", VIEWER, || post(orders::rejected)),
+    route("POST", "/api/v1/hand-offs/{id}/dispatched", VIEWER, || post(orders::dispatched)),
+    route("POST", "/api/v1/hand-offs/{id}/arrived", VIEWER, || post(orders::brigade_arrived)),
+    route("POST", "/api/v1/hand-offs/{id}/closed", VIEWER, || post(orders::closed)),
     route("GET", "/api/v1/regions/{code}", VIEWER, || get(regions::one)),
     route("GET", "/api/v1/regions/{code}/risk", VIEWER, || get(risk::region)),
     route("GET", "/api/v1/regions/{code}/duty", VIEWER, || get(duty::region)),

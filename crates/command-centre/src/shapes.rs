@@ -9,6 +9,7 @@ use model::{
 };
 use serde::Serialize;
 
+use crate::api::orders::NewsShape;
 use crate::view::RegionFacts;
 
 /// A region's name; empty for one without.
@@ -106,6 +107,8 @@ pub(crate) struct FeedEventShape<'a> {
     unit: Option<UnitColourShape<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    order: Option<NewsShape<'a>>,
 }
 
 #[derive(Serialize)]
@@ -131,6 +134,7 @@ impl<'a> FeedEventShape<'a> {
                 since_ms: change.since_ms,
             }),
             detail: event.detail.as_deref(),
+            order: event.order.as_deref().map(NewsShape::new),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The message to people: one JSON object, the same in every channel.
 
 use bytes::Bytes;
+use model::order::Facts;
 use model::{About, AlertId, AlertState, Colour, Delivery, Family, Level, OrderId, Roster};
 use serde::Serialize;
 
@@ -51,8 +52,25 @@ struct Body<'a> {
 #[derive(Serialize)]
 #[serde(untagged)]
 enum MatterBody<'a> {
-    Alert { alert: AlertId, family: Family, state: AlertState, ring: u16, raised_ms: u64 },
-    Order { order: OrderId, kind: &'a str, by: &'a str, about: Option<AlertId>, ordered_ms: u64 },
+    Alert {
+        alert: AlertId,
+        family: Family,
+        state: AlertState,
+        ring: u16,
+        raised_ms: u64,
+    },
+    Order {
+        order: OrderId,
+        kind: &'a str,
+        by: &'a str,
+        about: Option<AlertId>,
+        ordered_ms: u64,
+        /// In the words of who ordered it, whole.
+        text: &'a str,
+        /// What the fire brigade must know.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        hand_off: Option<&'a Facts>,
+    },
 }
 
 impl MatterBody<'_> {
@@ -71,6 +89,8 @@ impl MatterBody<'_> {
                 by: &order.by,
                 about: order.alert,
                 ordered_ms: order.at_ms,
+                text: &order.words.zh,
+                hand_off: order.facts.as_deref(),
             },
         }
     }

@@ -224,7 +224,7 @@ fn value<'a>(slot: Slot, language: Language, delivery: &'a Delivery, facts: &'a 
             Some(Family::Fire) => either("火警", "FIRE ALARM"),
             Some(Family::Warning) => either("预警", "WARNING"),
             Some(Family::Fault) => either("故障", "FAULT"),
-            None => either("指令", "ORDER"),
+            None => kind_of(about.order().map_or("", |order| &*order.kind), language),
         },
         Slot::Township => &facts.township,
         Slot::Village => &facts.village,
@@ -232,6 +232,8 @@ fn value<'a>(slot: Slot, language: Language, delivery: &'a Delivery, facts: &'a 
         Slot::Unit => facts.unit,
         Slot::Address => facts.address,
         Slot::Evidence if zh => &words.zh,
+        // what a person wrote has one language
+        Slot::Evidence if words.en.is_empty() => &words.zh,
         Slot::Evidence => &words.en,
         Slot::Person => facts.person,
         Slot::Act => act(language, delivery, facts.post),
@@ -256,7 +258,7 @@ fn colour(colour: Colour, language: Language) -> &'static str {
 /// What the person is to do.
 fn act(language: Language, delivery: &Delivery, post: Option<Post>) -> &'static str {
     let Some(alert) = delivery.about.alert() else {
-        return if language == Language::Zh { "请确认收到" } else { "confirm receipt" };
+        return act_on(delivery.about.order().map_or("", |order| &*order.kind), language);
     };
     let real = alert.verdict == Some(Verdict::Real);
     let (zh, en) = match (alert.id.family, post) {
@@ -267,6 +269,38 @@ fn act(language: Language, delivery: &Delivery, post: Option<Post>) -> &'static 
         (Family::Fire, _) => ("请立即到场核实", "go and verify now"),
         (Family::Warning, _) => ("请尽快排查", "check soon"),
         (Family::Fault, _) => ("请安排检修", "have it repaired"),
+    };
+    if language == Language::Zh { zh } else { en }
+}
+
+/// What an order tells, in its place of the family.
+fn kind_of(kind: &str, language: Language) -> &'static str {
+    let (zh, en) = match kind {
+        "reminder" => ("指令·催办", "ORDER, reminder"),
+        "withdrawn" => ("指令·撤销", "ORDER WITHDRAWN"),
+        "roll_call" => ("查岗", "ROLL-CALL"),
+        "channel_test" => ("测试", "TEST"),
+        "report" => ("报告", "REPORT"),
+        "hand_off" => ("警情移交", "HAND-OFF"),
+        "hand_off_update" => ("警情更新", "HAND-OFF, update"),
+        "hand_off_cancelled" => ("移交取消", "HAND-OFF CANCELLED"),
+        "hand_off_rejected" => ("移交被拒", "HAND-OFF REJECTED"),
+        "hand_off_overdue" => ("移交无应答", "HAND-OFF UNANSWERED"),
+        _ => ("指令", "ORDER"),
+    };
+    if language == Language::Zh { zh } else { en }
+}
+
+/// What the person is to do about an order.
+fn act_on(kind: &str, language: Language) -> &'static str {
+    let (zh, en) = match kind {
+        "withdrawn" | "hand_off_cancelled" => ("请停止执行", "stand down"),
+        "roll_call" => ("请应答到岗", "answer that you are there"),
+        "channel_test" => ("无需处理", "nothing to do"),
+        "report" | "hand_off_update" => ("请知悉", "for your information"),
+        "hand_off" => ("请回复是否受理", "say whether you take it"),
+        "hand_off_rejected" | "hand_off_overdue" => ("请指挥处置", "take command"),
+        _ => ("请确认收到", "confirm receipt"),
     };
     if language == Language::Zh { zh } else { en }
 }

@@ -155,6 +155,8 @@ pub enum KeptKind {
     DeafChannel = 7,
     /// When the desk last began something by the calendar.
     Calendar = 8,
+    /// The hand-offs of an alert, by alert and order.
+    HandOff = 9,
     /// What each new roster meant for duties, by commit; see [`crate::roster::DutyChange`].
     DutyChange = 16,
     /// The newest closed alert of a unit and family.
@@ -163,7 +165,7 @@ pub enum KeptKind {
 
 impl KeptKind {
     /// Every kind, for those who compare two ledgers.
-    pub const ALL: [KeptKind; 10] = [
+    pub const ALL: [KeptKind; 11] = [
         KeptKind::Order,
         KeptKind::Silence,
         KeptKind::DutyGap,
@@ -174,6 +176,7 @@ impl KeptKind {
         KeptKind::Calendar,
         KeptKind::DutyChange,
         KeptKind::LastClosed,
+        KeptKind::HandOff,
     ];
 }
 
@@ -315,6 +318,7 @@ mod tests {
             KeptKind::Calendar => 7,
             KeptKind::DutyChange => 8,
             KeptKind::LastClosed => 9,
+            KeptKind::HandOff => 10,
         };
         let places: Vec<usize> = KeptKind::ALL.into_iter().map(place).collect();
         assert_eq!(places, (0..KeptKind::ALL.len()).collect::<Vec<_>>());

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::{Result, bail};
+use model::order::OrderRecord;
 use model::{Epoch, Evaluated, Journal, KeptKind, Ledger, Step};
 use store::Store;
 
@@ -125,19 +126,7 @@ fn compare(kept: &dyn Ledger, fresh: &dyn Ledger) -> Result<Vec<String>> {
             _ => break,
         }
     }
-    for kind in KeptKind::ALL {
-        let mut after: Option<Vec<u8>> = None;
-        loop {
-            let (left, right) = (kept.kept(kind, after.as_deref(), PAGE)?, fresh.kept(kind, after.as_deref(), PAGE)?);
-            if left != right {
-                fault(format!("the desk's records of the kind {kind:?}"));
-            }
-            match left.last() {
-                Some((key, _)) if left == right => after = Some(key.clone()),
-                _ => break,
-            }
-        }
-    }
+    compare_records(kept, fresh, &mut fault)?;
     if kept.units()? != fresh.units()? {
         fault("units' colours or reasons".to_owned());
     }
@@ -145,4 +134,29 @@ fn compare(kept: &dyn Ledger, fresh: &dyn Ledger) -> Result<Vec<String>> {
         fault("regions' counts".to_owned());
     }
     Ok(faults)
+}
+
+/// The records of the desk, and the deliveries of its orders.
+fn compare_records(kept: &dyn Ledger, fresh: &dyn Ledger, fault: &mut impl FnMut(String)) -> Result<()> {
+    for kind in KeptKind::ALL {
+        let mut after: Option<Vec<u8>> = None;
+        loop {
+            let (left, right) = (kept.kept(kind, after.as_deref(), PAGE)?, fresh.kept(kind, after.as_deref(), PAGE)?);
+            if left != right {
+                fault(format!("records of the kind {kind:?}, {} against {} on a page", left.len(), right.len()));
+                break;
+            }
+            for (_, value) in left.iter().filter(|_| kind == KeptKind::Order) {
+                let Ok(order) = model::wire::decode::<OrderRecord>(value) else { continue };
+                if kept.deliveries(order.id.into())? != fresh.deliveries(order.id.into())? {
+                    fault(format!("deliveries of {}", order.id));
+                }
+            }
+            match left.last() {
+                Some((key, _)) if left.len() == PAGE => after = Some(key.clone()),
+                _ => break,
+            }
+        }
+    }
+    Ok(())
 }

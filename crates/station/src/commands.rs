@@ -5,6 +5,7 @@ pub mod duty;
 pub mod explain;
 mod http;
 pub mod import;
+pub mod order;
 mod reload;
 pub mod replay;
 pub mod rules;

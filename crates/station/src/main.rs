@@ -54,6 +54,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::commands::explain::Explain;
 use crate::commands::import::RosterCommand;
+use crate::commands::order::{Drill, Order};
 use crate::commands::replay::Replay;
 use crate::commands::rules::RulesCommand;
 use crate::commands::test_rules::TestRules;
@@ -116,6 +117,11 @@ enum Command {
     Case(CaseCommand),
     /// Judges the record by other rules, and tells what would have differed.
     Replay(Replay),
+    /// What is asked of many: instructions, roll-calls, tests of channels.
+    #[command(subcommand)]
+    Order(Order),
+    /// Holds a drill: alerts that go the real way, marked as exercise.
+    Drill(Drill),
 }
 
 /// What can be done with a case file.
@@ -219,6 +225,8 @@ fn run(cli: Cli) -> Result<()> {
             Ok(())
         }
         Command::Replay(command) => commands::replay::run(&command),
+        Command::Order(command) => commands::order::run(&command),
+        Command::Drill(command) => commands::order::drill(&command),
         Command::HashSecret => {
             let mut secret = String::new();
             std::io::stdin().read_to_string(&mut secret).context("reading the secret from standard input")?;

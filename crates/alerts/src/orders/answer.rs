@@ -1,7 +1,7 @@
 //! What people answer, and what receipts say of their channels.
 
 use model::alert::{ReceiptOutcome, Refused};
-use model::order::{Answer, Answered, WayEnd};
+use model::order::{Answer, Answered, Asked, OrderCounts, WayEnd};
 use model::{Matter, Order, OrderBody, OrderId, PersonId, Receipt};
 
 use super::tick::withdraw;
@@ -38,24 +38,19 @@ impl Orders {
         let Some(asked) = person.and_then(|person| open.asked.get_mut(&person)) else {
             return refuse(format!("{} was not asked by {id}", order.person));
         };
-        if asked.answered(answer).is_some() {
-            return Ok(id);
+        let entered_by = order.entered_by.clone();
+        let answered = Answered { what: answer, at_ms: draft.now_ms, entered_by, note: note.map(Box::from) };
+        if add(asked, answered, &mut open.record.counts) {
+            keep_asked(asked, draft);
+            self.changed.insert(id);
+            self.end_when_all_answered(id, owed, draft);
         }
-        let counts = &mut open.record.counts;
-        counts.read += u32::from(asked.answers.is_empty());
-        match answer {
-            Answer::Read => {}
-            Answer::Arrived => counts.arrived += 1,
-            Answer::Done => counts.done += 1,
-            Answer::Cannot => counts.cannot += 1,
-        }
-        asked.answers.push(Answered {
-            what: answer,
-            at_ms: draft.now_ms,
-            entered_by: order.entered_by.clone(),
-            note: note.map(Box::from),
-        });
-        keep_asked(asked, draft);
+        Ok(id)
+    }
+
+    fn end_when_all_answered(&mut self, id: OrderId, owed: &mut Owed, draft: &mut Draft<'_>) {
+        let Some(open) = self.open.get(&id) else { return };
+        let counts = &open.record.counts;
         let all = match open.record.order.body {
             OrderBody::RollCall { .. } => counts.read == counts.asked,
             OrderBody::Instruct { .. } => {
@@ -63,11 +58,9 @@ impl Orders {
             }
             _ => false,
         };
-        self.changed.insert(id);
         if all {
             self.close(id, super::DESK, "everybody has answered", owed, draft);
         }
-        Ok(id)
     }
 
     /// Ends an order by command. Given again, it changes nothing.
@@ -94,27 +87,52 @@ impl Orders {
         Ok(id)
     }
 
-    /// Takes in what a delivery came to. A channel that reached its person once has reached them.
-    pub fn receipt(&mut self, receipt: &Receipt, draft: &mut Draft<'_>) {
+    /// Takes in what a delivery came to. A channel that reached its person once has reached them; who has the message before
+    /// them has read the order.
+    pub fn receipt(&mut self, receipt: &Receipt, owed: &mut Owed, draft: &mut Draft<'_>) {
         let Matter::Order(id) = receipt.matter else { return };
         let Some(open) = self.open.get_mut(&id) else { return };
         let Some((person, channel)) = named(receipt.delivery.as_str()) else { return };
         let Some(asked) = open.asked.get_mut(&person) else { return };
-        let delivered = match receipt.outcome {
-            ReceiptOutcome::Delivered | ReceiptOutcome::Read => true,
-            ReceiptOutcome::Failed => false,
+        let (delivered, read) = match receipt.outcome {
+            ReceiptOutcome::Delivered => (true, false),
+            ReceiptOutcome::Read => (true, true),
+            ReceiptOutcome::Failed => (false, false),
             ReceiptOutcome::Retry => return,
         };
         let was_reached = asked.is_reached();
         let Some(way) = asked.ways.iter_mut().find(|way| *way.channel == *channel) else { return };
-        if way.end.as_ref().is_some_and(|end| end.delivered || !delivered) {
-            return;
+        let is_news = way.end.as_ref().is_none_or(|end| delivered && !end.delivered);
+        if is_news {
+            way.end = Some(WayEnd { at_ms: draft.now_ms, delivered, reason: receipt.reason.clone() });
+            open.record.counts.delivered += u32::from(delivered && !was_reached);
         }
-        way.end = Some(WayEnd { at_ms: draft.now_ms, delivered, reason: receipt.reason.clone() });
-        open.record.counts.delivered += u32::from(delivered && !was_reached);
-        keep_asked(asked, draft);
-        self.changed.insert(id);
+        let answered = Answered { what: Answer::Read, at_ms: draft.now_ms, entered_by: None, note: None };
+        let answers = read && add(asked, answered, &mut open.record.counts);
+        if is_news || answers {
+            keep_asked(asked, draft);
+            self.changed.insert(id);
+        }
+        if answers {
+            self.end_when_all_answered(id, owed, draft);
+        }
     }
+}
+
+/// Adds an answer and counts it; `false` when it was given before.
+fn add(asked: &mut Asked, answered: Answered, counts: &mut OrderCounts) -> bool {
+    if asked.answered(answered.what).is_some() {
+        return false;
+    }
+    counts.read += u32::from(asked.answers.is_empty());
+    match answered.what {
+        Answer::Read => {}
+        Answer::Arrived => counts.arrived += 1,
+        Answer::Done => counts.done += 1,
+        Answer::Cannot => counts.cannot += 1,
+    }
+    asked.answers.push(answered);
+    true
 }
 
 /// Person and channel of a delivery that asks or reminds somebody, from its id.

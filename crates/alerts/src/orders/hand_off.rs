@@ -4,10 +4,12 @@ use model::alert::Refused;
 use model::finding::Words;
 use model::order::{Contact, Facts, OrderRecord, Stage};
 use model::roster::Post;
-use model::{Alert, AlertState, FeedKind, Level, Order, OrderBody, OrderId, PersonId, RegionCode, Verdict};
+use model::{
+    Alert, AlertState, FeedKind, KeptKind, Level, Order, OrderBody, OrderId, PersonId, RegionCode, Verdict, wire,
+};
 
 use super::ask::{owe, owe_in};
-use super::{DESK, Open, Orders, check_text, check_within, news, note, record, refuse, summary};
+use super::{DESK, Open, Orders, check_text, check_within, keep, news, note, record, refuse, summary};
 use crate::deliveries::Owed;
 use crate::turn::Draft;
 
@@ -53,6 +55,7 @@ impl Orders {
         if alert.verdict.as_ref().is_some_and(|(verdict, _)| *verdict == Verdict::Real) {
             note(&mut record, FOUND_REAL, DESK, None, draft);
         }
+        keep(draft, KeptKind::HandOff, OrderRecord::hand_off_key(alert.id, id), Some(wire::encode(&id)));
         tell_brigade(&record, "hand_off", "0", offered_words(alert), Some(facts(alert, said.as_deref(), draft)), draft);
         Ok(Open { record, asked: Default::default() })
     }

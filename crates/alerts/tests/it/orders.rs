@@ -207,6 +207,14 @@ fn a_roll_call_is_answered_in_its_window_and_the_missing_are_told_up_once() {
     assert_eq!(words, "查岗：应到5人，到岗2，缺3：V2、T3、M4");
     assert!(world.give(120_001, answer(id, "V2", Answer::Read)).unwrap_err().contains("has ended"));
 
+    // pressing 1 on the telephone is an answer, once
+    let body = OrderBody::RollCall { region: code(GRID), posts: vec![], window_s: 120, exercise: false };
+    let turn = world.step(190_000, vec![order("3", "C5", body)], vec![], vec![]);
+    let press = || receipt(&turn.batch.deliveries[0], ReceiptOutcome::Read);
+    let turn = world.step(191_000, vec![press(), press()], vec![], vec![]);
+    assert_eq!(kinds(&turn), ["order.closed"]);
+    assert_eq!(turn.batch.feed[0].order.as_ref().unwrap().counts.read, 1);
+
     // all there: it ends at once
     let body = OrderBody::RollCall { region: code(GRID), posts: vec![], window_s: 120, exercise: false };
     let id = world.give(200_000, order("2", "C5", body)).unwrap();

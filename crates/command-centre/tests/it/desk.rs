@@ -9,11 +9,12 @@ use command_centre::{ActionError, Actions, Callbacks, DeviceOrder, DeviceSent, R
 use model::alert::{Assignment, Evidence, HistoryItem, Mark, PhotoMark, Refused, Rung, Shelf, Work};
 use model::finding::{ConditionKey, DeviceChange, Words};
 use model::ledger::UnitColour;
-use model::{About, DeliveryId, Matter, Order, OrderId, OrderOutcome, Receipt, Sighting};
+use model::order::OrderNews;
+use model::{About, DeliveryId, Matter, Order, OrderOutcome, Receipt, Sighting};
 use model::{
     Action, Alert, AlertId, Colour, ColourCounts, Command, CommandId, CommandOutcome, Delivery, DeliveryState,
-    DeviceId, Family, FeedEvent, FeedKind, Ledger, LedgerBatch, PersonId, Reason, RegionCode, RegionStatus, RiskBands,
-    Roster, UnitId, UnitStatus,
+    DeviceId, Family, FeedEvent, FeedKind, Kept, Ledger, LedgerBatch, PersonId, Reason, RegionCode, RegionStatus,
+    RiskBands, Roster, UnitId, UnitStatus,
 };
 
 use crate::ledger::MemoryLedger;
@@ -91,6 +92,22 @@ impl Desk {
             submitted: AtomicUsize::new(0),
             reads: AtomicUsize::new(0),
         }
+    }
+
+    /// One commit of records and events.
+    pub fn keep(&self, kept: Vec<Kept>, news: Vec<(FeedKind, OrderNews)>) {
+        self.commit(&[], |books| {
+            books.batch.kept = kept;
+            for (kind, news) in news {
+                books.event(kind, news.head.region, None, None);
+                Arc::make_mut(books.batch.feed.last_mut().unwrap()).order = Some(Box::new(news));
+            }
+        });
+    }
+
+    /// The next commit's number.
+    pub fn next_epoch(&self) -> u64 {
+        self.books.lock().unwrap().epoch + 1
     }
 
     /// One journal commit: `work` on the books, then ledger and view.
@@ -383,10 +400,9 @@ impl Actions for Desk {
     }
 
     async fn order(&self, order: Order) -> Result<OrderOutcome, ActionError> {
-        let mut given = self.given.lock().unwrap();
-        given.push(order.clone());
-        let at = u32::try_from(given.len()).unwrap() - 1;
-        Ok(OrderOutcome { id: order.id, result: Ok(OrderId { epoch: 1, at }) })
+        self.given.lock().unwrap().push(order.clone());
+        let id = order.id.clone();
+        Ok(OrderOutcome { id, result: crate::orders::take(self, order) })
     }
 
     async fn device_command(&self, order: DeviceOrder) -> Result<DeviceSent, ActionError> {

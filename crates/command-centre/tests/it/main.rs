@@ -17,6 +17,7 @@ mod lists;
 mod map;
 mod mqtt;
 mod openapi;
+mod orders;
 mod problems;
 mod risk;
 mod screen;

@@ -55,14 +55,19 @@ async fn every_operation_answers() {
     let added = station.add_photo(ADMIN, &alert, "RIFF....WEBP1").await;
     assert!(added.status.is_success());
     let photo = station.get(ADMIN, &format!("/api/v1/alerts/{alert}")).await.ok()["photos"][0]["sha256"].clone();
+    let order = station.desk.instruct("331083001");
     for (method, template) in documented() {
         if template == "/api/v1/feed" {
             let mut follower = station.follow(ADMIN, "", None).await;
             assert!(follower.next().await.unwrap().is_heartbeat());
             continue;
         }
+        // each stage has a hand-off of its own
+        let handed = template.contains("/hand-offs/{id}");
+        let named = if handed { station.desk.hand_off(station.desk.raise(2), "webhook:brigade") } else { order };
+        let is_order = template.contains("/orders/{id}") || template.contains("/hand-offs/{id}");
         let path = template
-            .replace("{id}", &alert)
+            .replace("{id}", &if is_order { named.to_string() } else { alert.clone() })
             .replace("{token}", &alert)
             .replace("{sha256}", photo.as_str().unwrap())
             .replace("/regions/{code}", "/regions/331083")
@@ -81,6 +86,14 @@ async fn every_operation_answers() {
             "sightings" => json!({ "id": "s1", "kind": "smoke" }),
             "devices" => json!({ "device": "new" }),
             "session" => json!({ "token": ADMIN }),
+            "orders" => json!({ "region": "331083001", "text": "全体到岗" }),
+            "roll-calls" | "channel-tests" => json!({ "region": "331083001" }),
+            "drills" => json!({ "region": "331083001", "note": "厨房起火" }),
+            "hand-offs" => json!({ "to": "webhook:brigade" }),
+            "read" | "arrived" | "done" | "cannot" if template.contains("/orders/") => {
+                json!({ "person": "P2", "note": "好" })
+            }
+            "end" | "rejected" | "closed" => json!({ "reason": "已解除" }),
             _ => json!({}),
         };
         // closing would forbid what comes after it in the order of the paths

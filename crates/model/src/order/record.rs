@@ -47,6 +47,20 @@ impl OrderRecord {
         [u8::from(!is_open)]
     }
 
+    /// Key among the records of [`crate::KeptKind::HandOff`], which name the hand-offs of an alert, newest first.
+    pub fn hand_off_key(alert: AlertId, id: OrderId) -> Box<[u8]> {
+        [&OrderRecord::hand_off_prefix(alert)[..], &newest_first(id)].concat().into()
+    }
+
+    /// What the keys of all hand-offs of an alert begin with.
+    pub fn hand_off_prefix(alert: AlertId) -> [u8; 13] {
+        let mut key = [0; 13];
+        key[..8].copy_from_slice(&alert.epoch.to_be_bytes());
+        key[8..12].copy_from_slice(&alert.unit.0.to_be_bytes());
+        key[12] = alert.family as u8;
+        key
+    }
+
     pub fn is_open(&self) -> bool {
         self.ended.is_none()
     }

@@ -12,6 +12,7 @@ mod kill_exact;
 mod kill_feed;
 mod kill_relay;
 mod mirror;
+mod orders;
 mod raw;
 mod rig;
 mod source;

@@ -250,7 +250,7 @@ pub(super) fn check_act(shared: &Shared, act: &Act) -> Result<(), Problem> {
 }
 
 /// 404 for an alert that the caller does not see.
-pub(super) async fn check_in_sight(shared: &Shared, caller: &Caller, id: AlertId) -> Result<(), Problem> {
+pub(crate) async fn check_in_sight(shared: &Shared, caller: &Caller, id: AlertId) -> Result<(), Problem> {
     let grid = match shared.parts.view.open_alert(id) {
         Some(alert) => Some(alert.grid),
         None => shared.read(move |ledger| ledger.alert(id)).await?.map(|alert| alert.grid),
@@ -258,7 +258,7 @@ pub(super) async fn check_in_sight(shared: &Shared, caller: &Caller, id: AlertId
     if grid.is_some_and(|grid| caller.sees(grid)) { Ok(()) } else { Err(no_alert(id)) }
 }
 
-pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
+pub(crate) fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
     let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
     let key = value.to_str().ok().map(str::trim).filter(|key| (1..=KEY_CHARS_MAX).contains(&key.len()));
     key.map(Some).ok_or_else(|| {

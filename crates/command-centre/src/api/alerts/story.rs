@@ -6,11 +6,13 @@ use axum::Json;
 use axum::extract::{Extension, State};
 use axum::response::{IntoResponse, Response};
 use model::alert::{Evidence, HistoryItem, Mark, ReceiptOutcome, Rung};
+use model::order::OrderRecord;
 use model::{Alert, AlertId, AlertSummary, Colour, Delivery, DeliveryState, Roster, UnitStatus, chain};
 use serde::Serialize;
 
 use super::people::{ActorShape, AssignedShape, CauseShape, PhotoShape, ShelfShape, WorkShape};
 use crate::access::Caller;
+use crate::api::orders::{OrderShape, hand_offs};
 use crate::api::units::reasons;
 use crate::extract::InPath;
 use crate::problem::{Kind, Problem};
@@ -47,6 +49,8 @@ pub(super) struct Story<'a> {
     deliveries: Vec<DeliveryShape<'a>>,
     /// Why the unit has its colour now.
     reasons: Vec<ReasonShape<'a>>,
+    /// What the fire brigade was offered of it, newest first.
+    hand_offs: Vec<OrderShape<'a>>,
 }
 
 impl<'a> Story<'a> {
@@ -77,6 +81,7 @@ impl<'a> Story<'a> {
             ladder: alert.ladder.iter().map(|rung| RungShape::new(rung, roster)).collect(),
             deliveries: kept.deliveries.iter().map(DeliveryShape::new).collect(),
             reasons: reasons(kept.unit.as_ref().map_or(&[], |status| &status.reasons), roster),
+            hand_offs: kept.hand_offs.iter().map(|record| OrderShape::new(record, roster, true)).collect(),
         }
     }
 }
@@ -198,6 +203,7 @@ pub(super) struct Kept {
     pub alert: Alert,
     deliveries: Vec<Delivery>,
     unit: Option<UnitStatus>,
+    hand_offs: Vec<OrderRecord>,
 }
 
 impl Kept {
@@ -205,7 +211,8 @@ impl Kept {
     pub(super) async fn read(shared: &Shared, caller: &Caller, id: AlertId) -> Result<Kept, Problem> {
         let read = move |ledger: &dyn model::Ledger| {
             let Some(alert) = ledger.alert(id)? else { return Ok(None) };
-            Ok(Some(Kept { deliveries: ledger.deliveries(id.into())?, unit: ledger.unit(id.unit)?, alert }))
+            let (deliveries, unit) = (ledger.deliveries(id.into())?, ledger.unit(id.unit)?);
+            Ok(Some(Kept { deliveries, unit, hand_offs: hand_offs(ledger, id)?, alert }))
         };
         shared.read(read).await?.filter(|kept| caller.sees(kept.alert.grid)).ok_or_else(|| no_alert(id))
     }
