@@ -3,6 +3,7 @@
 
 pub(crate) mod alerts;
 pub(crate) mod callbacks;
+pub(crate) mod cap;
 pub(crate) mod devices;
 pub(crate) mod duty;
 pub(crate) mod feed;

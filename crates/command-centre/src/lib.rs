@@ -16,6 +16,8 @@
 //! - A consumer that reads slowly holds up nobody: each pulls from the ring of recent events (or, further back, from
 //!   the ledger) at its own pace, its backlog in memory is one chunk and the socket's bounded buffer, and a socket
 //!   that takes nothing for [`Settings::feed_write_deadline_ms`] is cut.
+//! - What goes out to others is told in one order by one cursor, whatever the way and the words ([`Pages`], the stream, the
+//!   socket); a message once sent has the same name and text whenever it is asked for.
 //! - Every answer is limited to the region of the caller's token; every route says in [`ROUTES`] which role it needs.
 //! - Every refusal is an RFC 9457 problem that says what to do.
 //! - `openapi.json` and [`ROUTES`] name the same operations, and every answer in the tests fits its schema.
@@ -31,6 +33,7 @@ mod encoding;
 mod extract;
 mod judging;
 mod photos;
+mod outward;
 mod problem;
 mod router;
 mod screen;
@@ -50,6 +53,7 @@ pub use callbacks::Callbacks;
 pub use clients::{ClientConnection, ClientSession, Clients};
 pub use judging::{About, Judging, JudgingError};
 pub use photos::Photos;
+pub use outward::{Filter, Format, Kinds, Outgoing, Pages, Stretch, Wording, min_colour};
 pub use router::{Need, ROUTES, Route};
 pub use server::{Checks, CommandCentre, Parts, ServeError};
 pub use settings::Settings;

@@ -27,6 +27,7 @@ pub(crate) enum Kind {
     StoreFailed,
     Unavailable,
     Deadline,
+    UpgradeRequired,
 }
 
 impl Kind {
@@ -51,6 +52,9 @@ impl Kind {
             Kind::TooMany => (StatusCode::TOO_MANY_REQUESTS, "too-many", "The limit of today is reached"),
             Kind::StoreFailed => (StatusCode::INTERNAL_SERVER_ERROR, "store-failed", "The store failed"),
             Kind::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "The station cannot do this now"),
+            Kind::UpgradeRequired => {
+                (StatusCode::UPGRADE_REQUIRED, "upgrade-required", "Only a WebSocket can be opened here")
+            }
             Kind::Deadline => (StatusCode::GATEWAY_TIMEOUT, "deadline", "It took too long"),
         }
     }

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use crate::access::Role;
 use crate::api::{
-    alerts, callbacks, devices, duty, feed, health, map, mqtt, orders, quarantine, regions, risk, session, sightings,
+    alerts, callbacks, cap, devices, duty, feed, health, map, mqtt, orders, quarantine, regions, risk, session, sightings,
     trail, units, vendors, why,
 };
 use crate::problem::{Kind, Problem};
@@ -66,10 +66,13 @@ pub const ROUTES: &[Route] = &[
     route("GET", "/api/v1/me", VIEWER, || get(session::me)),
     route("GET", "/api/v1/bootstrap", VIEWER, || get(feed::bootstrap)),
     route("GET", "/api/v1/feed", VIEWER, || get(feed::feed)),
+    route("GET", "/api/v1/feed/ws", VIEWER, || get(feed::socket)),
     route("GET", "/api/v1/events", VIEWER, || get(feed::events)),
     route("GET", "/api/v1/alerts", VIEWER, || get(alerts::list)),
     route("GET", "/api/v1/alerts/{id}", VIEWER, || get(alerts::one)),
     route("GET", "/api/v1/alerts/{id}/trail", VIEWER, || get(trail::one)),
+    route("GET", "/api/v1/alerts/{id}/cap", VIEWER, || get(cap::one)),
+    route("GET", "/api/v1/cap", VIEWER, || get(cap::list)),
     route("POST", "/api/v1/alerts/{id}/acknowledge", OPERATOR, || post(alerts::acknowledge)),
     route("POST", "/api/v1/alerts/{id}/arrive", OPERATOR, || post(alerts::arrive)),
     route("POST", "/api/v1/alerts/{id}/verify", OPERATOR, || post(alerts::verify)),

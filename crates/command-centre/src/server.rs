@@ -19,6 +19,7 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::access::Access;
 use crate::actions::{Actions, Devices, RiskHistory};
@@ -96,7 +97,7 @@ impl CommandCentre {
         let shared = Arc::new(Shared::new(parts, shutdown.clone()));
         let app = router::build(&shared);
         tracing::info!(%address, "the command centre listens");
-        let task = tokio::spawn(accept(listener, app, settings, shutdown));
+        let task = tokio::spawn(accept(listener, app, settings, shutdown, shared.sockets.clone()));
         Ok((address, task))
     }
 }
@@ -110,7 +111,13 @@ fn listen(settings: &Settings) -> std::io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-async fn accept(listener: TcpListener, app: Router, settings: Settings, shutdown: CancellationToken) {
+async fn accept(
+    listener: TcpListener,
+    app: Router,
+    settings: Settings,
+    shutdown: CancellationToken,
+    sockets: TaskTracker,
+) {
     let settings = Arc::new(settings);
     let permits = Arc::new(Semaphore::new(settings.connections_max));
     let mut connections = JoinSet::new();
@@ -146,9 +153,11 @@ async fn accept(listener: TcpListener, app: Router, settings: Settings, shutdown
         while let Some(ended) = connections.join_next().await {
             note_end(ended);
         }
+        sockets.close();
+        sockets.wait().await;
     });
     if all_ended.await.is_err() {
-        tracing::warn!(left = connections.len(), "connections were cut at shutdown");
+        tracing::warn!(left = connections.len() + sockets.len(), "connections were cut at shutdown");
         connections.shutdown().await;
     }
     tracing::info!("the command centre has stopped");
@@ -191,7 +200,8 @@ async fn connection(
         .timer(TokioTimer::new())
         .header_read_timeout(Settings::ms(settings.head_deadline_ms))
         .max_buf_size(BUFFER_BYTES)
-        .serve_connection(TokioIo::new(socket), service);
+        .serve_connection(TokioIo::new(socket), service)
+        .with_upgrades();
     tokio::pin!(served);
     let ended = tokio::select! {
         ended = served.as_mut() => ended,

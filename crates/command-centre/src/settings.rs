@@ -39,6 +39,20 @@ pub struct Settings {
     pub feed_ring_events: usize,
     /// Events taken at a time for one consumer.
     pub feed_chunk_events: usize,
+    /// A socket's consumer that counts its credit and has none left while events wait is cut after this time, ms.
+    pub feed_credit_deadline_ms: u64,
+    /// Credit that a socket's consumer may have, events.
+    pub feed_credit_max_events: u64,
+    /// Message of a socket's consumer, bytes.
+    pub feed_message_limit_bytes: usize,
+    /// Who tells the events: `source` of CloudEvents, a URI reference.
+    pub feed_source: String,
+    /// Who sends the messages of CAP: one name in the world, without blanks, commas, `<` and `&`.
+    pub cap_sender: String,
+    /// The same for people.
+    pub cap_sender_name: String,
+    /// Local time, in which CAP tells times, is so far ahead of UTC, min.
+    pub cap_utc_offset_min: i32,
     /// Entries of a page when the caller does not say.
     pub page_default: usize,
     /// Entries of a page at most; ten times as many events.
@@ -82,6 +96,13 @@ impl Default for Settings {
             feed_retry_ms: 2000,
             feed_ring_events: 65_536,
             feed_chunk_events: 128,
+            feed_credit_deadline_ms: 30_000,
+            feed_credit_max_events: 65_536,
+            feed_message_limit_bytes: 4096,
+            feed_source: "urn:fenghuo:station".to_owned(),
+            cap_sender: "fenghuo.station".to_owned(),
+            cap_sender_name: "烽火消防物联网 Fenghuo".to_owned(),
+            cap_utc_offset_min: 480,
             page_default: 100,
             page_max: 1000,
             scan_max: 20_000,
@@ -105,6 +126,7 @@ impl Settings {
             ("body_limit_bytes", self.body_limit_bytes),
             ("feed_ring_events", self.feed_ring_events),
             ("feed_chunk_events", self.feed_chunk_events),
+            ("feed_message_limit_bytes", self.feed_message_limit_bytes),
             ("page_default", self.page_default),
             ("scan_max", self.scan_max),
             ("reads_max", self.reads_max),
@@ -122,9 +144,21 @@ impl Settings {
             ("action_deadline_ms", self.action_deadline_ms),
             ("feed_write_deadline_ms", self.feed_write_deadline_ms),
             ("feed_heartbeat_ms", self.feed_heartbeat_ms),
+            ("feed_credit_deadline_ms", self.feed_credit_deadline_ms),
+            ("feed_credit_max_events", self.feed_credit_max_events),
         ];
         let none = deadlines.iter().filter(|(_, value)| *value == 0);
         faults.extend(none.map(|(name, _)| format!("http.{name} must be at least 1")));
+        let is_apart = |c: char| c.is_whitespace() || c.is_control() || matches!(c, ',' | '<' | '&');
+        if self.cap_sender.is_empty() || self.cap_sender.contains(is_apart) {
+            faults.push("http.cap_sender must be a name without blanks, commas, < and &".to_owned());
+        }
+        if self.feed_source.is_empty() || self.feed_source.contains(|c: char| c.is_whitespace() || c.is_control()) {
+            faults.push("http.feed_source must be a URI reference, such as urn:fenghuo:station".to_owned());
+        }
+        if !(-14 * 60..=14 * 60).contains(&self.cap_utc_offset_min) {
+            faults.push("http.cap_utc_offset_min must be -840 to 840".to_owned());
+        }
         if self.page_default > self.page_max {
             faults.push("http.page_default must not be above page_max".to_owned());
         }

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use model::{CommandId, Cursor, FeedEvent, Ledger, StoreError};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::api::map::GeometryCache;
 use crate::problem::{Kind, Problem};
@@ -26,6 +27,8 @@ pub(crate) struct Shared {
     pub geometry: GeometryCache,
     pub assets: Assets,
     pub shutdown: CancellationToken,
+    /// Sockets that are no longer HTTP; each has a place among the consumers.
+    pub sockets: TaskTracker,
     command_prefix: String,
     commands: AtomicU64,
 }
@@ -42,6 +45,7 @@ impl Shared {
             geometry: GeometryCache::new(parts.settings.geometry_cache_max),
             assets: Assets::load(),
             shutdown,
+            sockets: TaskTracker::new(),
             command_prefix: format!("api-{random:016x}"),
             commands: AtomicU64::new(0),
             parts,

@@ -190,6 +190,16 @@ fn guard_cookie(method: &Method, headers: &HeaderMap) -> Result<(), Problem> {
     Ok(())
 }
 
+/// A socket that a cookie opens must come from the station's own page: browsers let any page open one.
+pub(super) fn guard_socket(headers: &HeaderMap) -> Result<(), Problem> {
+    if headers.contains_key(header::AUTHORIZATION) || origin(headers) == Origin::Own {
+        return Ok(());
+    }
+    let detail = "a socket with a session cookie must be opened by the station's own page; scripts use Authorization: \
+                  Bearer <token>";
+    Err(Problem::new(Kind::CrossSite, detail))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

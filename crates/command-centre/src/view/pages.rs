@@ -37,15 +37,7 @@ impl View {
     /// # Errors
     /// [`StoreError`] when the ledger cannot be read.
     pub fn page(&self, ledger: &dyn Ledger, after: Cursor, limit: usize) -> Result<FeedPage, StoreError> {
-        let told = match self.recent(after, limit) {
-            Recent::Events(events) => events,
-            Recent::Older => {
-                // the ledger may be a commit ahead of this view, whose cursor is what followers are told
-                let newest = self.cursor();
-                let events = ledger.feed(after, limit)?.into_iter().filter(|event| event.cursor <= newest);
-                events.map(|event| Told::new(Arc::new(event))).collect()
-            }
-        };
+        let told = self.told_after(ledger, after, limit)?;
         let roster = self.roster();
         let alert = |told: &Arc<Told>| {
             let alert = told.event.alert.as_deref()?.id;
@@ -59,5 +51,22 @@ impl View {
         let lost = told.first().map_or(0, |first| first.event.cursor.saturating_sub(after.saturating_add(1)));
         let read_to = told.last().map_or(after, |last| last.event.cursor);
         Ok(FeedPage { alerts: told.iter().filter_map(alert).collect(), read_to, lost })
+    }
+
+    /// Up to `limit` events after `after`, from memory or from `ledger`; the first is not the next one where events between
+    /// are no longer kept.
+    pub(crate) fn told_after(
+        &self,
+        ledger: &dyn Ledger,
+        after: Cursor,
+        limit: usize,
+    ) -> Result<Vec<Arc<Told>>, StoreError> {
+        if let Recent::Events(events) = self.recent(after, limit) {
+            return Ok(events);
+        }
+        // the ledger may be a commit ahead of this view, whose cursor is what followers are told
+        let newest = self.cursor();
+        let events = ledger.feed(after, limit)?.into_iter().filter(|event| event.cursor <= newest);
+        Ok(events.map(|event| Told::new(Arc::new(event))).collect())
     }
 }

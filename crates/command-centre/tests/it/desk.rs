@@ -248,6 +248,32 @@ impl Desk {
         }]
     }
 
+    /// Something happens to an alert. What the desk only tells, as more evidence, does not stand in its history.
+    pub fn change(&self, id: AlertId, kind: FeedKind, is_recorded: bool, change: impl FnOnce(&mut Alert)) {
+        self.commit(&[], |books| {
+            let mut alert = books.alerts[&id].clone();
+            change(&mut alert);
+            if is_recorded {
+                books.put(kind, alert);
+            } else {
+                books.event(kind, alert.grid, Some(&alert), None);
+                books.alerts.insert(id, alert);
+            }
+            let alert = books.alerts[&id].clone();
+            books.batch.alerts.push(Arc::new(alert));
+        });
+    }
+
+    /// More evidence of the same, in other words.
+    pub fn see_more(&self, id: AlertId, zh: &str, en: &str) {
+        let epoch = self.ledger.applied() + 1;
+        self.change(id, FeedKind::AlertUpdated, false, |alert| {
+            let words = Words { zh: zh.to_owned().into(), en: en.to_owned().into() };
+            let like = alert.evidence[0].clone();
+            alert.evidence.push(Evidence { epoch, at_ms: START_MS + epoch, words, ..like });
+        });
+    }
+
     pub fn close(&self, id: AlertId) {
         self.act(id, Action::Close, "P2").unwrap();
     }
