@@ -40,6 +40,7 @@ mod template;
 mod wording;
 
 pub use channel::mqtt::{MqttOutcome, MqttPublisher};
+pub use channel::webhook::{Posted, SignedPost};
 pub use dispatcher::{Dispatcher, Handle, Parts, ReceiptSink, RosterNow, SinkClosed, StartError};
 pub use settings::{
     BodyFormat, Dingtalk, Email, Gateway, GatewayKind, Language, Method, Secret, Security, Settings, Webhook, Wecom,

@@ -17,6 +17,7 @@ pub struct Config {
     pub evaluator: evaluator::Settings,
     pub dispatcher: dispatcher::Settings,
     pub http: command_centre::Settings,
+    pub feed: crate::push::Settings,
 }
 
 /// What no stage owns.
@@ -161,6 +162,7 @@ impl Config {
         config.mqtt.check().map_err(|error| invalid(format!("[mqtt] {error}")))?;
         config.mqtt_access.check().map_err(|error| invalid(format!("[mqtt_access] {error}")))?;
         config.source.check().map_err(|error| invalid(error.to_string()))?;
+        config.feed.check().map_err(|error| invalid(format!("[feed] {error}")))?;
         Ok(config)
     }
 }

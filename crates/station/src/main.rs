@@ -31,6 +31,7 @@ mod outlets;
 mod photos;
 mod process;
 mod provision;
+mod push;
 mod refusals;
 mod replay;
 mod roster_files;

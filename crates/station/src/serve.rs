@@ -34,7 +34,7 @@ use crate::rules_gate::Limits;
 use crate::rules_keeper::{self, RulesKeeper};
 use crate::vendors::Vendors;
 use crate::watch::{self, Watch};
-use crate::{roster_files, upkeep};
+use crate::{push, roster_files, upkeep};
 
 /// The roster in force, for whoever asks.
 pub type RosterNow = Arc<dyn Fn() -> Arc<Roster> + Send + Sync>;
@@ -126,6 +126,7 @@ async fn serve(config: Config) -> Result<()> {
         shutdown.clone(),
     )
     .await?;
+    let push = push::as_set(&config, &core.view, Arc::clone(&core.store) as _, &clock, &shutdown)?;
     let watch = tokio::spawn(watching(&config, &gate, seen)?.run(shutdown.clone()));
     let keeper = tokio::spawn(keeper.run(shutdown.clone()));
     let upkeep = tokio::spawn(upkeep::run(
@@ -147,7 +148,7 @@ async fn serve(config: Config) -> Result<()> {
     let limit = Duration::from_millis(config.station.shutdown_limit_ms);
     let drained = tokio::time::timeout(limit, async {
         sources.shutdown().await;
-        drain(broker, dispatcher, shutdown, http, [upkeep, watch, keeper], handle, ingest, core).await
+        drain(broker, dispatcher, shutdown, http, [upkeep, watch, keeper, push], handle, ingest, core).await
     })
     .await;
     drained.map_err(|_| anyhow!("the stages did not drain within {} ms", limit.as_millis()))?
@@ -247,7 +248,7 @@ async fn drain(
     dispatcher: dispatcher::Handle,
     shutdown: CancellationToken,
     http: Task<()>,
-    others: [Task<()>; 3],
+    others: [Task<()>; 4],
     handle: IngestHandle,
     ingest: Ingest,
     core: Core,

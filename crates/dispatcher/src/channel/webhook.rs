@@ -4,6 +4,7 @@
 //! `Retry-After`; everything else, redirects included, is tried again and not followed. After a 410 nothing more is sent until
 //! the settings are changed and the station is started anew.
 
+mod post;
 mod signature;
 
 use std::sync::{Arc, OnceLock};
@@ -18,6 +19,7 @@ use super::http::{Answer, Http};
 use super::{Channel, Manner, Opened, Outcome, Try, With, check_name};
 use crate::dispatcher::StartError;
 use crate::settings::Webhook;
+pub use post::{Posted, SignedPost};
 use signature::Signer;
 
 const ID: HeaderName = HeaderName::from_static("webhook-id");
@@ -57,19 +59,7 @@ impl Hook {
 
     fn request(&self, attempt: Try<'_>) -> Result<Request<Full<Bytes>>, String> {
         let (id, body) = (attempt.delivery.id.as_str(), attempt.message.json());
-        let timestamp = attempt.now_ms / 1000;
-        let id_value = HeaderValue::from_str(id).map_err(|_| format!("the id {id:?} cannot be a header"))?;
-        let signature = HeaderValue::from_str(&self.signer.sign(id, timestamp, &body))
-            .map_err(|_| String::from("the signature cannot be a header"))?;
-        let mut request = Request::post(self.http.url().clone())
-            .body(Full::new(body))
-            .map_err(|error| format!("the request cannot be made: {error}"))?;
-        let headers = request.headers_mut();
-        headers.insert(ID, id_value);
-        headers.insert(TIMESTAMP, HeaderValue::from(timestamp));
-        headers.insert(SIGNATURE, signature);
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        Ok(request)
+        signed(&self.http, &self.signer, id, HeaderValue::from_static("application/json"), body, attempt.now_ms)
     }
 
     fn judge(&self, answer: &Answer, now_ms: u64) -> Outcome {
@@ -89,6 +79,30 @@ impl Hook {
             _ => answer.refused(now_ms),
         }
     }
+}
+
+/// A signed request.
+fn signed(
+    http: &Http,
+    signer: &Signer,
+    id: &str,
+    content_type: HeaderValue,
+    body: Bytes,
+    now_ms: u64,
+) -> Result<Request<Full<Bytes>>, String> {
+    let timestamp = now_ms / 1000;
+    let id_value = HeaderValue::from_str(id).map_err(|_| format!("the id {id:?} cannot be a header"))?;
+    let signature = HeaderValue::from_str(&signer.sign(id, timestamp, &body))
+        .map_err(|_| String::from("the signature cannot be a header"))?;
+    let mut request = Request::post(http.url().clone())
+        .body(Full::new(body))
+        .map_err(|error| format!("the request cannot be made: {error}"))?;
+    let headers = request.headers_mut();
+    headers.insert(ID, id_value);
+    headers.insert(TIMESTAMP, HeaderValue::from(timestamp));
+    headers.insert(SIGNATURE, signature);
+    headers.insert(CONTENT_TYPE, content_type);
+    Ok(request)
 }
 
 const GONE: &str = "gone: the receiver wants no more; correct or remove the webhook in the settings and start anew";
