@@ -12,8 +12,8 @@ use tokio::time::Instant;
 
 use crate::access::Role;
 use crate::api::{
-    alerts, callbacks, cap, devices, duty, feed, health, map, mqtt, orders, quarantine, regions, risk, session, sightings,
-    trail, units, vendors, why,
+    alerts, callbacks, cap, devices, duty, feed, health, map, mqtt, orders, quarantine, regions, risk, session,
+    sightings, trail, units, vendors, why,
 };
 use crate::problem::{Kind, Problem};
 use crate::settings::Settings;

@@ -258,7 +258,7 @@ async fn read(station: &Station, alert: AlertId) -> Node {
 }
 
 fn mark(person: &str) -> Mark {
-    Mark { person: person.into(), at_ms: 1, note: None }
+    Mark::by(person, 1)
 }
 
 #[tokio::test]
@@ -363,6 +363,40 @@ async fn what_was_found_to_be_nothing_is_cancelled_and_may_come_again() {
         let again = read(&station, alert).await;
         assert_eq!((again.text("msgType"), again.text("references").split(' ').count()), ("Update", 2));
         station.desk.close(alert);
+    }
+    station.stop().await;
+}
+
+#[tokio::test]
+async fn every_change_of_state_is_told_and_nothing_else() {
+    let station = Station::start().await;
+    let alert = station.desk.raise(3);
+    let mut known = raw(&station, alert).await;
+    for (kind, state, is_told) in [
+        (FeedKind::AlertAcknowledged, AlertState::Acknowledged, true),
+        (FeedKind::AlertAcknowledged, AlertState::Acknowledged, false),
+        (FeedKind::AlertAcknowledgementExpired, AlertState::Raised, true),
+        (FeedKind::AlertAcknowledged, AlertState::Acknowledged, true),
+        (FeedKind::AlertAssigned, AlertState::Acknowledged, false),
+        (FeedKind::AlertArrived, AlertState::Arrived, true),
+        (FeedKind::AlertNoted, AlertState::Arrived, false),
+        (FeedKind::AlertPhotographed, AlertState::Arrived, false),
+        (FeedKind::AlertWorkBegun, AlertState::InWork, true),
+        (FeedKind::AlertWorkFinished, AlertState::InWork, true),
+        (FeedKind::AlertChecked, AlertState::Checked, true),
+        (FeedKind::AlertShelved, AlertState::Shelved, true),
+        (FeedKind::AlertUnshelved, AlertState::Raised, true),
+        (FeedKind::AlertAcknowledged, AlertState::Acknowledged, true),
+        (FeedKind::AlertOutOfService, AlertState::OutOfService, true),
+        (FeedKind::AlertReturnedToService, AlertState::Raised, true),
+        (FeedKind::AlertRestored, AlertState::RestoredUnacknowledged, true),
+    ] {
+        station.desk.change(alert, kind, true, |alert| alert.state = state);
+        let now = raw(&station, alert).await;
+        assert_eq!(now != known, is_told, "{kind:?}");
+        assert!(String::from_utf8_lossy(&now).contains(&format!("<value>{}</value>", state.word())));
+        conforms(&parse(&now));
+        known = now;
     }
     station.stop().await;
 }

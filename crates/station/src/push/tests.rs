@@ -69,34 +69,17 @@ impl City {
 
     fn raise_in(&self, unit: UnitId, grid: &str, colour: Colour) -> Alert {
         let epoch = self.store.last_epoch() + 1;
-        let mut alert = Alert {
-            id: AlertId { epoch, unit, family: Family::Fire },
+        let id = AlertId { epoch, unit, family: Family::Fire };
+        let mut alert = Alert::new(id, colour, grid.parse().unwrap(), NOW_MS + epoch);
+        alert.evidence.push(Evidence {
+            at_ms: NOW_MS + epoch,
+            epoch,
+            rule: "smoke".into(),
+            device: None,
             colour,
-            state: AlertState::Raised,
-            grid: grid.parse().unwrap(),
-            raised_ms: NOW_MS + epoch,
-            updated_ms: NOW_MS + epoch,
-            ring: 1,
-            rang_ms: NOW_MS + epoch,
-            acknowledged: Vec::new(),
-            arrived: Vec::new(),
-            verdict: None,
-            conditions: Vec::new(),
-            evidence: vec![Evidence {
-                at_ms: NOW_MS + epoch,
-                epoch,
-                rule: "smoke".into(),
-                device: None,
-                colour,
-                words: Words { zh: "烟".into(), en: "smoke".into() },
-                alarm: None,
-            }],
-            evidence_count: 1,
-            ladder: Vec::new(),
-            history: Vec::new(),
-            exercise: false,
-            drill: None,
-        };
+            words: Words { zh: "烟".into(), en: "smoke".into() },
+            alarm: None,
+        });
         note(&mut alert, FeedKind::AlertRaised, epoch);
         self.commit(&[(FeedKind::AlertRaised, alert.clone())]);
         alert
@@ -137,7 +120,8 @@ impl City {
 
 fn note(alert: &mut Alert, kind: FeedKind, epoch: u64) {
     let (what, by) = (kind.word().into(), "smoke".into());
-    alert.history.push(HistoryItem { at_ms: NOW_MS + epoch, epoch, what, by, note: None, command: None });
+    let (number, at_ms, hash) = (0, NOW_MS + epoch, [0; 32]);
+    alert.record(HistoryItem { number, at_ms, epoch, what, by, note: None, command: None, hash });
 }
 
 struct Running {

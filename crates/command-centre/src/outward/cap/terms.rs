@@ -191,6 +191,9 @@ pub(super) fn colour(colour: Colour, language: Language) -> &'static str {
 
 /// What is known of it, for the end of a description.
 pub(super) fn standing(summary: &AlertSummary, language: Language) -> &'static str {
+    if summary.state == AlertState::Checked && !is_over(summary) {
+        return language.of("处置已核查，待结案。", "The work was found done; it is about to be closed.");
+    }
     match (summary.verdict, stage_of(summary.state)) {
         (Some(Verdict::False), _) => language.of("经核实为误报，解除。", "Verified as a false alarm. All clear."),
         (Some(Verdict::Test), _) => language.of("经核实为测试，解除。", "Verified as a test. All clear."),
