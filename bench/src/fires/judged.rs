@@ -85,11 +85,16 @@ pub struct Alone {
 
 /// Each thermocouple down to 0.9 m under the ceiling, and each below that.
 pub fn alone(recording: &Recording, rules: &Rules) -> Result<[Alone; 2]> {
+    alone_until(recording, rules, i64::MAX)
+}
+
+/// The same, played no further than a time after ignition, ms.
+pub fn alone_until(recording: &Recording, rules: &Rules, until_ms: i64) -> Result<[Alone; 2]> {
     let near = ["25 mm", "0.3 m", "0.6 m", "0.9 m"];
     let is_near = |sensor: &&Sensor| near.iter().any(|height| sensor.name.contains(height));
     let heat = recording.sensors.iter().filter(|sensor| sensor.quantity == Quantity::TemperatureC);
     let (high, low): (Vec<&Sensor>, Vec<&Sensor>) = heat.partition(is_near);
-    Ok([each(&high, rules)?, each(&low, rules)?])
+    Ok([each(&high, rules, until_ms)?, each(&low, rules, until_ms)?])
 }
 
 impl Alone {
@@ -100,7 +105,7 @@ impl Alone {
     }
 }
 
-fn each(sensors: &[&Sensor], rules: &Rules) -> Result<Alone> {
+fn each(sensors: &[&Sensor], rules: &Rules, until_ms: i64) -> Result<Alone> {
     if sensors.is_empty() {
         return Ok(Alone::default());
     }
@@ -108,6 +113,7 @@ fn each(sensors: &[&Sensor], rules: &Rules) -> Result<Alone> {
     for (sensor, device) in sensors.iter().zip(0..) {
         Change::NONE.apply(sensor, device, u64::from(device), &mut all);
     }
+    all.retain(|sample| sample.0 < until_ms);
     all.sort_by_key(|sample| (sample.0, sample.1));
     let unit_of: Vec<u32> = (0..sensors.len() as u32).collect();
     let mut play = Play::new(&unit_of, 60, rules)?;

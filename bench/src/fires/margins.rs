@@ -18,12 +18,12 @@ const SETTINGS: [(&str, &str, f64); 14] = [
     ("smoke", "threshold_db_m", 0.15),
     ("smoke", "dense_db_m", 0.25),
     ("smoke", "confirm_s", 10.0),
-    ("smoke", "doubtful_factor", 2.0),
+    ("smoke", "doubtful_factor", 4.5),
     ("fusion", "heat_k", 2.5),
     ("fusion", "smoke_db_m", 0.04),
     ("fusion", "smoke_heat", 0.25),
     ("fusion", "co_ppm", 15.0),
-    ("fusion", "smoke_co", 25.0),
+    ("fusion", "smoke_co", 80.0),
     ("fusion", "follow_k_min", 4.0),
 ];
 
@@ -68,7 +68,7 @@ fn judge(setting: String, value: f64, rules: &Rules, recordings: &[Recording]) -
     let verdicts = judged::all(recordings, Layout::COMBINED, Change::NONE, rules)?;
     let mut early: usize = verdicts.iter().map(|verdict| verdict.early).sum();
     for recording in recordings {
-        early += judged::alone(recording, rules)?[0].early;
+        early += judged::alone_until(recording, rules, 0)?[0].early;
     }
     let of = |kind| verdicts.iter().filter(move |verdict| verdict.kind == kind);
     let segments = quiet::nuisances(SCALE, rules)?;

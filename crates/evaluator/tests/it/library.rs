@@ -285,31 +285,10 @@ impl Day {
             let reached = (within_s.min(self.lasts_s) / rise_s).clamp(0.0, 1.0);
             reached * (-after_s / fall_s).exp()
         };
-        let [a, b, c] = self.strength;
+        let [a, b, _] = self.strength;
         self.burning(&mut air, share);
+        self.clouds(&mut air, share);
         match self.case {
-            Case::Quiet => {}
-            Case::Cooking => {
-                air.temperature_c += (1.0 + a) * share(300.0, 600.0);
-                air.co_ppm += (2.0 + 6.0 * b) * share(200.0, 300.0);
-                air.smoke_db_m += (0.03 + 0.09 * c) * share(120.0, 120.0);
-                air.humidity_pct += 10.0 * a * share(200.0, 600.0);
-            }
-            Case::Steam => {
-                air.temperature_c += (1.0 + a) * share(40.0, 120.0);
-                air.humidity_pct += (25.0 + 15.0 * b) * share(30.0, 200.0);
-                air.smoke_db_m += (0.03 + 0.10 * c) * share(30.0, 60.0);
-            }
-            Case::Candles => {
-                air.temperature_c += (0.5 + a) * share(900.0, 900.0);
-                air.co_ppm += (1.0 + 3.0 * b) * share(900.0, 900.0);
-                air.smoke_db_m += 0.03 * c * share(600.0, 300.0);
-            }
-            Case::Toast => {
-                air.temperature_c += (0.3 + 0.7 * a) * share(60.0, 120.0);
-                air.co_ppm += (2.0 + 6.0 * b) * share(90.0, 120.0);
-                air.smoke_db_m += (0.05 + 0.08 * c) * share(60.0, 60.0);
-            }
             Case::Heating => {
                 let rate = (2.0 + 2.0 * b) / 60.0;
                 let rise_k = 6.0 + 6.0 * a;
@@ -350,6 +329,42 @@ impl Day {
                 }
             }
             Case::Spikes => self.wrong(&mut air),
+            Case::Airing => air.temperature_c -= (4.0 + 6.0 * a) * share(200.0, 150.0 + 250.0 * b),
+            Case::Chamber => {
+                air.smoke_db_m += self.dirt_db_m + 0.02 * self.dice.roll() + if on { 0.2 + a } else { 0.0 };
+            }
+            _ => {}
+        }
+        self.puffs(at_s, on, &mut air);
+        air.humidity_pct = air.humidity_pct.clamp(0.0, 100.0);
+        Some(air)
+    }
+
+    /// Fumes and steam.
+    fn clouds(&self, air: &mut Air, share: impl Fn(f32, f32) -> f32) {
+        let [a, b, c] = self.strength;
+        match self.case {
+            Case::Cooking => {
+                air.temperature_c += (1.0 + a) * share(300.0, 600.0);
+                air.co_ppm += (2.0 + 6.0 * b) * share(200.0, 300.0);
+                air.smoke_db_m += (0.03 + 0.09 * c) * share(120.0, 120.0);
+                air.humidity_pct += 10.0 * a * share(200.0, 600.0);
+            }
+            Case::Steam => {
+                air.temperature_c += (1.0 + a) * share(40.0, 120.0);
+                air.humidity_pct += (25.0 + 15.0 * b) * share(30.0, 200.0);
+                air.smoke_db_m += (0.03 + 0.10 * c) * share(30.0, 60.0);
+            }
+            Case::Candles => {
+                air.temperature_c += (0.5 + a) * share(900.0, 900.0);
+                air.co_ppm += (1.0 + 3.0 * b) * share(900.0, 900.0);
+                air.smoke_db_m += 0.03 * c * share(600.0, 300.0);
+            }
+            Case::Toast => {
+                air.temperature_c += (0.3 + 0.7 * a) * share(60.0, 120.0);
+                air.co_ppm += (2.0 + 6.0 * b) * share(90.0, 120.0);
+                air.smoke_db_m += (0.05 + 0.08 * c) * share(60.0, 60.0);
+            }
             Case::Fog => {
                 air.humidity_pct += 52.0 * share(3000.0, 3000.0);
                 air.smoke_db_m += (0.02 + 0.05 * a) * share(3000.0, 3000.0);
@@ -361,15 +376,8 @@ impl Day {
                 air.smoke_db_m += (0.2 + 0.6 * c) * share(rise_s, 40.0);
             }
             Case::Spray => air.smoke_db_m += (0.3 + 0.7 * c) * share(2.0, 15.0 + 25.0 * b),
-            Case::Airing => air.temperature_c -= (4.0 + 6.0 * a) * share(200.0, 150.0 + 250.0 * b),
-            Case::Chamber => {
-                air.smoke_db_m += self.dirt_db_m + 0.02 * self.dice.roll() + if on { 0.2 + a } else { 0.0 };
-            }
-            Case::Frying | Case::GasCooker | Case::Cigarette | Case::Incense | Case::Welding => {}
+            _ => {}
         }
-        self.puffs(at_s, on, &mut air);
-        air.humidity_pct = air.humidity_pct.clamp(0.0, 100.0);
-        Some(air)
     }
 
     /// What burns without being a fire.
