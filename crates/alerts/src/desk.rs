@@ -43,7 +43,7 @@ pub struct Desk {
     policy: Policy,
     applied: Epoch,
     cursor: Cursor,
-    open: FxHashMap<(UnitId, Family), Open>,
+    pub(crate) open: FxHashMap<(UnitId, Family), Open>,
     /// When a tick has something to do with an open alert: a step of its ladder, or its closing.
     due: BTreeSet<(u64, AlertId)>,
     pub(crate) owed: Owed,
@@ -57,8 +57,8 @@ pub struct Desk {
 }
 
 #[derive(Debug)]
-struct Open {
-    alert: Arc<Alert>,
+pub(crate) struct Open {
+    pub(crate) alert: Arc<Alert>,
     /// Its entry in [`Desk::due`].
     due_ms: Option<u64>,
 }
@@ -236,36 +236,6 @@ impl Desk {
         self.orders.give(id, order, about.map(|open| &*open.alert), &self.policy, &mut self.owed, draft)
     }
 
-    /// Whether an alert of this unit and family is open.
-    pub(crate) fn has_open(&self, unit: UnitId, family: Family) -> bool {
-        self.open.contains_key(&(unit, family))
-    }
-
-    /// Whether this alert is open.
-    pub(crate) fn is_open(&self, id: AlertId) -> bool {
-        self.open.get(&key_of(id)).is_some_and(|open| open.alert.id == id)
-    }
-
-    /// Raises an alert of a drill.
-    pub(crate) fn raise_drill(&mut self, finding: &Finding, drill: OrderId, draft: &mut Draft<'_>) {
-        draft.drill = Some(drill);
-        self.finding(finding, draft);
-        draft.drill = None;
-    }
-
-    /// Closes an alert of a drill.
-    pub(crate) fn break_off(&mut self, id: AlertId, why: &str, draft: &mut Draft<'_>) {
-        let key = key_of(id);
-        let Some(open) = self.open.get_mut(&key).filter(|open| open.alert.id == id && open.alert.exercise) else {
-            return;
-        };
-        let alert = Arc::make_mut(&mut open.alert);
-        alert.closed = Some(Mark::by("desk", draft.now_ms));
-        draft.record(alert, FeedKind::AlertClosed, "desk", Some(why.into()));
-        draft.tell(FeedKind::AlertClosed, alert, None);
-        self.settle(key, draft);
-    }
-
     /// The answer to a command on an alert that is not open.
     fn too_late(&self, command: &Command) -> Result<AlertSummary, Refused> {
         let Some(closed) = self.closed.get(&command.alert) else { return Err(Refused::Unknown(command.alert)) };
@@ -277,7 +247,7 @@ impl Desk {
         Err(Refused::Forbidden(why))
     }
 
-    fn finding(&mut self, finding: &Finding, draft: &mut Draft<'_>) {
+    pub(crate) fn finding(&mut self, finding: &Finding, draft: &mut Draft<'_>) {
         let key = (finding.unit, finding.family);
         if let Some(drill) = self.open.get(&key).filter(|open| open.alert.drill.is_some()).map(|open| open.alert.id) {
             if finding.phase == Phase::Ended {
@@ -366,7 +336,7 @@ impl Desk {
     }
 
     /// After an alert changed: notes that, and when it is due next, or takes it out when it was closed.
-    fn settle(&mut self, key: (UnitId, Family), draft: &mut Draft<'_>) {
+    pub(crate) fn settle(&mut self, key: (UnitId, Family), draft: &mut Draft<'_>) {
         let Some(open) = self.open.get_mut(&key) else { return };
         let (id, state) = (open.alert.id, open.alert.standing());
         if open.alert.state != state {
@@ -420,7 +390,7 @@ impl Desk {
     }
 }
 
-fn key_of(id: AlertId) -> (UnitId, Family) {
+pub(crate) fn key_of(id: AlertId) -> (UnitId, Family) {
     (id.unit, id.family)
 }
 

@@ -1,11 +1,13 @@
 //! Drills: alerts that nobody's detector raised, through the real ladder, marked as exercise.
 
-use model::alert::Refused;
+use std::sync::Arc;
+
+use model::alert::{Mark, Refused};
 use model::finding::Words;
-use model::{AlertId, Colour, Family, Finding, Order, OrderBody, OrderId, Phase, RegionCode, UnitId};
+use model::{AlertId, Colour, Family, FeedKind, Finding, Order, OrderBody, OrderId, Phase, RegionCode, UnitId};
 
 use super::{DESK, Open, Orders, check_region, check_text, check_within, note, record, refuse};
-use crate::desk::Desk;
+use crate::desk::{Desk, key_of};
 use crate::turn::Draft;
 
 /// Longest drill, seconds.
@@ -106,6 +108,34 @@ impl Desk {
             (slot.current && region.contains(slot.row.grid) && !self.has_open(unit, family)).then_some(unit)
         });
         fitting.next()
+    }
+}
+
+impl Desk {
+    fn has_open(&self, unit: UnitId, family: Family) -> bool {
+        self.open.contains_key(&(unit, family))
+    }
+
+    fn is_open(&self, id: AlertId) -> bool {
+        self.open.get(&key_of(id)).is_some_and(|open| open.alert.id == id)
+    }
+
+    fn raise_drill(&mut self, finding: &Finding, drill: OrderId, draft: &mut Draft<'_>) {
+        draft.drill = Some(drill);
+        self.finding(finding, draft);
+        draft.drill = None;
+    }
+
+    /// Closes an alert of a drill.
+    pub(crate) fn break_off(&mut self, id: AlertId, why: &str, draft: &mut Draft<'_>) {
+        let key = key_of(id);
+        let open = self.open.get_mut(&key).filter(|open| open.alert.id == id && open.alert.drill.is_some());
+        let Some(open) = open else { return };
+        let alert = Arc::make_mut(&mut open.alert);
+        alert.closed = Some(Mark::by(DESK, draft.now_ms));
+        draft.record(alert, FeedKind::AlertClosed, DESK, Some(why.into()));
+        draft.tell(FeedKind::AlertClosed, alert, None);
+        self.settle(key, draft);
     }
 }
 

@@ -95,6 +95,16 @@ fn of_roll_call(open: &Open, region: RegionCode) -> Words {
 impl Orders {
     /// After a test: which channels are deaf, and which no longer.
     pub(super) fn judge_channels(&mut self, open: &Open, draft: &mut Draft<'_>) {
+        let roster = draft.roster;
+        let gone = self.deaf.iter().filter(|((person, channel), _)| {
+            let row = roster.person(*person).filter(|_| roster.is_current(*person));
+            row.is_none_or(|row| !row.channels.contains(channel))
+        });
+        for key in gone.map(|(key, _)| key.clone()).collect::<Vec<_>>() {
+            if let Some(left) = self.deaf.remove(&key) {
+                keep(draft, KeptKind::DeafChannel, left.key(), None);
+            }
+        }
         let mut failed: BTreeMap<RegionCode, u32> = BTreeMap::new();
         for asked in open.asked.values() {
             for way in &asked.ways {

@@ -51,7 +51,7 @@ impl World {
         wire::decode(&open.or(ended).unwrap()).unwrap()
     }
 
-    fn asked(&self, id: OrderId) -> Vec<Asked> {
+    pub fn asked(&self, id: OrderId) -> Vec<Asked> {
         let rows = self.books.kept(KeptKind::Asked, Some(&Asked::prefix(id)), usize::MAX).unwrap();
         let of_order = rows.into_iter().filter(|(key, _)| key.starts_with(&Asked::prefix(id)));
         of_order.map(|(_, value)| wire::decode(&value).unwrap()).collect()

@@ -5,11 +5,11 @@ use std::fmt::Write;
 
 use alerts::{DEFAULT_POLICY, Turn};
 use model::alert::ReceiptOutcome;
-use model::order::{Answer, Stage};
+use model::order::{Answer, OrderCounts, OrderRecord, Stage};
 use model::roster::Post;
 use model::{
-    Action, Alert, AlertId, AlertState, Cause, Colour, DeliveryId, DeliveryState, Entry, Family, FeedKind, Matter,
-    Order, OrderBody, OrderId, Phase, Verdict,
+    Action, Alert, AlertId, AlertState, Cause, Colour, DeliveryId, DeliveryState, Entry, Family, FeedKind, KeptKind,
+    Matter, Order, OrderBody, OrderId, Phase, Verdict, wire,
 };
 
 use crate::books::Books;
@@ -222,6 +222,14 @@ impl Town {
         let batch = &turn.batch;
         let ordered = entries.iter().filter(|entry| matches!(entry, Entry::Order(_))).count();
         assert_eq!(turn.order_outcomes.len(), ordered, "every order is answered");
+        for record in batch.kept.iter().filter(|kept| kept.kind == KeptKind::Order) {
+            let Some(value) = &record.value else { continue };
+            let record: OrderRecord = wire::decode(value).unwrap();
+            let mut counts = OrderCounts::default();
+            self.world.asked(record.id).iter().for_each(|asked| counts.count(asked));
+            assert_eq!(record.counts, counts, "{} counts its people", record.id);
+            assert!(record.ended.is_none() || record.counts == record.told, "{} told its end", record.id);
+        }
         for event in batch.feed.iter().filter(|event| event.kind == FeedKind::OrderGiven) {
             self.orders.push(event.order.as_ref().unwrap().head.id);
         }

@@ -115,18 +115,20 @@ impl State {
     }
 
     fn set_alert(&mut self, alert: &Arc<Alert>) {
-        if alert.state.is_open() {
-            if self.open.insert(alert.id, Arc::clone(alert)).is_none() {
-                for region in alert.grid.ancestry() {
-                    *self.open_in.entry(region).or_default() += 1;
-                }
-            }
-        } else if let Some(closed) = self.open.remove(&alert.id) {
-            for region in closed.grid.ancestry() {
-                if let Some(count) = self.open_in.get_mut(&region) {
-                    *count = count.saturating_sub(1);
-                }
-            }
+        let before = if alert.state.is_open() {
+            self.open.insert(alert.id, Arc::clone(alert))
+        } else {
+            self.open.remove(&alert.id)
+        };
+        // tests and drills are shown and not counted
+        let was_counted = before.is_some_and(|before| !before.exercise);
+        let counts = alert.state.is_open() && !alert.exercise;
+        if was_counted == counts {
+            return;
+        }
+        for region in alert.grid.ancestry() {
+            let count = self.open_in.entry(region).or_default();
+            *count = if counts { *count + 1 } else { count.saturating_sub(1) };
         }
     }
 

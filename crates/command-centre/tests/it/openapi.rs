@@ -62,9 +62,14 @@ async fn every_operation_answers() {
             assert!(follower.next().await.unwrap().is_heartbeat());
             continue;
         }
-        // each stage has a hand-off of its own
-        let handed = template.contains("/hand-offs/{id}");
-        let named = if handed { station.desk.hand_off(station.desk.raise(2), "webhook:brigade") } else { order };
+        // each stage has a hand-off of its own, and ending would forbid what comes after it
+        let named = if template.contains("/hand-offs/{id}") {
+            station.desk.hand_off(station.desk.raise(2), "webhook:brigade")
+        } else if template.ends_with("/end") {
+            station.desk.instruct("331083001")
+        } else {
+            order
+        };
         let is_order = template.contains("/orders/{id}") || template.contains("/hand-offs/{id}");
         if template == "/api/v1/feed/ws" {
             station.get(ADMIN, &template).await.problem(426);

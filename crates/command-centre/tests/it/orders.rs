@@ -101,13 +101,14 @@ impl Desk {
             other => panic!("{other:?}"),
         };
         let id = OrderId { epoch: self.next_epoch(), at: 0 };
+        let exercise = matches!(&order.body, OrderBody::RollCall { exercise: true, .. });
         let mut record = OrderRecord {
             id,
             order,
             at_ms: START_MS,
             region,
             colour: Colour::Red,
-            exercise: false,
+            exercise,
             ends_ms: Some(START_MS + 600_000),
             remind_ms: None,
             counts: OrderCounts::default(),
@@ -265,6 +266,29 @@ async fn what_cannot_be_ordered_is_refused_and_named() {
     assert_eq!(station.get(VIEWER, "/api/v1/orders?kind=silence").await.problem(400)["field"], "kind");
     station.post(OPERATOR, "/api/v1/alerts/fire-0-99/hand-offs", &json!({ "to": "webhook:b" })).await.problem(404);
     assert!(station.desk.given.lock().unwrap().is_empty());
+    station.stop().await;
+}
+
+#[tokio::test]
+async fn regions_are_ranked_by_their_roll_calls() {
+    let station = Station::start().await;
+    for (answers, exercise) in [(true, false), (false, false), (false, true)] {
+        let body = json!({ "region": "331083", "exercise": exercise });
+        let called = station.post(OPERATOR, "/api/v1/roll-calls", &body).await.ok();
+        let path = format!("/api/v1/orders/{}", called["order"]["id"].as_str().unwrap());
+        if answers {
+            station.post(OPERATOR, &format!("{path}/read"), &json!({ "person": "P2" })).await.ok();
+        }
+        station.post(OPERATOR, &format!("{path}/end"), &json!({ "reason": "到此" })).await.ok();
+    }
+    let page = station.get(OPERATOR, "/api/v1/roll-calls?level=grid").await.ok();
+    assert_eq!(page["orders"].as_array().unwrap().len(), 3);
+    let league = page["league"].as_array().unwrap();
+    // the grid worker answered one of two (the exercise is not counted), the township's chief none of two
+    let lines: Vec<_> =
+        league.iter().map(|place| (place["region"].as_str().unwrap(), place["share"].as_f64().unwrap())).collect();
+    assert_eq!(lines, [("331083001001001", 0.5), ("331083001", 0.0)]);
+    assert_eq!((&league[0]["counts"]["asked"], &league[1]["median_s"]), (&json!(2), &json!(null)));
     station.stop().await;
 }
 

@@ -7,7 +7,7 @@ use axum::Json;
 use axum::extract::{Extension, State};
 use axum::response::{IntoResponse, Response};
 use model::order::{Asked, DeafChannel, OrderCounts, OrderRecord};
-use model::{KeptKind, Ledger, Level, OrderBody, OrderId, RegionCode, Roster, StoreError};
+use model::{KeptKind, Ledger, Level, OrderId, RegionCode, Roster, StoreError};
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::report::{self, DrillReport};
@@ -56,6 +56,28 @@ struct Page<'a> {
 fn id_or_null<S: Serializer>(id: &Option<OrderId>, serializer: S) -> Result<S::Ok, S::Error> {
     id.map(|id| id.to_string()).serialize(serializer)
 }
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct League {
+    region: Option<RegionCode>,
+    limit: Option<usize>,
+    before: Option<OrderId>,
+    /// Regions of which level the league ranks.
+    level: Option<Level>,
+}
+
+#[derive(Serialize)]
+struct CallPage<'a> {
+    orders: Vec<OrderShape<'a>>,
+    #[serde(serialize_with = "id_or_null")]
+    next: Option<OrderId>,
+    /// Over the newest [`LEAGUE_MAX`] of the page that are no exercise.
+    league: Vec<PlaceShape<'a>>,
+}
+
+/// Roll-calls that a league counts.
+const LEAGUE_MAX: usize = 30;
 
 /// What is looked for.
 struct Wanted {
@@ -126,15 +148,32 @@ pub(crate) async fn list(
     Ok(Json(Page { orders: heads(&orders, &roster, &caller), next }).into_response())
 }
 
-/// `GET /api/v1/roll-calls`: those that ended, newest first.
+/// `GET /api/v1/roll-calls`: those that ended, newest first, and how regions did in them.
 pub(crate) async fn roll_calls(
     State(shared): State<Arc<Shared>>,
     Extension(caller): Extension<Caller>,
-    Params(paging): Params<Paging>,
+    Params(asked): Params<League>,
 ) -> Result<Response, Problem> {
+    let paging = Paging { region: asked.region, limit: asked.limit, before: asked.before };
+    let region = region_limit(&caller, asked.region)?;
     let (orders, next) = page(&shared, &caller, paging, false, Some("roll_call")).await?;
+    // exercises are kept out of the numbers
+    let counted: Vec<(OrderId, u64)> =
+        orders.iter().filter(|call| !call.exercise).map(|call| (call.id, call.at_ms)).take(LEAGUE_MAX).collect();
+    let level = asked.level.unwrap_or(Level::Township);
+    let read = move |ledger: &dyn Ledger| {
+        let mut scores = Scores::default();
+        for (id, at_ms) in counted {
+            let here =
+                people(ledger, id)?.into_iter().filter(|one| region.is_none_or(|part| part.contains(one.region)));
+            here.for_each(|asked| scores.count(&asked, at_ms, level));
+        }
+        Ok(scores)
+    };
+    let scores = shared.read(read).await?;
     let roster = shared.parts.view.roster();
-    Ok(Json(Page { orders: heads(&orders, &roster, &caller), next }).into_response())
+    let league = scores.places(&roster);
+    Ok(Json(CallPage { orders: heads(&orders, &roster, &caller), next, league }).into_response())
 }
 
 async fn page(
@@ -299,21 +338,28 @@ fn level_below(level: Level) -> Level {
     }
 }
 
-/// The people by region: those who did best first. People of larger regions stand under their own.
+/// The people of an order by region. Those of larger regions stand under their own.
 fn places<'a>(record: &OrderRecord, people: &[Asked], level: Level, roster: &'a Roster) -> Vec<PlaceShape<'a>> {
-    if matches!(record.order.body, OrderBody::Drill { .. } | OrderBody::HandOff { .. }) {
-        return Vec::new();
-    }
-    let mut by_region: BTreeMap<RegionCode, (OrderCounts, Vec<u64>)> = BTreeMap::new();
-    for asked in people {
+    let mut scores = Scores::default();
+    people.iter().for_each(|asked| scores.count(asked, record.at_ms, level));
+    scores.places(roster)
+}
+
+/// How regions did: people, and the times to their first answers.
+#[derive(Default)]
+struct Scores(BTreeMap<RegionCode, (OrderCounts, Vec<u64>)>);
+
+impl Scores {
+    fn count(&mut self, asked: &Asked, ordered_ms: u64, level: Level) {
         let region = asked.region.at(level).unwrap_or(asked.region);
-        let (counts, times_ms) = by_region.entry(region).or_default();
+        let (counts, times_ms) = self.0.entry(region).or_default();
         counts.count(asked);
-        times_ms.extend(asked.answers.first().map(|answer| answer.at_ms.saturating_sub(record.at_ms)));
+        times_ms.extend(asked.answers.first().map(|answer| answer.at_ms.saturating_sub(ordered_ms)));
     }
-    let mut places: Vec<PlaceShape<'_>> = by_region
-        .into_iter()
-        .map(|(region, (counts, mut times_ms))| {
+
+    /// Those who did best first: share of answers, then quickness.
+    fn places(self, roster: &Roster) -> Vec<PlaceShape<'_>> {
+        let place = |(region, (counts, mut times_ms)): (RegionCode, (OrderCounts, Vec<u64>))| {
             times_ms.sort_unstable();
             let median_ms = times_ms.get(times_ms.len() / 2).copied();
             PlaceShape {
@@ -323,9 +369,12 @@ fn places<'a>(record: &OrderRecord, people: &[Asked], level: Level, roster: &'a 
                 median_s: median_ms.map(|ms| ms as f32 / 1000.0),
                 counts: CountsShape::new(&counts),
             }
-        })
-        .collect();
-    let slow = |place: &PlaceShape<'_>| place.median_s.unwrap_or(f32::INFINITY);
-    places.sort_by(|a, b| b.share.total_cmp(&a.share).then(slow(a).total_cmp(&slow(b))).then(a.region.cmp(&b.region)));
-    places
+        };
+        let mut places: Vec<PlaceShape<'_>> = self.0.into_iter().map(place).collect();
+        let slow = |place: &PlaceShape<'_>| place.median_s.unwrap_or(f32::INFINITY);
+        places.sort_by(|a, b| {
+            b.share.total_cmp(&a.share).then(slow(a).total_cmp(&slow(b))).then(a.region.cmp(&b.region))
+        });
+        places
+    }
 }
