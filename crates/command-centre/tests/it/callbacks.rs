@@ -2,7 +2,8 @@
 
 use std::sync::atomic::Ordering;
 
-use model::Action;
+use model::order::Answer as Said;
+use model::{Action, OrderBody};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -122,5 +123,25 @@ async fn the_trail_says_when_each_person_was_told_and_what_they_did() {
     assert_eq!(person["channels"][0]["read"]["reason"], "the person confirmed it");
     assert_eq!(person["acknowledged"]["after_ms"], 2);
     station.get(VIEWER, "/api/v1/alerts/fire-0-4711/trail").await.problem(404);
+    station.stop().await;
+}
+
+#[tokio::test]
+async fn a_press_on_an_order_is_the_answer_of_the_person() {
+    let station = Station::start().await;
+    let order = station.desk.owe_order();
+    let page = station.ask(Method::GET, &format!("/r/{order}"), &[], None).await;
+    assert!(String::from_utf8(page.body).unwrap().contains("请到岗"));
+    for digit in ["1", "2"] {
+        press_json(&station, &json!({ "callback": order.to_string(), "digit": digit })).await.ok();
+    }
+    let given = station.desk.given.lock().unwrap().clone();
+    let answers: Vec<_> =
+        given.iter().map(|given| (&*given.person, given.entered_by.as_deref(), &given.body)).collect();
+    let answer = |answer| OrderBody::Answer { order, answer, note: None };
+    let expected = [("P2", Some("mqtt"), &answer(Said::Read)), ("P2", Some("mqtt"), &answer(Said::Arrived))];
+    assert_eq!(answers, expected);
+    assert_ne!(given[0].id, given[1].id);
+    assert_eq!(station.desk.reads.load(Ordering::SeqCst), 1);
     station.stop().await;
 }

@@ -9,8 +9,8 @@ use command_centre::{ActionError, Actions, Callbacks, DeviceOrder, DeviceSent, R
 use model::alert::{Assignment, Evidence, HistoryItem, Mark, PhotoMark, Refused, Rung, Shelf, Work};
 use model::finding::{ConditionKey, DeviceChange, Words};
 use model::ledger::UnitColour;
-use model::order::OrderNews;
-use model::{About, DeliveryId, Matter, Order, OrderOutcome, Receipt, Sighting};
+use model::order::{OrderNews, OrderSummary};
+use model::{About, DeliveryId, Matter, Order, OrderId, OrderOutcome, Receipt, Sighting};
 use model::{
     Action, Alert, AlertId, Colour, ColourCounts, Command, CommandId, CommandOutcome, Delivery, DeliveryState,
     DeviceId, Family, FeedEvent, FeedKind, Kept, Ledger, LedgerBatch, PersonId, Reason, RegionCode, RegionStatus,
@@ -274,6 +274,30 @@ impl Desk {
         });
     }
 
+    /// An order that P2 is told of.
+    pub fn owe_order(&self) -> OrderId {
+        let order = OrderId { epoch: 1, at: 0 };
+        let alert = self.new_alert(UnitId(0), 1);
+        self.commit(&[], |books| {
+            let about = OrderSummary {
+                id: order,
+                kind: "instruct".into(),
+                by: "P1".into(),
+                alert: None,
+                region: alert.grid,
+                colour: Colour::Orange,
+                at_ms: START_MS,
+                words: Words { zh: "请到岗".into(), en: "take your posts".into() },
+                exercise: false,
+                facts: None,
+            };
+            let id = DeliveryId::from(order.to_string().as_str());
+            let (matter, about) = (order.into(), About::Order(about));
+            books.batch.deliveries.push(Arc::new(Delivery { id, matter, about, ..delivery(&alert) }));
+        });
+        order
+    }
+
     pub fn close(&self, id: AlertId) {
         self.act(id, Action::Close, "P2").unwrap();
     }
@@ -381,12 +405,12 @@ fn delivery(alert: &Alert) -> Delivery {
     }
 }
 
-/// A token is the id of an alert, and names its one delivery.
+/// A token is the id of an alert or order, and names its one delivery.
 #[async_trait]
 impl Callbacks for Desk {
     fn named(&self, token: &str) -> Option<(Matter, DeliveryId)> {
-        let alert: AlertId = token.parse().ok()?;
-        Some((alert.into(), delivery_id(alert)))
+        let matter: Matter = token.parse().ok()?;
+        Some((matter, matter.alert().map_or_else(|| DeliveryId::from(token), delivery_id)))
     }
 
     async fn read(&self, receipt: Receipt) -> Result<(), ActionError> {
