@@ -272,12 +272,15 @@ impl Town {
         if ids.is_empty() {
             return None;
         }
-        let mut alert = self.dice.of(&ids);
+        let judged: Vec<AlertId> = ids.iter().copied().filter(|id| self.alerts[id].verdict.is_some()).collect();
+        let of = if !judged.is_empty() && !self.dice.one_in(3) { &judged } else { &ids };
+        let mut alert = self.dice.of(of);
         if self.dice.one_in(20) {
             alert.epoch += 1;
         }
         let (verdict, cause) = self.dice.of(&[
             (Verdict::Real, Cause::Unknown),
+            (Verdict::Real, Cause::Wiring),
             (Verdict::False, Cause::Unknown),
             (Verdict::Test, Cause::Drill),
             // refused: nothing real has such a cause, and nothing false
