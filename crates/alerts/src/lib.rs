@@ -7,26 +7,46 @@
 //! # Life of an alert
 //!
 //! ```text
-//!            finding                acknowledge, arrive           verify
-//!   (none) ──────────▶ Raised ───────────────────▶ Acknowledged ─────────▶ Verified
-//!                       ▲  │ └──────────────────────────┼──────────────────▶  │ │
-//!                       │  ▼ all conditions ended       ▼                     │ │
-//!                       └── Restored ◀──────────────────┘                     │ │ close
-//!                 finding   │   └── verify ──────────────────────────────▶    │ ▼
-//!                 again     └── close; time, unless a fire ─────────────▶ Closed
+//!    finding
+//!       │          acknowledge      arrive        verify        begin work       check        close
+//!       ▼             受理                                          处置           核查         结案
+//!    Raised ─────▶ Acknowledged ─▶ Arrived ─▶ Verified ─────▶ InWork ─────▶ Checked ─────▶ Closed
+//!     ▲  │  ◀─ expired ─┘ │           │           ▲  ▲           │ ▲           │             ▲
+//!     │  ▼ all conditions ended       │           │  └───────────┼─┴─ not in order          │ second person,
+//!     │ RestoredUnacknowledged ─▶ Restored ───────┘              │                         │ or sensors quiet
+//!     └── finding again ─┴────────────┴───────────────────────────┘   time, unless a fire ───┘
+//!
+//!    any open state but a fire's ─▶ Shelved, OutOfService ─▶ back to what the facts say; rings if it still holds
 //! ```
 //!
+//! - The state is no field that acts move: it follows from the alert's facts by one function, [`model::Alert::standing`]. What
+//!   it says first goes before what it says later: closed, out of service, shelved, checked, in work, verified, restored
+//!   (acknowledged or not), arrived, acknowledged, raised. Before a ring is acknowledged neither work nor arrival of an
+//!   earlier ring shows: a ring is always seen.
 //! - All findings of one family in one unit are one alert while it is open. A finding that begins or goes on where no
-//!   alert is open raises one, also when a person closed the last one while its detectors still alarmed.
+//!   alert is open raises one, also when a person closed the last one while its detectors still alarmed; it says which
+//!   alert it follows where that was closed within six hours.
 //! - It *rings* when it is raised, when its colour rises, when a finding comes after all its conditions had ended, and
-//!   when a drill turns out to be none. A ring begins the ladder anew and needs its own acknowledgement. A ring after
-//!   quiet also needs its own verdict; a rising colour takes back a verdict of false or test, and leaves one of real.
-//! - A fire is closed by people only, after a verdict of the present ring. Warnings and faults close by themselves some
-//!   time after they were restored.
-//! - Arriving and verifying imply that the person has received the alert: they count as acknowledgements.
-//! - An acknowledgement by anybody stops the steps of the ladder that still wait; it takes back nothing that is owed to
-//!   others. A fire verified as real tells all who still wait (unless the policy says otherwise). Closing withdraws what is
-//!   still owed: nobody is called to a place where all is over.
+//!   when a drill turns out to be none. A ring begins the ladder anew and needs its own acknowledgement and check. A ring
+//!   after quiet also needs its own verdict; a rising colour takes back a verdict of false or test, and leaves one of real.
+//!   Notes, photos, who is assigned, who worked, and the history stay through all rings.
+//! - Received, arrived and verified are three acts of each person, and each is kept. Arriving, verifying and beginning to
+//!   work imply that the person has received the alert: they count as acknowledgements.
+//! - An acknowledgement lasts for a time that its colour gives (`marks.rs`), while nobody arrives, verifies or works; then it
+//!   expires, for this person alone, and stays in the history. It takes back nothing that is owed to others. What is over
+//!   (a restored warning or fault) does not wake anybody by an expiry. A fire verified as real tells all who still wait
+//!   (unless the policy says otherwise). Closing withdraws what is still owed: nobody is called to a place where all is over.
+//! - A verdict has a coded cause, which must go with it ([`model::Cause::fits`]).
+//! - Work is checked by somebody who did not do it; what is found not in order goes back to work.
+//! - *The shelf* is for hours, with a reason, and never for a fire; what is more urgent than what was put there ends it, and
+//!   so does time. *Out of service* is for weeks (building works): all that is found of this family in this unit meanwhile
+//!   joins the alert, and rings nobody unless it is red. Neither changes the unit's colour: nothing is hidden.
+//! - A fire is closed by people only. Warnings and faults close by themselves some time after they were restored, unless
+//!   people have begun to deal with them.
+//!
+//! # History
+//!
+//! Each item is chained to those before by SHA-256 ([`model::chain`]); the seal of the whole stands on the alert's page.
 //!
 //! # Who is responsible
 //!
@@ -35,17 +55,20 @@
 //! nobody is on duty, a red or orange fire is told to everybody who holds the post. Holes of the plans are looked for ahead,
 //! kept as records and told on the feed; and with each new roster the part that says who was responsible is kept (`duty.rs`).
 //!
-//! # What decides whether a fire may be closed
+//! # What decides whether an alert may be closed
 //!
 //! Unit colours depend on which fires people have judged and closed, so that whoever judges colours repeats this rule:
 //!
-//! 1. Of one commit, commands come first, then findings, each in their order.
+//! 1. Of one commit, commands come first, then findings, each in their order; also what a new roster ends comes after them.
 //! 2. The alert that a command names must be open: raised by the commit in its id, in that unit and family.
-//! 3. A verdict is allowed on every open alert; the last one counts. Closing a fire needs one.
+//! 3. A verdict is allowed on every open alert if its cause fits; the last one counts. Closing a fire needs one.
 //! 4. A finding that begins or goes on takes the verdict back when none of the alert's conditions held any more, when it
 //!    is the first that is no drill, or when its colour is above all before and the verdict was not real. A drill in an
 //!    alert that is none does nothing of this; it is no condition of the alert.
-//! 5. A command whose id, person and action the alert's history has already does nothing.
+//! 5. While a condition holds, closing needs a second person: somebody gave the verdict in force or has ever worked on the
+//!    alert, and whoever closes is none of these, did not enter what these did, and does not have one of these enter it
+//!    ([`model::alert::Actor::may_close`]). When no condition holds, the sensors are evidence enough.
+//! 6. A command whose id, person and action the alert's history has already does nothing.
 //!
 //! # Commands given twice
 //!

@@ -262,6 +262,29 @@ fn an_acknowledgement_expires_for_each_person_and_only_while_nothing_follows() {
 }
 
 #[test]
+fn an_old_acknowledgement_wakes_nobody_where_all_is_over() {
+    let mut world = World::new();
+    world.play(
+        "
+        > 0 began U3 water/5 yellow
+        1 alert.raised warning-3-1 yellow raised ring 1
+        > 1 ack warning-3-1 G1; note warning-3-1 G1 note=valve
+        done: warning-3-1 is acknowledged
+        done: warning-3-1 is acknowledged
+        2 alert.acknowledged warning-3-1 yellow acknowledged ring 1 [G1]
+        3 alert.noted warning-3-1 yellow acknowledged ring 1 [G1]
+        > 2 ended U3 water/5 yellow
+        4 alert.restored warning-3-1 yellow restored ring 1
+        > 1801 tick
+        > 1802 tick
+        5 alert.closed warning-3-1 yellow closed ring 1
+        > 99999999 tick
+        ",
+    );
+    assert_eq!(&*world.alert("warning-3-1").closed.unwrap().person, "desk");
+}
+
+#[test]
 fn what_people_wrote_survives_a_ring() {
     let mut world = World::new();
     world.run("0 began U3 smoke/7 yellow");
@@ -358,7 +381,7 @@ fn the_shelf_is_for_some_hours_and_gives_way_to_what_is_more_urgent() {
     );
     world.run("20000 began U3 smoke/7 yellow");
     for word in ["shelve", "out"] {
-        let turn = world.run(&format!("20001 {word} fire-3-15 G1 for=60 note=works"));
+        let turn = world.run(&format!("20001 {word} fire-3-18 G1 for=60 note=works"));
         let refused = turn.outcomes[0].result.as_ref().unwrap_err().to_string();
         assert!(refused.contains("a fire alarm is never"), "{refused}");
     }

@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use alerts::{DEFAULT_POLICY, Turn};
-use model::alert::ReceiptOutcome;
+use model::alert::{Media, Photo, ReceiptOutcome};
 use model::order::{Answer, OrderCounts, OrderRecord, Stage};
 use model::roster::Post;
 use model::{
     Action, Alert, AlertId, AlertState, Cause, Colour, DeliveryId, DeliveryState, Entry, Family, FeedKind, KeptKind,
-    Matter, Order, OrderBody, OrderId, Phase, Verdict, wire,
+    Matter, Order, OrderBody, OrderId, Phase, Verdict, chain, wire,
 };
 
 use crate::books::Books;
@@ -123,12 +123,24 @@ impl Town {
             let reach = if self.dice.one_in(4) { 99 } else { 4 };
             let alert = ids[ids.len() - 1 - self.dice.below(ids.len().min(reach))];
             let person = self.dice.of(&["O0", "G1", "V2", "M4"]);
-            let action = match self.dice.below(9) {
+            let until_ms = START_MS + self.at_ms + 70_000;
+            let photo = Photo { sha256: [self.dice.below(30) as u8; 32], media: Media::Webp, bytes: 12 };
+            let action = match self.dice.below(18) {
                 0..4 => Action::Acknowledge,
                 4 => Action::Arrive,
                 5 => Action::Verify(Verdict::Real, Cause::Unknown),
                 6 => Action::Verify(Verdict::False, Cause::Unknown),
                 7 => Action::Verify(Verdict::Test, Cause::Unknown),
+                8 => Action::Assign(model::PersonId(self.dice.below(9) as u32)),
+                9 => Action::BeginWork,
+                10 => Action::FinishWork,
+                11 => Action::Check { in_order: !self.dice.one_in(3) },
+                12 => self.dice.of(&[Action::Note, Action::Photo(photo)]),
+                13 => self.dice.of(&[Action::Shelve { until_ms }, Action::Unshelve]),
+                14 => {
+                    let until_ms = self.dice.of(&[None, Some(until_ms)]);
+                    self.dice.of(&[Action::TakeOutOfService { until_ms }, Action::ReturnToService])
+                }
                 _ => Action::Close,
             };
             // few keys, so that some come twice
@@ -136,10 +148,10 @@ impl Town {
             entries.push(Entry::Command(model::Command {
                 id,
                 person: person.into(),
-                entered_by: None,
+                entered_by: self.dice.of(&[None, None, Some("V2"), Some("app")]).map(Box::from),
                 alert,
                 action,
-                note: None,
+                note: self.dice.of(&[None, Some("words")]).map(Box::from),
             }));
         }
         let owed = self.deliveries.iter().filter(|(_, state)| **state == DeliveryState::Owed);
@@ -271,6 +283,10 @@ impl Town {
 fn check_alert(alert: &Alert, before: Option<&Alert>, entries: &[Entry]) {
     let id = alert.id;
     assert!(alert.history.len() <= Alert::HISTORY_MAX && alert.evidence.len() <= Alert::EVIDENCE_MAX);
+    assert_eq!(alert.state, alert.standing(), "{id}: the state follows from the facts");
+    assert_eq!(chain::verify(id, &alert.history, &alert.trims), Ok(alert.seal()), "{id}: the history is whole");
+    let aside = alert.shelved.is_some() || alert.out_of_service.is_some();
+    assert!(!aside || alert.family() != Family::Fire, "{id}: a fire is never put aside");
     let quiet = alert.state.is_restored() && !alert.conditions.is_empty();
     assert!(!quiet, "{id} is restored while {:?} hold", alert.conditions);
     assert!(alert.state != AlertState::Acknowledged || !alert.acknowledged.is_empty(), "{id}: acknowledged by whom?");
@@ -279,9 +295,12 @@ fn check_alert(alert: &Alert, before: Option<&Alert>, entries: &[Entry]) {
     assert!(!alert.exercise || alert.ladder.is_empty() || alert.drill.is_some(), "{id}: a test calls people out");
     let Some(before) = before else { return };
     assert_ne!(before.state, AlertState::Closed, "{id} changed after it was closed");
+    check_kept(alert, before);
     assert!(alert.ring >= before.ring && alert.evidence_count >= before.evidence_count);
     let rang_anew = alert.ring > before.ring && alert.verdict.is_none();
-    assert!(alert.colour >= before.colour || rang_anew, "{id} became less urgent, and nothing rang");
+    // what was found to be nothing counts no longer; put aside, what begins after it rings nobody
+    let anew_aside = before.verdict.is_some() && alert.verdict.is_none() && aside;
+    assert!(alert.colour >= before.colour || rang_anew || anew_aside, "{id} became less urgent, and nothing rang");
     assert!(alert.history.len() >= before.history.len(), "{id}: history shrank");
     let of_people = |alert: &Alert| {
         let people = alert.history.iter().filter(|item| item.command.is_some());
@@ -298,8 +317,39 @@ fn check_alert(alert: &Alert, before: Option<&Alert>, entries: &[Entry]) {
     }
 }
 
-/// No step of a ladder, and no closing, waits beyond its time.
+/// What people wrote stays, and nobody closes alone what still holds.
+fn check_kept(alert: &Alert, before: &Alert) {
+    let id = alert.id;
+    assert!(alert.notes.starts_with(&before.notes) && alert.photos.starts_with(&before.photos), "{id}: notes are lost");
+    assert!(before.assigned.is_none() || alert.assigned.is_some(), "{id}: nobody is in charge any longer");
+    let worked = |alert: &Alert| alert.work.iter().map(|work| work.mark.person.clone()).collect::<Vec<_>>();
+    assert!(worked(alert).starts_with(&worked(before)), "{id}: who worked is lost");
+    let Some(closed) = alert.closed.as_ref().filter(|closed| *closed.person != *"desk") else { return };
+    // commands come first in a commit: what held before it held when it was closed
+    if !before.conditions.is_empty() {
+        let others = alert.verdict.iter().map(|(_, mark)| mark).chain(alert.work.iter().map(|work| &work.mark));
+        let others: Vec<_> = others.map(|mark| (&mark.person, mark.entered_by.as_ref())).collect();
+        assert!(!others.is_empty(), "{id} was closed by one person alone");
+        for (person, entered_by) in others {
+            assert_ne!(person, &closed.person, "{id} was closed by who verified it or worked on it");
+            assert_ne!(entered_by, Some(&closed.person), "{id} was closed by who entered that");
+            assert_ne!(closed.entered_by.as_ref(), Some(person), "{id}: who did that entered the closing");
+        }
+    }
+}
+
+/// No step of a ladder, no closing, no expiry and no end of a time aside waits beyond its time.
 fn check_not_late(alert: &Alert, now_ms: u64) {
+    let shelves = [&alert.shelved, &alert.out_of_service].into_iter().flatten();
+    assert!(shelves.clone().all(|shelf| shelf.until_ms > now_ms), "{} is aside for too long", alert.id);
+    if shelves.count() > 0 {
+        return;
+    }
+    let idle = alert.arrived.is_empty() && alert.verdict.is_none() && alert.work.iter().all(|work| work.done_ms.is_some());
+    if idle && !alert.conditions.is_empty() {
+        let expired = alert.acknowledged.iter().find(|mark| mark.until_ms.is_some_and(|until_ms| until_ms <= now_ms));
+        assert_eq!(expired, None, "{} at {now_ms}", alert.id);
+    }
     let over = alert.state.is_restored() && alert.id.family != Family::Fire;
     if alert.acknowledged.is_empty() && !over {
         let late = alert.ladder.iter().find(|rung| rung.told_ms.is_none() && rung.due_ms <= now_ms);

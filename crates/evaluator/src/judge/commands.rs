@@ -81,6 +81,9 @@ impl Judge {
 /// Whoever works on an alert may not close it while it holds.
 fn begin_work(incident: &mut Incident, command: &Command) {
     let work = (command.alert.epoch, Actor::of(command));
+    // of an alert that nobody can name any more
+    let Incident { openings, worked, .. } = incident;
+    worked.retain(|(epoch, _)| openings.contains(epoch));
     let people = incident.worked.iter().filter(|(epoch, _)| *epoch == work.0).count();
     if !incident.worked.contains(&work) && people < Alert::PEOPLE_MAX {
         incident.worked.push(work);

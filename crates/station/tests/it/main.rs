@@ -12,6 +12,7 @@ mod kill_exact;
 mod kill_feed;
 mod kill_push;
 mod kill_relay;
+mod life;
 mod mirror;
 mod orders;
 mod raw;

@@ -180,7 +180,7 @@ impl Town {
                 let entries = commands.chain([Entry::Tick]).collect();
                 self.commit(entries, Vec::new());
             }
-            2..12 => self.one_command(),
+            2..15 => self.one_command(),
             _ => {
                 let (entries, readings) = self.anything();
                 self.commit(entries, readings);
@@ -272,20 +272,24 @@ impl Town {
         if ids.is_empty() {
             return None;
         }
-        let mut alert = self.dice.of(&ids);
+        let judged: Vec<AlertId> = ids.iter().copied().filter(|id| self.alerts[id].verdict.is_some()).collect();
+        let of = if !judged.is_empty() && !self.dice.one_in(3) { &judged } else { &ids };
+        let mut alert = self.dice.of(of);
         if self.dice.one_in(20) {
             alert.epoch += 1;
         }
-        let action = self.dice.of(&[
+        let (verdict, cause) = self.dice.of(&[
+            (Verdict::Real, Cause::Unknown),
+            (Verdict::Real, Cause::Wiring),
+            (Verdict::False, Cause::Unknown),
+            (Verdict::Test, Cause::Drill),
+            // refused: nothing real has such a cause, and nothing false
+            (Verdict::Real, Cause::Drill),
+            (Verdict::False, Cause::Arson),
+        ]);
+        let other = self.dice.of(&[
             Action::Acknowledge,
             Action::Arrive,
-            Action::verified(Verdict::Real),
-            Action::verified(Verdict::False),
-            Action::Verify(Verdict::Test, Cause::Drill),
-            // refused: such a cause has nothing real
-            Action::Verify(Verdict::Real, Cause::Drill),
-            Action::Verify(Verdict::False, Cause::Arson),
-            Action::BeginWork,
             Action::FinishWork,
             Action::Check { in_order: true },
             Action::Check { in_order: false },
@@ -296,11 +300,15 @@ impl Town {
             Action::TakeOutOfService { until_ms: None },
             Action::ReturnToService,
             Action::Photo(Photo { sha256: [1; 32], media: Media::Png, bytes: 9 }),
-            Action::Close,
-            Action::Close,
-            Action::Close,
-            Action::Close,
         ]);
+        let is_judged = self.alerts.get(&alert).is_some_and(|alert| alert.verdict.is_some());
+        let action = match self.dice.below(8) {
+            _ if is_judged && self.dice.one_in(2) => Action::Close,
+            0..3 => Action::Verify(verdict, cause),
+            3..6 => Action::Close,
+            6 => Action::BeginWork,
+            _ => other,
+        };
         let id = format!("k{}", self.commands.len()).as_str().into();
         let person = self.dice.of(&["P1", "P2", "P3"]).into();
         let entered_by = self.dice.of(&[None, None, Some("P1"), Some("P2"), Some("app")]).map(Box::from);
