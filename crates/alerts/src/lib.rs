@@ -24,8 +24,8 @@
 //! - A fire is closed by people only, after a verdict of the present ring. Warnings and faults close by themselves some
 //!   time after they were restored.
 //! - Arriving and verifying imply that the person has received the alert: they count as acknowledgements.
-//! - An acknowledgement by anybody stops the steps of the ladder that still wait; it takes back nothing that is owed to
-//!   others. A fire verified as real tells all who still wait (unless the policy says otherwise). Closing withdraws what is
+//! - An acknowledgement stops what its own person would still be told, and holds the steps of the ladder that wait, both for
+//!   as long as it lasts; it takes back nothing that is owed to others. A fire verified as real tells all who still wait (unless the policy says otherwise). Closing withdraws what is
 //!   still owed: nobody is called to a place where all is over.
 //!
 //! # Who is responsible
@@ -67,6 +67,7 @@
 mod act;
 mod before;
 mod closing;
+mod deadlines;
 mod deliveries;
 mod desk;
 mod duty;
@@ -76,9 +77,13 @@ mod marks;
 mod orders;
 mod people;
 mod policy;
+mod tell;
 mod turn;
 
 pub use desk::{Desk, DeskError};
 pub use orders::{Calendar, OrderLimits, TimeOfDay};
-pub use policy::{DEFAULT_POLICY, DutyPolicy, FamilyPolicy, LadderStep, Ladders, Limits, Policy, PolicyError};
+pub use policy::{
+    ByColour, Channels, DEFAULT_POLICY, Deadlines, DutyPolicy, FamilyPolicy, LadderStep, Ladders, Limits, Policy,
+    PolicyError, When,
+};
 pub use turn::Turn;

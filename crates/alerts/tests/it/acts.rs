@@ -358,7 +358,7 @@ fn the_shelf_is_for_some_hours_and_gives_way_to_what_is_more_urgent() {
     );
     world.run("20000 began U3 smoke/7 yellow");
     for word in ["shelve", "out"] {
-        let turn = world.run(&format!("20001 {word} fire-3-15 G1 for=60 note=works"));
+        let turn = world.run(&format!("20001 {word} fire-3-18 G1 for=60 note=works"));
         let refused = turn.outcomes[0].result.as_ref().unwrap_err().to_string();
         assert!(refused.contains("a fire alarm is never"), "{refused}");
     }
