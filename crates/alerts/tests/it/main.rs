@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod acts;
+mod again;
 mod books;
 mod commands;
 mod crash;
@@ -11,5 +12,6 @@ mod ladder;
 mod life;
 mod orders;
 mod random;
+mod simulate;
 mod storm;
 mod world;
