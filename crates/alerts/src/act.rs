@@ -138,9 +138,30 @@ pub(crate) fn apply(alert: &mut Alert, command: &Command, policy: &Policy, draft
             alert.closed = Some(mark);
             FeedKind::AlertClosed
         }
+        other => match deal(alert, other, mark, &mut detail, draft) {
+            Some(kind) => kind,
+            None => return false,
+        },
+    };
+    draft.record_act(alert, kind, command, note_of(command, &detail));
+    draft.tell(kind, alert, Some(detail));
+    if matches!(command.action, Action::Unshelve | Action::ReturnToService) {
+        marks::come_back(alert, person, policy, draft);
+    }
+    ladder::answered(alert, command, draft);
+    if matches!(command.action, Action::Verify(Verdict::Real, _)) && alert.terms.real_tells_all {
+        ladder::climb(alert, Reach::Everybody, policy.limits, draft);
+    }
+    true
+}
+
+/// What is done about an alert, after it is known what it is. `None`: nothing changed.
+fn deal(alert: &mut Alert, action: Action, mark: Mark, detail: &mut Box<str>, draft: &Draft<'_>) -> Option<FeedKind> {
+    let kind = match action {
+        Action::Acknowledge | Action::Arrive | Action::Verify(..) | Action::Close => return None,
         Action::Assign(id) => {
-            let Some(row) = draft.roster.person(id) else { return false };
-            detail = row.code.clone();
+            let row = draft.roster.person(id)?;
+            *detail = row.code.clone();
             alert.assigned = Some(Assignment { person: row.code.clone(), by: mark });
             FeedKind::AlertAssigned
         }
@@ -149,7 +170,7 @@ pub(crate) fn apply(alert: &mut Alert, command: &Command, policy: &Policy, draft
             FeedKind::AlertWorkBegun
         }
         Action::FinishWork => {
-            let mine = |work: &&mut Work| &*work.mark.person == person;
+            let mine = |work: &&mut Work| work.mark.person == mark.person;
             alert.work.iter_mut().filter(mine).for_each(|work| work.done_ms = Some(draft.now_ms));
             FeedKind::AlertWorkFinished
         }
@@ -168,9 +189,9 @@ pub(crate) fn apply(alert: &mut Alert, command: &Command, policy: &Policy, draft
         }
         Action::Photo(photo) => {
             if alert.photos.iter().any(|known| known.photo.sha256 == photo.sha256) {
-                return false;
+                return None;
             }
-            detail = photo.name().into();
+            *detail = photo.name().into();
             alert.photos.push(PhotoMark { photo, by: mark });
             FeedKind::AlertPhotographed
         }
@@ -192,16 +213,7 @@ pub(crate) fn apply(alert: &mut Alert, command: &Command, policy: &Policy, draft
             FeedKind::AlertReturnedToService
         }
     };
-    draft.record_act(alert, kind, command, note_of(command, &detail));
-    draft.tell(kind, alert, Some(detail));
-    if matches!(command.action, Action::Unshelve | Action::ReturnToService) {
-        marks::come_back(alert, person, policy, draft);
-    }
-    ladder::answered(alert, command, draft);
-    if matches!(command.action, Action::Verify(Verdict::Real, _)) && alert.terms.real_tells_all {
-        ladder::climb(alert, Reach::Everybody, policy.limits, draft);
-    }
-    true
+    Some(kind)
 }
 
 fn acknowledge(alert: &mut Alert, mark: Mark) {

@@ -9,6 +9,7 @@ use anyhow::{Context, Result, anyhow};
 use broker::Broker;
 use command_centre::CommandCentre;
 use ingest::{Ingest, IngestHandle, Submission};
+use metrics_exporter_prometheus::PrometheusHandle;
 use model::roster::{RosterFault, RosterRows};
 use model::{Clock, Journal, Ledger, Roster};
 use tokio::signal::unix::{SignalKind, signal};
@@ -129,14 +130,7 @@ async fn serve(config: Config) -> Result<()> {
     let push = push::as_set(&config, &core.view, Arc::clone(&core.store) as _, &clock, &shutdown)?;
     let watch = tokio::spawn(watching(&config, &gate, seen)?.run(shutdown.clone()));
     let keeper = tokio::spawn(keeper.run(shutdown.clone()));
-    let upkeep = tokio::spawn(upkeep::run(
-        Arc::clone(&core.store),
-        metrics,
-        clock,
-        Photos::of(&config.station.data),
-        config.station.retention_every_s,
-        shutdown.clone(),
-    ));
+    let upkeep = tokio::spawn(tidying(&config, &core, metrics, clock, shutdown.clone()));
     tracing::info!(mqtt = %broker.local_addr(), http = %address, "the station is open");
 
     tokio::select! {
@@ -239,6 +233,17 @@ fn dispatching(
         public_url: config.http.public_url.clone(),
     })
     .context("starting the dispatcher")
+}
+
+fn tidying(
+    config: &Config,
+    core: &Core,
+    metrics: PrometheusHandle,
+    clock: Arc<dyn Clock>,
+    shutdown: CancellationToken,
+) -> impl Future<Output = ()> + use<> {
+    let (photos, every_s) = (Photos::of(&config.station.data), config.station.retention_every_s);
+    upkeep::run(Arc::clone(&core.store), metrics, clock, photos, every_s, shutdown)
 }
 
 /// The end: no new connections, what was received is committed and answered, judged, and told.
