@@ -106,7 +106,7 @@ fn outcome(options: &FireOptions, recordings: &[recordings::Recording], rules: &
     let rooms: Vec<_> = recordings.iter().flat_map(recordings::Recording::rooms).collect();
     let mut segments = quiet::before_ignition(recordings, options.hours, rules)?;
     segments.extend(quiet::before_the_first_kelvin(recordings, options.hours, rules)?);
-    segments.extend(quiet::nuisances(options.scale, rules)?);
+    segments.extend(quiet::nuisances(&quiet::PACES, options.scale, rules)?);
     Ok(Outcome {
         combined: all(Layout::COMBINED, Change::NONE)?,
         rooms: judged::all(&rooms, Layout::COMBINED, Change::NONE, rules)?,

@@ -139,14 +139,14 @@ const ALL: &[Quantity] = &[Quantity::TemperatureC, Quantity::CoPpm, Quantity::Hu
 pub const KITS: [(&str, &[Quantity]); 3] = [("smoke", SMOKE), ("heat+smoke", HEAT_SMOKE), ("all four", ALL)];
 
 /// Seconds between samples, and detectors of each case and kit.
-const PACES: [(f32, u32); 4] = [(1.0, 2), (5.0, 8), (10.0, 20), (60.0, 50)];
+pub const PACES: [(f32, u32); 4] = [(1.0, 2), (5.0, 8), (10.0, 20), (60.0, 50)];
 
 /// The library: every case for each kit at several paces, a day each, `scale` times as many detectors.
-pub fn nuisances(scale: f64, rules: &Rules) -> Result<Vec<Segment>> {
+pub fn nuisances(paces: &[(f32, u32)], scale: f64, rules: &Rules) -> Result<Vec<Segment>> {
     let mut segments = Vec::new();
     for case in Case::ALL {
         for (kit, quantities) in KITS {
-            for (every_s, detectors) in PACES {
+            for &(every_s, detectors) in paces {
                 let detectors = ((f64::from(detectors) * scale).ceil() as u32).max(1);
                 segments.push(day(case, kit, quantities, every_s, detectors, rules)?);
             }
