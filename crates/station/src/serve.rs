@@ -110,11 +110,7 @@ async fn serve(config: Config) -> Result<()> {
             devices: Arc::new(Heard(Arc::clone(&core.liveness))),
             risk: Arc::new(Moved(Arc::clone(&core.risk))),
             clients: Arc::new(Clients(broker.clone())),
-            judging: Arc::new(Judge {
-                inspector: core.inspector.clone(),
-                roster: Arc::clone(&roster_now),
-                rules: Arc::clone(&keeper.desk),
-            }),
+            judging: judging(&core, &roster_now, &keeper),
             callbacks: Arc::new(outlets::Tokens { dispatcher: dispatcher.clone(), ingest: handle.clone() }),
             photos: Arc::new(Photos::of(&config.station.data)),
             vendors: Arc::new(Vendors::new(Arc::clone(&gate), &config.station, roster_now, Arc::clone(&clock))),
@@ -146,6 +142,11 @@ async fn serve(config: Config) -> Result<()> {
     })
     .await;
     drained.map_err(|_| anyhow!("the stages did not drain within {} ms", limit.as_millis()))?
+}
+
+fn judging(core: &Core, roster: &RosterNow, keeper: &RulesKeeper) -> Arc<Judge> {
+    let (roster, rules) = (Arc::clone(roster), Arc::clone(&keeper.desk));
+    Arc::new(Judge { inspector: core.inspector.clone(), roster, rules })
 }
 
 /// What people do, on its way to the journal.
