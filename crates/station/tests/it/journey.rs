@@ -61,7 +61,8 @@ async fn an_alarm_reaches_feed_screen_and_people_and_is_carried_to_its_end() {
     assert_eq!(feed.next_of("alert.acknowledged", "U1").await["alert"]["acknowledged_by"], json!(["G1"]));
     let (status, refused) = rig.post(&format!("{path}/close"), json!({})).await;
     assert_eq!(status, 409, "an unverified fire must not be closed: {refused}");
-    let (status, _) = rig.post(&format!("{path}/verify"), json!({"person": "G1", "verdict": "real", "note": "看到明火"})).await;
+    let (status, _) =
+        rig.post(&format!("{path}/verify"), json!({"person": "G1", "verdict": "real", "note": "看到明火"})).await;
     assert_eq!(status, 200);
     feed.next_of("alert.verified", "U1").await;
     vendor.say("fire/v1/acme/s1a/alarm", r#"{"id":"a-1","kind":"smoke","active":false}"#).await;

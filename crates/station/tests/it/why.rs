@@ -137,7 +137,8 @@ async fn burnt(rig: &mut Rig) -> String {
     smoke(&mut vendor, "s1a", 0.02).await;
     smoke(&mut vendor, "s1a", 0.8).await;
     let id = rig.alert_of("U1").await["id"].as_str().unwrap().to_owned();
-    let (status, said) = rig.post(&format!("/api/v1/alerts/{id}/verify"), json!({ "verdict": "real", "person": "G1" })).await;
+    let (status, said) =
+        rig.post(&format!("/api/v1/alerts/{id}/verify"), json!({ "verdict": "real", "person": "G1" })).await;
     assert_eq!(status, 200, "{said}");
     // by another person, for the smoke is still there
     let (status, said) = rig.post(&format!("/api/v1/alerts/{id}/close"), json!({ "person": "G1" })).await;
