@@ -120,8 +120,15 @@ fn judge(schema: &Value, value: &Value, at: &str, faults: &mut Vec<String>) {
                     faults.push(format!("{at}: {value} fits none of anyOf"));
                 }
             }
+            "const" if rule != value => faults.push(format!("{at}: {value} is not {rule}")),
+            "pattern" if rule.as_str().is_some_and(|pattern| pattern.ends_with("{64}$")) => {
+                let is_digest = |text: &str| text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+                if !value.as_str().is_none_or(is_digest) {
+                    faults.push(format!("{at}: {value} is no digest"));
+                }
+            }
             "pattern" => {
-                // the document's patterns are those of codes and ids, which the model reads
+                // the document's other patterns are those of codes and ids, which the model reads
                 let text = value.as_str().unwrap_or("331083");
                 if text.parse::<model::RegionCode>().is_err() && text.parse::<model::AlertId>().is_err() {
                     faults.push(format!("{at}: {value} is neither a code nor an id"));
@@ -129,6 +136,7 @@ fn judge(schema: &Value, value: &Value, at: &str, faults: &mut Vec<String>) {
             }
             "type"
             | "enum"
+            | "const"
             | "minimum"
             | "description"
             | "default"
