@@ -59,6 +59,20 @@ pub fn find(given: Option<&Path>) -> Result<PathBuf> {
     Ok(unpacked)
 }
 
+/// Debian's program reads a template below /usr/share: one that is not installed sees its own there, in a mount namespace of its
+/// own (which needs root).
+fn command(program: &Path) -> Result<Command> {
+    let share =
+        program.ancestors().nth(2).map(|usr| usr.join("share")).filter(|share| share.join("prometheus").exists());
+    let installed = Path::new("/usr/share/prometheus/alertmanager/default.tmpl").exists();
+    let Some(share) = share.filter(|_| !installed) else { return Ok(Command::new(program)) };
+    let (share, program) = (share.canonicalize()?, program.canonicalize()?);
+    let mount = format!("mount -t overlay overlay -o lowerdir={}:/usr/share /usr/share", share.display());
+    let mut command = Command::new("unshare");
+    command.args(["-m", "sh", "-c", &format!("{mount} && exec \"$0\" \"$@\"")]).arg(program);
+    Ok(command)
+}
+
 struct Peer(Child);
 
 impl Drop for Peer {
@@ -84,7 +98,7 @@ pub async fn run(program: &Path, alerts: usize, limit: Duration) -> Result<Their
         ),
     )?;
     let address = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?;
-    let child = Command::new(program)
+    let child = command(program)?
         .arg(format!("--config.file={}", config.display()))
         .arg(format!("--storage.path={}", folder.path().join("data").display()))
         .arg(format!("--web.listen-address={address}"))

@@ -52,6 +52,14 @@ impl Township {
     }
 
     fn write(&self, roster: &Path, vendor: &str) -> Result<()> {
+        // of the tiny city, the credentials stay
+        for entry in std::fs::read_dir(roster)? {
+            let path = entry?.path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            if !matches!(name.as_str(), "credentials.csv" | "secrets.csv") {
+                std::fs::remove_file(&path).with_context(|| format!("removing {}", path.display()))?;
+            }
+        }
         let grids = self.units.div_ceil(UNITS_A_GRID);
         let villages = grids.div_ceil(GRIDS_A_VILLAGE);
         let village = |at: usize| format!("331083001{:03}", at + 1);

@@ -35,8 +35,9 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(4);
 const BODY_LIMIT: Duration = Duration::from_secs(1);
 /// An idle connection is kept open so long.
 const IDLE_LIMIT: Duration = Duration::from_secs(30);
-/// Idle connections kept to one destination.
-const IDLE_MAX: usize = 8;
+/// Idle connections kept to one destination: as many as a channel has places, else a storm opens and closes one for most of its
+/// messages.
+const IDLE_MAX: usize = 64;
 
 /// Where a channel's requests go.
 pub(super) struct Http {
