@@ -110,10 +110,13 @@ pub(crate) fn apply(alert: &mut Alert, command: &Command, policy: &Policy, draft
     let mut detail: Box<str> = person.into();
     let kind = match command.action {
         Action::Acknowledge => {
-            if is_in(&alert.acknowledged) {
+            let lasts = |own: &Mark| *own.person == *person && ladder::lasts(own, draft.now_ms);
+            if alert.acknowledged.iter().any(lasts) {
                 return false;
             }
-            let until_ms = draft.now_ms + marks::acknowledgement_lasts_ms(alert.colour);
+            // one that has expired is given anew
+            alert.acknowledged.retain(|own| *own.person != *person);
+            let until_ms = draft.now_ms + alert.terms.acknowledged_for_ms;
             acknowledge(alert, Mark { until_ms: Some(until_ms), ..mark });
             FeedKind::AlertAcknowledged
         }
@@ -194,8 +197,8 @@ pub(crate) fn apply(alert: &mut Alert, command: &Command, policy: &Policy, draft
     if matches!(command.action, Action::Unshelve | Action::ReturnToService) {
         marks::come_back(alert, person, policy, draft);
     }
-    let family_policy = policy.of(alert.family());
-    if matches!(command.action, Action::Verify(Verdict::Real, _)) && family_policy.real_tells_all {
+    ladder::answered(alert, command, draft);
+    if matches!(command.action, Action::Verify(Verdict::Real, _)) && alert.terms.real_tells_all {
         ladder::climb(alert, Reach::Everybody, policy.limits, draft);
     }
     true

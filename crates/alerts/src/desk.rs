@@ -15,11 +15,11 @@ use model::{
 use crate::before::Before;
 use crate::deliveries::Owed;
 use crate::duty::{self, Gaps};
-use crate::ladder::{self, Reach};
+use crate::ladder;
 use crate::orders::Orders;
 use crate::policy::{Policy, PolicyError};
 use crate::turn::{Draft, Turn};
-use crate::{act, life, marks};
+use crate::{act, deadlines, life, marks};
 
 /// The ledger's state cannot be taken up.
 #[derive(Debug, thiserror::Error)]
@@ -221,6 +221,9 @@ impl Desk {
         alert.state = alert.standing();
         let summary = alert.summary();
         if changed {
+            if ladder::is_answer(command.action) {
+                self.owed.answered(command.alert.into(), &command.person, draft);
+            }
             self.settle(key, draft);
         }
         Ok(summary)
@@ -291,12 +294,11 @@ impl Desk {
             } else {
                 marks::pass(alert, &self.policy, draft);
                 alert.state = alert.standing();
-                if ladder::next_due(alert).is_some_and(|due_ms| due_ms <= draft.now_ms) {
-                    ladder::climb(alert, Reach::Due, self.policy.limits, draft);
-                }
+                ladder::tick(alert, &self.owed, self.policy.limits, draft);
             }
             self.settle(key, draft);
         }
+        self.owed.tick(draft);
     }
 
     fn judge_units(&mut self, evaluated: &Evaluated, draft: &mut Draft<'_>) {
@@ -338,10 +340,10 @@ impl Desk {
     /// After an alert changed: notes that, and when it is due next, or takes it out when it was closed.
     pub(crate) fn settle(&mut self, key: (UnitId, Family), draft: &mut Draft<'_>) {
         let Some(open) = self.open.get_mut(&key) else { return };
-        let (id, state) = (open.alert.id, open.alert.standing());
-        if open.alert.state != state {
-            Arc::make_mut(&mut open.alert).state = state;
-        }
+        let alert = Arc::make_mut(&mut open.alert);
+        alert.state = alert.standing();
+        deadlines::meet(alert, draft.now_ms);
+        let (id, state) = (alert.id, alert.state);
         self.orders.alert_changed(&open.alert, &mut self.owed, draft);
         if state.is_open() {
             draft.changed.insert(id);

@@ -32,8 +32,9 @@
 //!   Notes, photos, who is assigned, who worked, and the history stay through all rings.
 //! - Received, arrived and verified are three acts of each person, and each is kept. Arriving, verifying and beginning to
 //!   work imply that the person has received the alert: they count as acknowledgements.
-//! - An acknowledgement lasts for a time that its colour gives (`marks.rs`), while nobody arrives, verifies or works; then it
-//!   expires, for this person alone, and stays in the history. It takes back nothing that is owed to others. What is over
+//! - An acknowledgement lasts for a time that the policy gives by colour, while nobody arrives, verifies or works; then it
+//!   expires, for this person alone, and stays in the history. While it lasts its person is told no more, and the steps of
+//!   the ladder that wait stand still; it takes back nothing that is owed to others, and silences none of them (`ladder.rs`). What is over
 //!   (a restored warning or fault) does not wake anybody by an expiry. A fire verified as real tells all who still wait
 //!   (unless the policy says otherwise). Closing withdraws what is still owed: nobody is called to a place where all is over.
 //! - A verdict has a coded cause, which must go with it ([`model::Cause::fits`]).
@@ -90,6 +91,7 @@
 mod act;
 mod before;
 mod closing;
+mod deadlines;
 mod deliveries;
 mod desk;
 mod duty;
@@ -99,9 +101,13 @@ mod marks;
 mod orders;
 mod people;
 mod policy;
+mod tell;
 mod turn;
 
 pub use desk::{Desk, DeskError};
 pub use orders::{Calendar, OrderLimits, TimeOfDay};
-pub use policy::{DEFAULT_POLICY, DutyPolicy, FamilyPolicy, LadderStep, Ladders, Limits, Policy, PolicyError};
+pub use policy::{
+    ByColour, Channels, DEFAULT_POLICY, Deadlines, DutyPolicy, FamilyPolicy, LadderStep, Ladders, Limits, Policy,
+    PolicyError, When,
+};
 pub use turn::Turn;

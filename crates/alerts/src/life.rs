@@ -40,7 +40,7 @@ pub(crate) fn raise(
     add_evidence(&mut alert, finding, draft);
     let note = follows.map(|before| format!("follows {before}").into());
     draft.record(&mut alert, FeedKind::AlertRaised, &finding.rule, note);
-    ladder::set(&mut alert, policy, draft.now_ms);
+    ladder::set(&mut alert, policy, draft);
     draft.tell(FeedKind::AlertRaised, &mut alert, finding.alarm.clone());
     ladder::climb(&mut alert, Reach::Due, policy.limits, draft);
     alert

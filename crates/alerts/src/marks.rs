@@ -1,7 +1,7 @@
 //! What time does to the acts of people: acknowledgements expire, and what was put aside comes back.
 
 use model::alert::{Mark, Shelf};
-use model::{Alert, Colour, FeedKind, Verdict};
+use model::{Alert, FeedKind, Verdict};
 
 use crate::ladder;
 use crate::policy::Policy;
@@ -11,17 +11,6 @@ use crate::turn::Draft;
 pub(crate) const SHELF_MS_MAX: u64 = 8 * 3_600_000;
 /// Longest time out of service, ms.
 pub(crate) const OUT_OF_SERVICE_MS_MAX: u64 = 30 * 86_400_000;
-
-/// For how long an acknowledgement of an alert of this colour lasts while nobody arrives, verifies or works, ms.
-pub(crate) fn acknowledgement_lasts_ms(colour: Colour) -> u64 {
-    let minutes = match colour {
-        Colour::Red => 5,
-        Colour::Orange => 15,
-        Colour::Yellow => 60,
-        Colour::Blue | Colour::Blind => 240,
-    };
-    minutes * 60_000
-}
 
 /// When time next does something to the acts on an alert.
 pub(crate) fn next_ms(alert: &Alert) -> Option<u64> {
@@ -88,5 +77,5 @@ pub(crate) fn ring(alert: &mut Alert, kind: FeedKind, by: &str, policy: &Policy,
     alert.checked = None;
     let note = format!("ring {}, {}", alert.ring, alert.colour.word());
     draft.record(alert, kind, by, Some(note.into()));
-    ladder::set(alert, policy, draft.now_ms);
+    ladder::set(alert, policy, draft);
 }

@@ -1,9 +1,17 @@
 //! The ladder policy: whom to tell of which alert and when. TOML, journalled when it changes.
 
+mod family;
+mod when;
+
 use serde::Deserialize;
 
-use model::roster::Post;
-use model::{Colour, Family};
+use model::Family;
+
+pub use family::{ByColour, Channels, Deadlines, FamilyPolicy, LadderStep, Ladders};
+pub use when::When;
+
+use family::FamilyText;
+use when::WhenText;
 
 use crate::orders::{Calendar, OrderLimits};
 
@@ -21,6 +29,8 @@ pub struct Policy {
     pub orders: OrderLimits,
     pub roll_call: Calendar,
     pub channel_test: Calendar,
+    /// What is different at some times and places, in the order of the file.
+    pub whens: Vec<When>,
 }
 
 /// How many people one step may tell.
@@ -39,34 +49,6 @@ pub struct DutyPolicy {
     pub look_ahead_s: u32,
 }
 
-/// How the alerts of one family are carried.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FamilyPolicy {
-    /// Seconds after which a restored alert closes by itself; `None`: never, as for a fire.
-    pub auto_close_s: Option<u32>,
-    /// Whether a verdict of real tells every step that still waits.
-    pub real_tells_all: bool,
-    pub ladder: Ladders,
-}
-
-/// A ladder for each colour.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Ladders {
-    pub red: Vec<LadderStep>,
-    pub orange: Vec<LadderStep>,
-    pub yellow: Vec<LadderStep>,
-    pub blue: Vec<LadderStep>,
-}
-
-/// Some posts, told at one time.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct LadderStep {
-    /// Seconds without acknowledgement, from the ring on.
-    pub after_s: u32,
-    pub tell: Vec<Post>,
-}
-
 /// Why a policy is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PolicyError {
@@ -76,31 +58,18 @@ pub enum PolicyError {
     Value { key: String, what: String },
 }
 
-impl Ladders {
-    /// The ladder of a colour.
-    pub fn of(&self, colour: Colour) -> &[LadderStep] {
-        match colour {
-            Colour::Red => &self.red,
-            Colour::Orange => &self.orange,
-            Colour::Yellow => &self.yellow,
-            // an alert is never blind: see `life::urgency`
-            Colour::Blue | Colour::Blind => &self.blue,
-        }
-    }
-}
-
 impl Default for Policy {
     fn default() -> Policy {
-        let quiet = FamilyPolicy { auto_close_s: None, real_tells_all: false, ladder: Ladders::default() };
         let blank = Policy {
             limits: Limits { people_per_step: 0, micro_stations: 0 },
             duty: DutyPolicy { look_ahead_s: 0 },
-            fire: quiet.clone(),
-            warning: quiet.clone(),
-            fault: quiet,
+            fire: FamilyPolicy::default(),
+            warning: FamilyPolicy::default(),
+            fault: FamilyPolicy::default(),
             orders: OrderLimits::default(),
             roll_call: Calendar::default(),
             channel_test: Calendar::default(),
+            whens: Vec::new(),
         };
         blank.with(DEFAULT_POLICY).expect("the policy that is built in is tested")
     }
@@ -111,6 +80,14 @@ impl Policy {
     pub const STEPS_MAX: usize = 16;
     /// Longest wait before a step or a closing, in seconds: 30 days.
     pub const WAIT_S_MAX: u32 = 30 * 86_400;
+    /// Longest pause between one person and the next, in seconds: an hour.
+    pub const IN_TURN_S_MAX: u32 = 3_600;
+    /// Times that somebody is told again in one ring.
+    pub const REPEATS_MAX: u32 = 100;
+    /// Latest deadline of a stage, in seconds from the ring on: 90 days.
+    pub const DEADLINE_S_MAX: u32 = 90 * 86_400;
+    /// `[[when]]` tables of a policy.
+    pub const WHENS_MAX: usize = 64;
 
     /// Reads a policy; what the text leaves out stays as in [`DEFAULT_POLICY`].
     ///
@@ -138,12 +115,21 @@ impl Policy {
         set(&mut self.limits.people_per_step, text.limits.people_per_step);
         set(&mut self.limits.micro_stations, text.limits.micro_stations);
         set(&mut self.duty.look_ahead_s, text.duty.look_ahead_s);
-        self.fire.take(text.fire);
-        self.warning.take(text.warning);
-        self.fault.take(text.fault);
         self.orders = text.orders;
         self.roll_call = text.roll_call;
         self.channel_test = text.channel_test;
+        self.fire.take(&text.fire);
+        self.warning.take(&text.warning);
+        self.fault.take(&text.fault);
+        for when in text.when {
+            let when = When::read(when)?;
+            if self.whens.iter().any(|other| other.name == when.name) {
+                let (key, what) =
+                    (format!("when {:?}: name", when.name), "another has this name: alerts carry it".into());
+                return Err(PolicyError::Value { key, what });
+            }
+            self.whens.push(when);
+        }
         self.check()?;
         Ok(self)
     }
@@ -162,49 +148,12 @@ impl Policy {
                 return Err(PolicyError::Value { key: format!("{table}.{name}"), what });
             }
         }
+        within("when", u32::try_from(self.whens.len()).unwrap_or(u32::MAX), 0, Policy::WHENS_MAX as u32)?;
         for family in Family::ALL {
-            let policy = self.of(family);
-            if let Some(auto_close_s) = policy.auto_close_s {
-                within(&format!("{}.auto_close_s", family.word()), auto_close_s, 1, Policy::WAIT_S_MAX)?;
-            }
-            for colour in [Colour::Red, Colour::Orange, Colour::Yellow, Colour::Blue] {
-                let key = format!("{}.ladder.{}", family.word(), colour.word());
-                let steps = policy.ladder.of(colour);
-                check_ladder(steps, family).map_err(|what| PolicyError::Value { key, what })?;
-            }
+            self.of(family).check(family, "")?;
         }
-        Ok(())
+        self.whens.iter().try_for_each(|when| when.check(self))
     }
-}
-
-fn check_ladder(steps: &[LadderStep], family: Family) -> Result<(), String> {
-    if steps.len() > Policy::STEPS_MAX {
-        return Err(format!("{} steps are more than {}", steps.len(), Policy::STEPS_MAX));
-    }
-    if family == Family::Fire && steps.first().is_none_or(|step| step.after_s != 0) {
-        return Err("a fire must be told to somebody at once: begin with a step of after_s = 0".into());
-    }
-    let mut told: Vec<Post> = Vec::new();
-    let mut before_s = 0;
-    for step in steps {
-        if step.after_s < before_s {
-            return Err(format!("after_s = {} stands after {before_s}: put the steps in order", step.after_s));
-        }
-        if step.after_s > Policy::WAIT_S_MAX {
-            return Err(format!("after_s = {} is more than {} (30 days)", step.after_s, Policy::WAIT_S_MAX));
-        }
-        before_s = step.after_s;
-        if step.tell.is_empty() {
-            return Err(format!("the step after_s = {} tells nobody: name a post or take it out", step.after_s));
-        }
-        for &post in &step.tell {
-            if told.contains(&post) {
-                return Err(format!("{} stands here twice: a post is told once in a ring", post.word()));
-            }
-            told.push(post);
-        }
-    }
-    Ok(())
 }
 
 fn within(key: &str, value: u32, least: u32, most: u32) -> Result<(), PolicyError> {
@@ -220,17 +169,6 @@ fn set<T>(value: &mut T, given: Option<T>) {
     }
 }
 
-impl FamilyPolicy {
-    fn take(&mut self, text: FamilyText) {
-        self.auto_close_s = text.auto_close_s.or(self.auto_close_s);
-        set(&mut self.real_tells_all, text.real_tells_all);
-        set(&mut self.ladder.red, text.ladder.red);
-        set(&mut self.ladder.orange, text.ladder.orange);
-        set(&mut self.ladder.yellow, text.ladder.yellow);
-        set(&mut self.ladder.blue, text.ladder.blue);
-    }
-}
-
 /// A policy as it is written: everything may be left out.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -243,6 +181,7 @@ struct PolicyText {
     orders: OrderLimits,
     roll_call: Calendar,
     channel_test: Calendar,
+    when: Vec<WhenText>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -258,25 +197,10 @@ struct DutyText {
     look_ahead_s: Option<u32>,
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct FamilyText {
-    auto_close_s: Option<u32>,
-    real_tells_all: Option<bool>,
-    ladder: LaddersText,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct LaddersText {
-    red: Option<Vec<LadderStep>>,
-    orange: Option<Vec<LadderStep>>,
-    yellow: Option<Vec<LadderStep>>,
-    blue: Option<Vec<LadderStep>>,
-}
-
 #[cfg(test)]
 mod tests {
+    use model::roster::Post;
+
     use super::*;
 
     #[test]
@@ -292,6 +216,11 @@ mod tests {
         assert_eq!(policy.fire.auto_close_s, None);
         assert_eq!((policy.warning.auto_close_s, policy.fault.auto_close_s), (Some(1800), Some(300)));
         assert_eq!(policy.fire.ladder.red.len(), 1, "red tells everybody at once");
+        let lasts = policy.fire.acknowledged_for_s;
+        assert_eq!((lasts.red, lasts.orange, lasts.yellow, lasts.blue), (120, 300, 1800, 7200));
+        assert_eq!((policy.fire.repeat_s.red, policy.fire.repeats.red), (60, 5));
+        assert_eq!(policy.fire.deadlines.verify.of(model::Colour::Orange), 900);
+        assert_eq!(policy.fault.deadlines, Deadlines::default(), "faults stand in the queue");
         assert_eq!(policy.limits, Limits { people_per_step: 64, micro_stations: 3 });
     }
 
@@ -299,7 +228,7 @@ mod tests {
     fn what_is_left_out_stays() {
         let text = "[fire.ladder]\norange = [{ after_s = 0, tell = [\"commander\"] }]\n[fault]\nauto_close_s = 60\n";
         let policy = Policy::parse(text).expect("valid");
-        assert_eq!(policy.fire.ladder.orange, [LadderStep { after_s: 0, tell: vec![Post::Commander] }]);
+        assert_eq!(policy.fire.ladder.orange, [LadderStep { after_s: 0, tell: vec![Post::Commander], in_turn_s: 0 }]);
         assert_eq!(policy.fault.auto_close_s, Some(60));
         assert_eq!(policy.fire.ladder.red, Policy::default().fire.ladder.red);
         assert_eq!(Policy::parse("").expect("valid"), Policy::default());
@@ -325,6 +254,36 @@ mod tests {
             ("[fault.ladder]\nred = [{ after_s = 2592001, tell = [\"owner\"] }]", "is more than 2592000"),
             ("[warning]\nauto_close_s = 0", "warning.auto_close_s: 0 is not between 1 and"),
             ("[duty]\nlook_ahead_s = 59", "duty.look_ahead_s: 59 is not between 60 and 604800"),
+            ("[fire]\nacknowledged_for_s = { red = 0 }", "fire.acknowledged_for_s.red: an acknowledgement must expire"),
+            (
+                "[fire]\nacknowledged_for_s = { red = 9 }",
+                "fire.acknowledged_for_s.red: 9 is not between 10 and 2592000",
+            ),
+            ("[fire]\nrepeat_s = { red = 0 }", "fire.repeat_s.red: repeat_s = 0 and repeats = 5: give both"),
+            ("[fire]\nrepeats = { red = 101 }", "fire.repeats.red: 101 is not between 1 and 100"),
+            ("[fire]\nchannels = \"some\"", "unknown variant `some`, expected `all` or `in_turn`"),
+            ("[fire.deadlines]\narive = { red = 1 }", "unknown field `arive`"),
+            ("[fire.deadlines]\nverify = { red = 100 }", "fire.deadlines.verify.red: 100 is before arrive (300)"),
+            (
+                "[fault.ladder]\nred = [{ after_s = 0, tell = [\"owner\"], in_turn_s = 3601 }]",
+                "in_turn_s = 3601 is more than 3600",
+            ),
+            ("[[when]]\nname = \"x\"", "when \"x\": regions: it fits always"),
+            ("[[when]]\nname = \"\"\ndays = \"sat\"", "give it a name of 1 to 40 characters"),
+            ("[[when]]\nname = \"x\"\nhours = \"22-6\"", "when \"x\": hours: \"22-6\" is not like \"22:00-06:00\""),
+            ("[[when]]\nname = \"x\"\nhours = \"06:00-06:00\"", "is all day or no time at all"),
+            ("[[when]]\nname = \"x\"\ndays = \"weekend\"", "when \"x\": days: write daily, or days"),
+            ("[[when]]\nname = \"x\"\nregions = [\"33\"]", "region code \"33\" must have 6, 9, 12 or 15 digits"),
+            ("[[when]]\nname = \"x\"\nhour = \"06:00-07:00\"", "unknown field `hour`"),
+            ("[[when]]\nname = \"x\"\ndays = \"sat\"\n[[when]]\nname = \"x\"\ndays = \"sun\"", "another has this name"),
+            (
+                "[[when]]\nname = \"x\"\ndays = \"sat\"\n[when.warning]\nauto_close_s = 9",
+                "when \"x\": warning.auto_close_s: closing by itself is the same",
+            ),
+            (
+                "[[when]]\nname = \"x\"\ndays = \"sat\"\n[when.fire.ladder]\nred = []",
+                "when \"x\": fire.ladder.red: a fire must be told to somebody at once",
+            ),
             ("[limits]\npeople_per_step = 0", "limits.people_per_step: 0 is not between 1 and 1000"),
         ] {
             let error = Policy::parse(text).expect_err(text).to_string();
@@ -333,5 +292,51 @@ mod tests {
         let many = (0..17).map(|n| format!("{{ after_s = {n}, tell = [\"owner\"] }}")).collect::<Vec<_>>().join(",");
         let error = Policy::parse(&format!("[fault.ladder]\nred = [{many}]")).expect_err("17 steps").to_string();
         assert!(error.contains("17 steps are more than 16"), "{error}");
+    }
+    /// Seconds of an orange fire's acknowledgement, which tell the tables of this test apart.
+    fn lasts(policy: &Policy, grid: &str, local: &str) -> (u32, String) {
+        let clock = model::roster::UtcOffset::default();
+        let at_ms = clock.at_ms(local.parse::<model::roster::LocalTime>().expect("valid").0);
+        let (family, names) = policy.at(Family::Fire, grid.parse().expect("valid"), at_ms, clock);
+        (family.acknowledged_for_s.orange, names)
+    }
+
+    #[test]
+    fn the_most_particular_table_has_the_last_word() {
+        let table = |name: &str, keys: &str, seconds: u32| {
+            format!("[[when]]\nname = \"{name}\"\n{keys}\n[when.fire]\nacknowledged_for_s = {{ orange = {seconds} }}\n")
+        };
+        let text = [
+            table("village", "regions = [\"331083001001\"]", 11),
+            table("village night", "regions = [\"331083001001\", \"331083002\"]\nhours = \"22:00-06:00\"", 12),
+            table("township", "regions = [\"331083001\"]\nhours = \"22:00-06:00\"\ndays = \"daily\"", 13),
+            table("night", "hours = \"22:00-06:00\"", 14),
+            table("weekend night", "hours = \"22:00-06:00\"\ndays = \"sat;sun\"", 15),
+            table("weekend", "days = \"sat;sun\"", 16),
+            table("later weekend", "days = \"sat;sun\"", 17),
+        ]
+        .concat();
+        let policy = Policy::parse(&text).expect("valid");
+        let (here, near, far) = ("331083001001001", "331083001002001", "331083009001001");
+        // 2026-11-23 is a Monday
+        for (grid, local, expected, names) in [
+            (far, "2026-11-23 12:00", 300, ""),
+            (far, "2026-11-23 21:59", 300, ""),
+            (far, "2026-11-23 22:00", 14, "night"),
+            (far, "2026-11-24 05:59", 14, "night"),
+            (far, "2026-11-24 06:00", 300, ""),
+            (far, "2026-11-28 12:00", 17, "weekend + later weekend"),
+            (far, "2026-11-28 23:00", 15, "weekend + later weekend + night + weekend night"),
+            // Sunday's night goes on into Monday, Friday's into Saturday is none of the weekend's
+            (far, "2026-11-30 05:00", 15, "night + weekend night"),
+            (far, "2026-11-28 05:00", 14, "weekend + later weekend + night"),
+            (near, "2026-11-23 12:00", 300, ""),
+            (near, "2026-11-23 23:00", 13, "night + township"),
+            (here, "2026-11-23 12:00", 11, "village"),
+            (here, "2026-11-23 23:00", 12, "night + township + village + village night"),
+            ("331083002009009", "2026-11-23 23:00", 12, "night + village night"),
+        ] {
+            assert_eq!(lasts(&policy, grid, local), (expected, names.to_owned()), "{grid} at {local}");
+        }
     }
 }

@@ -12,6 +12,8 @@ use crate::finding::{Colour, ConditionKey, Family, Words};
 use crate::ids::{AlertId, CommandId, DeliveryId, DeviceId, Epoch, Matter, OrderId, PersonId, RegionCode, UnitId};
 use crate::order::OrderSummary;
 
+pub use crate::ladder::{Call, Deadline, Overdue, Stage, Terms};
+
 /// One fire, hazard or fault in one unit.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Alert {
@@ -63,6 +65,15 @@ pub struct Alert {
     pub photos: Vec<PhotoMark>,
     /// The alert of the same unit and family that was closed a short time before this one was raised.
     pub follows: Option<AlertId>,
+    /// What the policy said when the present ring began.
+    pub terms: Terms,
+    /// Until when acknowledgements of the present ring hold the steps that still wait; their times are moved already. 0:
+    /// nothing was held.
+    pub held_until_ms: u64,
+    /// Who of the present ring was told, and when they are told again.
+    pub calls: Vec<Call>,
+    /// What is expected of the present ring by when, in the order of the stages.
+    pub deadlines: Vec<Deadline>,
 }
 
 impl Alert {
@@ -109,6 +120,10 @@ impl Alert {
             notes: Vec::new(),
             photos: Vec::new(),
             follows: None,
+            terms: Terms::default(),
+            held_until_ms: 0,
+            calls: Vec::new(),
+            deadlines: Vec::new(),
         }
     }
 }
@@ -127,15 +142,21 @@ pub struct Evidence {
 }
 
 /// One step of a ladder: some people, told at one time.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rung {
     /// Whom: "township", "village", "grid", "owner", "micro_station", "command_centre".
     pub whom: Box<str>,
     pub due_ms: u64,
-    /// When its deliveries were written down as owed; `None` while it waits, and for ever if an acknowledgement came first.
+    /// When its (first) delivery was written down as owed; `None` while it waits.
     pub told_ms: Option<u64>,
     /// Whom the roster named at that moment.
     pub people: Vec<PersonId>,
+    /// Its people are told one after the other, every so many ms, until somebody acknowledges; 0: all at once.
+    pub in_turn_ms: u64,
+    /// How many of `people` had their turn.
+    pub reached: u16,
+    /// When the next of them is told; `None`: nobody waits for a turn.
+    pub next_ms: Option<u64>,
 }
 
 /// What happened to an alert.
@@ -175,6 +196,8 @@ pub struct AlertSummary {
     pub verdict: Option<Verdict>,
     pub evidence_count: u32,
     pub exercise: bool,
+    /// When the next time limit of its stages runs out (or the first did, unmet); `None`: none is open.
+    pub due_ms: Option<u64>,
 }
 
 impl Alert {
@@ -201,6 +224,7 @@ impl Alert {
             verdict: self.verdict.as_ref().map(|(verdict, _)| *verdict),
             evidence_count: self.evidence_count,
             exercise: self.exercise,
+            due_ms: self.due_ms(),
         }
     }
 }
@@ -258,6 +282,7 @@ pub struct Delivery {
     pub person_name: Box<str>,
     /// A name of the dispatcher's channel table: "mqtt", "webhook:brigade", "console".
     pub channel: Box<str>,
+    /// When it became owed, or began to wait.
     pub owed_ms: u64,
     pub state: DeliveryState,
     /// The newest [`Delivery::ATTEMPTS_MAX`] attempts, oldest first.
@@ -266,6 +291,22 @@ pub struct Delivery {
     pub attempt_count: u32,
     /// When the person first said that they had it before them: pressed the button of the page, or a digit.
     pub read_ms: Option<u64>,
+    /// Where the person's channels are used one after the other: its place among them, and when it is its turn.
+    pub turn: Option<ChannelTurn>,
+}
+
+/// A delivery's place in a chain of channels of one person, all telling the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChannelTurn {
+    /// From 0; the next one waits for this one.
+    pub place: u8,
+    /// While [`DeliveryState::Waiting`]: when it becomes owed, unless the one before was delivered; [`u64::MAX`] while that one
+    /// waits, too.
+    pub at_ms: u64,
+    /// The next one's wait for a receipt of this one, ms; 0: until this one failed for good.
+    pub failover_ms: u64,
+    /// The next one's wait for an acknowledgement, once this one was delivered, ms; 0: delivered is enough.
+    pub unanswered_ms: u64,
 }
 
 impl Delivery {
@@ -342,6 +383,10 @@ pub enum DeliveryState {
     Delivered,
     /// Given up; the reason stands in the last attempt.
     Failed,
+    /// Not to be tried before the person's channel before it failed, or had no receipt in time.
+    Waiting,
+    /// Waited, and was not needed: a channel before it arrived, or the person answered.
+    Spared,
 }
 
 /// One try of a delivery.

@@ -70,6 +70,8 @@ pub enum FeedKind {
     AlertReturnedToService,
     /// Nothing followed somebody's acknowledgement for as long as it lasts.
     AlertAcknowledgementExpired,
+    /// A time limit of a stage ran out; a superior is told (督办).
+    AlertOverdue,
 }
 
 impl FeedKind {
@@ -104,6 +106,7 @@ impl FeedKind {
             FeedKind::AlertOutOfService => "alert.out_of_service",
             FeedKind::AlertReturnedToService => "alert.returned_to_service",
             FeedKind::AlertAcknowledgementExpired => "alert.acknowledgement_expired",
+            FeedKind::AlertOverdue => "alert.overdue",
         }
     }
 }
@@ -264,7 +267,7 @@ pub trait Ledger: Send + Sync + 'static {
     /// Deliveries of one alert or order, oldest first.
     fn deliveries(&self, matter: Matter) -> Result<Vec<Delivery>, StoreError>;
 
-    /// Every delivery still owed.
+    /// Every delivery that is owed or waits.
     fn owed(&self) -> Result<Vec<Delivery>, StoreError>;
 
     /// One unit's status; `None` for a unit never judged.

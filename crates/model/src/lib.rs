@@ -17,6 +17,7 @@ pub mod clock;
 pub mod finding;
 pub mod ids;
 pub mod journal;
+pub mod ladder;
 pub mod ledger;
 pub mod measure;
 pub mod order;

@@ -184,6 +184,7 @@ pub(super) fn owe_in(
         attempts: Vec::new(),
         attempt_count: 0,
         read_ms: None,
+        turn: None,
     });
 }
 

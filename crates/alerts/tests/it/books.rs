@@ -140,7 +140,9 @@ impl Ledger for Books {
     fn owed(&self) -> Result<Vec<Delivery>, StoreError> {
         let pages = self.0.lock().unwrap();
         let deliveries = pages.deliveries.values().map(|bytes| read::<Delivery>(bytes));
-        Ok(deliveries.filter(|delivery| delivery.state == DeliveryState::Owed).collect())
+        Ok(deliveries
+            .filter(|delivery| matches!(delivery.state, DeliveryState::Owed | DeliveryState::Waiting))
+            .collect())
     }
 
     fn unit(&self, unit: UnitId) -> Result<Option<UnitStatus>, StoreError> {

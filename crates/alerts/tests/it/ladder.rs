@@ -4,7 +4,12 @@ use alerts::Policy;
 use model::Entry;
 use model::roster::{Post, RosterRows};
 
-use crate::world::{World, finding, person, rows, station, unit};
+use crate::world::{PLAIN, World, finding, person, rows, station, unit};
+
+/// [`PLAIN`] with acknowledgements of an orange fire that last so many seconds.
+fn held_for(seconds: u32) -> String {
+    PLAIN.replacen("orange = 900", &format!("orange = {seconds}"), 1)
+}
 
 const RAISED: &str = "
     > 0 began U0 smoke/7 orange
@@ -48,24 +53,76 @@ fn silence_goes_upward_step_by_step() {
 }
 
 #[test]
-fn an_acknowledgement_stops_what_waits_and_takes_back_nothing() {
-    let mut world = World::new();
+fn an_acknowledgement_holds_what_waits_as_long_as_it_lasts_and_takes_back_nothing() {
+    let mut world = World::with(&rows(), Policy::parse(&held_for(300)).unwrap());
     world.play(RAISED);
     world.play(
         "
         > 30 receipt fire-0-1.1.0.0.mqtt retry
         fire-0-1.1.0.0.mqtt owed after 1: Retry
-        > 61 tick; ack fire-0-1 G1
+        > 50 ack fire-0-1 G1
         done: fire-0-1 is acknowledged
         2 alert.acknowledged fire-0-1 orange acknowledged ring 1 [G1]
-        > 960 tick
-        > 960.5 receipt fire-0-1.1.0.0.mqtt delivered
+        > 150 ack fire-0-1 O0
+        done: fire-0-1 is acknowledged
+        3 alert.acknowledged fire-0-1 orange acknowledged ring 1 [O0]
+        > 151 receipt fire-0-1.1.0.0.mqtt delivered
         fire-0-1.1.0.0.mqtt delivered after 2: Delivered
-        > 960.6 receipt fire-0-1.1.2.4.mqtt delivered
+        > 459.999 tick
+        4 alert.acknowledgement_expired fire-0-1 orange raised ring 1 [G1]
+        5 alert.acknowledgement_expired fire-0-1 orange raised ring 1 [O0]
+        ",
+    );
+    world.restart();
+    // the village's step had 10 s to go when it was first held, the next ones 120 s more each
+    world.play(
+        "
+        > 460 tick
+        6 alert.escalated fire-0-1 orange raised ring 1 [village_chief]
+        owes village_chief V2 as 1.3.2.mqtt
+        > 579 tick
+        > 580 tick
+        7 alert.escalated fire-0-1 orange raised ring 1 [township_chief]
+        owes township_chief T3 as 1.4.3.mqtt
+        > 600 ack fire-0-1 G1
+        done: fire-0-1 is acknowledged
+        8 alert.acknowledged fire-0-1 orange acknowledged ring 1 [G1]
+        > 601 arrive fire-0-1 G1
+        done: fire-0-1 is arrived
+        9 alert.arrived fire-0-1 orange arrived ring 1 [G1]
+        > 1000 tick
+        > 1001 tick
+        > 31536000 tick
+        > 31536001 receipt fire-0-1.1.2.4.mqtt delivered
         fire-0-1.1.2.4.mqtt delivered after 1: Delivered
         ",
     );
-    assert!(world.alert("fire-0-1").ladder[3..].iter().all(|rung| rung.told_ms.is_none()));
+}
+
+#[test]
+fn an_old_acknowledged_alarm_does_not_wake_months_later() {
+    let mut world = World::with(&rows(), Policy::default());
+    world.play(RAISED);
+    world.play(
+        "
+        > 30 ack fire-0-1 G1
+        done: fire-0-1 is acknowledged
+        2 alert.acknowledged fire-0-1 orange acknowledged ring 1 [G1]
+        ",
+    );
+    let mut told = 0;
+    for second in 31..=3 * 86_400 {
+        // every second of the first hours, then every minute
+        if second < 7_200 || second % 60 == 0 {
+            told += world.step(second * 1_000, vec![Entry::Tick], vec![], vec![]).batch.deliveries.len();
+        }
+    }
+    assert!(told > 0, "nobody came: it went upward");
+    world.restart();
+    for day in 4..400 {
+        let turn = world.step(day * 86_400_000, vec![Entry::Tick], vec![], vec![]);
+        assert!(turn.batch.is_empty(), "day {day}: {:?}", turn.batch.feed);
+    }
 }
 
 #[test]

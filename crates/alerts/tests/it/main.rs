@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod acts;
+mod again;
 mod books;
 mod commands;
 mod crash;

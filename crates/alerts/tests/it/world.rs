@@ -104,6 +104,32 @@ pub fn rows() -> RosterRows {
     }
 }
 
+/// Steps alone: nobody is told again, no deadline runs out. What is tested beside the ladder need not count with more.
+pub const PLAIN: &str = "
+    [fire]
+    acknowledged_for_s = { red = 300, orange = 900, yellow = 3600, blue = 14400 }
+    repeat_s = { red = 0, orange = 0, yellow = 0 }
+    repeats = { red = 0, orange = 0, yellow = 0 }
+    [fire.deadlines]
+    accept = { red = 0, orange = 0, yellow = 0, blue = 0 }
+    arrive = { red = 0, orange = 0, yellow = 0, blue = 0 }
+    verify = { red = 0, orange = 0, yellow = 0, blue = 0 }
+    work = { red = 0, orange = 0, yellow = 0, blue = 0 }
+    check = { red = 0, orange = 0, yellow = 0, blue = 0 }
+    [warning]
+    acknowledged_for_s = { red = 300, orange = 900, yellow = 3600, blue = 14400 }
+    repeat_s = { red = 0, orange = 0 }
+    repeats = { red = 0, orange = 0 }
+    [warning.deadlines]
+    accept = { red = 0, orange = 0, yellow = 0 }
+    arrive = { red = 0, orange = 0, yellow = 0 }
+    verify = { red = 0, orange = 0, yellow = 0 }
+    work = { red = 0, orange = 0, yellow = 0 }
+    check = { red = 0, orange = 0, yellow = 0 }
+    [fault]
+    acknowledged_for_s = { red = 300, orange = 900, yellow = 3600, blue = 14400 }
+    ";
+
 pub struct World {
     pub desk: Desk,
     pub books: Books,
@@ -111,19 +137,21 @@ pub struct World {
     /// Everything that went in, and came out.
     pub evaluated: Vec<Evaluated>,
     pub batches: Vec<LedgerBatch>,
+    policy: Policy,
 }
 
 impl World {
+    /// With [`PLAIN`].
     pub fn new() -> World {
-        World::with(&rows(), Policy::default())
+        World::with(&rows(), Policy::parse(PLAIN).unwrap())
     }
 
     pub fn with(rows: &RosterRows, policy: Policy) -> World {
         let change = Roster::default().change_to(rows).unwrap();
         let roster = Arc::new(Roster::default().after(&change, 1));
         let books = Books::default();
-        let desk = Desk::restore(policy, &books).unwrap();
-        World { desk, books, roster, evaluated: Vec::new(), batches: Vec::new() }
+        let desk = Desk::restore(policy.clone(), &books).unwrap();
+        World { desk, books, roster, evaluated: Vec::new(), batches: Vec::new(), policy }
     }
 
     /// One commit, `at_ms` after the start.
@@ -152,7 +180,7 @@ impl World {
 
     /// Forgets everything but the ledger.
     pub fn restart(&mut self) {
-        self.desk = Desk::restore(Policy::default(), &self.books).unwrap();
+        self.desk = Desk::restore(self.policy.clone(), &self.books).unwrap();
     }
 
     pub fn alert(&self, id: &str) -> Alert {
@@ -231,6 +259,9 @@ fn write_turn(turn: &Turn, played: &mut String) {
         if delivery.state == DeliveryState::Owed && delivery.attempts.is_empty() {
             let short = delivery.id.as_str().strip_prefix(&format!("{}.", delivery.matter)).unwrap();
             writeln!(played, "owes {} {} as {short}", delivery.whom, delivery.person_code).unwrap();
+        } else if matches!(delivery.state, DeliveryState::Waiting | DeliveryState::Spared) {
+            let state = format!("{:?}", delivery.state).to_lowercase();
+            writeln!(played, "{} {state}", delivery.id).unwrap();
         } else {
             let reason = &delivery.attempts.last().unwrap().reason;
             let state = format!("{:?}", delivery.state).to_lowercase();

@@ -166,8 +166,8 @@ impl Desk {
             evidence: vec![evidence],
             evidence_count: 1,
             ladder: vec![
-                Rung { whom: "grid".into(), due_ms: at_ms, told_ms: Some(at_ms), people: vec![PersonId(1)] },
-                Rung { whom: "township".into(), due_ms: at_ms + 60_000, told_ms: None, people: vec![] },
+                Rung { whom: "grid".into(), due_ms: at_ms, told_ms: Some(at_ms), people: vec![PersonId(1)], ..Rung::default() },
+                Rung { whom: "township".into(), due_ms: at_ms + 60_000, ..Rung::default() },
             ],
             ..Alert::new(id, Colour::Red, self.grid(unit), at_ms)
         }
@@ -402,6 +402,7 @@ fn delivery(alert: &Alert) -> Delivery {
         }],
         attempt_count: 1,
         read_ms: None,
+        turn: None,
     }
 }
 

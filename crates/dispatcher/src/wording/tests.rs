@@ -19,6 +19,7 @@ pub(crate) fn delivery(family: Family, evidence: &str) -> Delivery {
         verdict: None,
         evidence_count: 1,
         exercise: false,
+        due_ms: None,
     };
     Delivery {
         id: "d".into(),
@@ -34,6 +35,7 @@ pub(crate) fn delivery(family: Family, evidence: &str) -> Delivery {
         attempts: Vec::new(),
         attempt_count: 0,
         read_ms: None,
+        turn: None,
     }
 }
 

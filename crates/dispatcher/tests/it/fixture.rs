@@ -294,6 +294,7 @@ impl Rig {
             attempts: Vec::new(),
             attempt_count: 0,
             read_ms: None,
+            turn: None,
         }
     }
 }
@@ -327,6 +328,7 @@ pub fn summary(alert: AlertId, colour: Colour) -> AlertSummary {
         verdict: None,
         evidence_count: 1,
         exercise: false,
+        due_ms: None,
     }
 }
 

@@ -79,8 +79,8 @@ fn rows(rocks: &Rocks, batch: &LedgerBatch, newest_cursor: u64, buffer: &mut Vec
         let id = key::delivery(delivery.matter, &delivery.id);
         encoded(delivery.as_ref(), &mut |bytes| rows.put_cf(&deliveries, &id, bytes));
         match delivery.state {
-            DeliveryState::Owed => rows.put_cf(&owed, &id, []),
-            DeliveryState::Delivered | DeliveryState::Failed => rows.delete_cf(&owed, &id),
+            DeliveryState::Owed | DeliveryState::Waiting => rows.put_cf(&owed, &id, []),
+            DeliveryState::Delivered | DeliveryState::Failed | DeliveryState::Spared => rows.delete_cf(&owed, &id),
         }
     }
     let [units, regions, feed, meta] =

@@ -120,6 +120,7 @@ pub fn delivery(alert_id: AlertId, name: &str, state: DeliveryState, owed_ms: u6
         attempts: vec![Attempt { at_ms: owed_ms, outcome: model::alert::ReceiptOutcome::Retry, reason: "away".into() }],
         attempt_count: 1,
         read_ms: None,
+        turn: None,
     }
 }
 
