@@ -12,5 +12,6 @@ mod ladder;
 mod life;
 mod orders;
 mod random;
+mod simulate;
 mod storm;
 mod world;

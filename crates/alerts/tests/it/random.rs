@@ -16,19 +16,24 @@ use crate::books::Books;
 use crate::world::{GRID, START_MS, World, code, finding, rows, status};
 
 /// Numbers that follow from a seed (an MMIX linear congruential generator).
-struct Dice(u64);
+pub struct Dice(u64);
 
 impl Dice {
-    fn below(&mut self, bound: usize) -> usize {
+    pub fn new(seed: u64) -> Dice {
+        // a few steps apart from the next seed
+        Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15))
+    }
+
+    pub fn below(&mut self, bound: usize) -> usize {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) as usize % bound
     }
 
-    fn one_in(&mut self, bound: usize) -> bool {
+    pub fn one_in(&mut self, bound: usize) -> bool {
         self.below(bound) == 0
     }
 
-    fn of<T: Copy>(&mut self, table: &[T]) -> T {
+    pub fn of<T: Copy>(&mut self, table: &[T]) -> T {
         table[self.below(table.len())]
     }
 }
