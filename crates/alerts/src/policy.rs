@@ -3,6 +3,8 @@
 mod family;
 mod when;
 
+use std::sync::LazyLock;
+
 use serde::Deserialize;
 
 use model::Family;
@@ -60,18 +62,8 @@ pub enum PolicyError {
 
 impl Default for Policy {
     fn default() -> Policy {
-        let blank = Policy {
-            limits: Limits { people_per_step: 0, micro_stations: 0 },
-            duty: DutyPolicy { look_ahead_s: 0 },
-            fire: FamilyPolicy::default(),
-            warning: FamilyPolicy::default(),
-            fault: FamilyPolicy::default(),
-            orders: OrderLimits::default(),
-            roll_call: Calendar::default(),
-            channel_test: Calendar::default(),
-            whens: Vec::new(),
-        };
-        blank.with(DEFAULT_POLICY).expect("the policy that is built in is tested")
+        static BUILT_IN: LazyLock<Policy> = LazyLock::new(Policy::built_in);
+        BUILT_IN.clone()
     }
 }
 
@@ -88,6 +80,21 @@ impl Policy {
     pub const DEADLINE_S_MAX: u32 = 90 * 86_400;
     /// `[[when]]` tables of a policy.
     pub const WHENS_MAX: usize = 64;
+
+    fn built_in() -> Policy {
+        let blank = Policy {
+            limits: Limits { people_per_step: 0, micro_stations: 0 },
+            duty: DutyPolicy { look_ahead_s: 0 },
+            fire: FamilyPolicy::default(),
+            warning: FamilyPolicy::default(),
+            fault: FamilyPolicy::default(),
+            orders: OrderLimits::default(),
+            roll_call: Calendar::default(),
+            channel_test: Calendar::default(),
+            whens: Vec::new(),
+        };
+        blank.with(DEFAULT_POLICY).expect("the policy that is built in is tested")
+    }
 
     /// Reads a policy; what the text leaves out stays as in [`DEFAULT_POLICY`].
     ///

@@ -26,7 +26,7 @@ use crate::world::{GRID, START_MS, finding, person, rows};
 use ladder_model::{City, Fire, Model, Person, Terms};
 
 const SEEDS: u64 = 10_000;
-const COMMITS: usize = 24;
+const COMMITS: usize = 20;
 
 const CITY: City = City { people: Vec::new(), holders };
 
@@ -166,6 +166,8 @@ struct Life {
     dice: Dice,
     city: City,
     law: Law,
+    /// In force until one is journalled.
+    policy: Policy,
     desk: Desk,
     books: Books,
     model: Model,
@@ -181,10 +183,11 @@ impl Life {
         let mut dice = Dice::new(seed);
         let law = Law::of(&mut dice);
         let books = Books::default();
-        let desk = Desk::restore(Policy::parse(&law.text).unwrap(), &books).unwrap();
+        let policy = Policy::parse(&law.text).unwrap();
+        let desk = Desk::restore(policy.clone(), &books).unwrap();
         let (fires, ids) = (BTreeMap::new(), Vec::new());
         let (now, epoch) = (START_MS, 0);
-        Life { dice, city: city(), law, desk, books, model: Model::default(), fires, ids, now, epoch }
+        Life { dice, city: city(), law, policy, desk, books, model: Model::default(), fires, ids, now, epoch }
     }
 
     fn commit(&mut self) {
@@ -192,9 +195,7 @@ impl Life {
         let jump = [0, 1, 400, 1000, 1000, 1000, 4_700, 10_000, 15_000, 31_000, 61_000, 400_000];
         self.now += self.dice.of(&jump);
         let mut entries = Vec::new();
-        if self.epoch == 1 {
-            entries.push(Entry::Policy(self.law.text.as_str().into()));
-        } else if self.dice.one_in(30) {
+        if self.dice.one_in(200) {
             self.law = Law::of(&mut self.dice);
             entries.push(Entry::Policy(self.law.text.as_str().into()));
         }
@@ -212,7 +213,7 @@ impl Life {
             eprintln!("{} at {} ms: {entries:?} {found:?}", self.epoch, self.now - START_MS);
         }
         let evaluated = self.evaluated(entries.clone(), finding);
-        let mut again = Desk::restore(Policy::default(), &self.books).unwrap();
+        let mut again = Desk::restore(self.policy.clone(), &self.books).unwrap();
         let turn = self.desk.step(&evaluated);
         let bytes = bytes_of(&turn.batch);
         assert!(bytes == bytes_of(&again.step(&evaluated).batch), "a restart before commit {} shows", self.epoch);
