@@ -16,8 +16,8 @@ use model::alert::ReceiptOutcome;
 use model::finding::RegionStatus;
 use model::roster::{Contact, Post};
 use model::{
-    Action, AlertId, Colour, Command, Commit, DeliveryId, DeliveryState, Entry, Evaluated, Finding, Ledger, Receipt,
-    Roster, Step, Verdict,
+    Action, AlertId, Cause, Colour, Command, Commit, DeliveryId, DeliveryState, Entry, Evaluated, Finding, Ledger,
+    Receipt, Roster, Step, Verdict,
 };
 
 use crate::books::{Books, bytes_of};
@@ -359,7 +359,7 @@ impl Life {
 }
 
 fn verify(verdict: Verdict) -> Action {
-    Action::Verify(verdict)
+    Action::Verify(verdict, Cause::Unknown)
 }
 
 fn live(seed: u64) {

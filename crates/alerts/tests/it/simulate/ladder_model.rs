@@ -75,7 +75,8 @@ pub struct Fire {
     told: BTreeMap<u32, Told>,
     limits: Vec<Limit>,
     pauses: Vec<(u64, u64)>,
-    acknowledged: BTreeMap<u32, u64>,
+    /// When, and until when.
+    acknowledged: BTreeMap<u32, (u64, u64)>,
     arrived: BTreeMap<u32, u64>,
     verdict: Option<(Verdict, u32, u64)>,
     chains: Vec<Chain>,
@@ -184,7 +185,7 @@ impl Fire {
 
     pub fn act(&mut self, person: u32, action: Action, now: u64, city: &City, model: &mut Model) {
         let until = now + self.terms.lasts;
-        let lasts = self.acknowledged.get(&person).is_some_and(|at| at + self.terms.lasts > now);
+        let lasts = self.acknowledged.get(&person).is_some_and(|(_, until)| *until > now);
         let mut pause = until;
         match action {
             Action::Acknowledge if lasts => return,
@@ -199,7 +200,7 @@ impl Fire {
                 pause = verify.map_or(until, |limit| until.max(self.rang + limit.1));
                 self.arrived.insert(person, now);
             }
-            Action::Verify(verdict) => self.verdict = Some((verdict, person, now)),
+            Action::Verify(verdict, _) => self.verdict = Some((verdict, person, now)),
             _ => unreachable!(),
         }
         let (clock, stands) = self.clock(now);
@@ -208,9 +209,9 @@ impl Fire {
         }
         self.pauses.push((now, pause));
         if action == Action::Acknowledge {
-            self.acknowledged.insert(person, now);
+            self.acknowledged.insert(person, (now, until));
         } else {
-            self.acknowledged.entry(person).or_insert(now);
+            self.acknowledged.entry(person).or_insert((now, 0)).1 = u64::MAX;
             if let Some(told) = self.told.get_mut(&person) {
                 told.next = None;
             }
@@ -219,7 +220,7 @@ impl Fire {
         for chain in self.chains.iter_mut().filter(|chain| chain.person == person) {
             model.spare(chain);
         }
-        if matches!(action, Action::Verify(Verdict::Real)) {
+        if matches!(action, Action::Verify(Verdict::Real, _)) {
             self.climb(now, city, model);
         }
     }
@@ -277,8 +278,14 @@ impl Fire {
     }
 
     pub fn tick(&mut self, now: u64, city: &City, model: &mut Model) {
+        if self.arrived.is_empty() && self.verdict.is_none() {
+            self.acknowledged.retain(|_, (_, until)| *until > now);
+        }
         if !self.is_over() {
-            self.climb(now, city, model);
+            let asks = self.terms.limits.iter().any(|limit| limit.0 == "verify");
+            if asks || self.arrived.values().all(|at| *at <= self.rang) {
+                self.climb(now, city, model);
+            }
             self.tell_again(now, city, model);
         }
         self.supervise(now, city, model);
@@ -350,8 +357,8 @@ impl Fire {
     fn needs_not(&self, person: u32) -> u64 {
         let there = self.arrived.get(&person).is_some_and(|at| *at > self.rang);
         let judged = self.verdict.is_some_and(|(_, by, at)| by == person && at > self.rang);
-        let acknowledged = self.acknowledged.get(&person).filter(|at| **at > self.rang);
-        if there || judged { u64::MAX } else { acknowledged.map_or(0, |at| at + self.terms.lasts) }
+        let acknowledged = self.acknowledged.get(&person).filter(|(at, _)| *at > self.rang);
+        if there || judged { u64::MAX } else { acknowledged.map_or(0, |(_, until)| *until) }
     }
 
     fn tell_again(&mut self, now: u64, city: &City, model: &mut Model) {
