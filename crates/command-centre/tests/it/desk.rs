@@ -166,7 +166,13 @@ impl Desk {
             evidence: vec![evidence],
             evidence_count: 1,
             ladder: vec![
-                Rung { whom: "grid".into(), due_ms: at_ms, told_ms: Some(at_ms), people: vec![PersonId(1)], ..Rung::default() },
+                Rung {
+                    whom: "grid".into(),
+                    due_ms: at_ms,
+                    told_ms: Some(at_ms),
+                    people: vec![PersonId(1)],
+                    ..Rung::default()
+                },
                 Rung { whom: "township".into(), due_ms: at_ms + 60_000, ..Rung::default() },
             ],
             ..Alert::new(id, Colour::Red, self.grid(unit), at_ms)

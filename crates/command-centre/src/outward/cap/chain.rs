@@ -53,9 +53,11 @@ fn tells(kind: FeedKind) -> Tells {
         | FeedKind::AlertClosed => Tells::Always,
         FeedKind::AlertAcknowledged | FeedKind::AlertArrived => Tells::First,
         // an inner matter of those who are told
-        FeedKind::AlertEscalated | FeedKind::AlertAssigned | FeedKind::AlertNoted | FeedKind::AlertPhotographed => {
-            Tells::Never
-        }
+        FeedKind::AlertEscalated
+        | FeedKind::AlertOverdue
+        | FeedKind::AlertAssigned
+        | FeedKind::AlertNoted
+        | FeedKind::AlertPhotographed => Tells::Never,
         // no alert's
         FeedKind::UnitColour
         | FeedKind::DutyGap
