@@ -360,7 +360,8 @@ fn check_not_late(alert: &Alert, now_ms: u64) {
     if shelves.count() > 0 {
         return;
     }
-    let idle = alert.arrived.is_empty() && alert.verdict.is_none() && alert.work.iter().all(|work| work.done_ms.is_some());
+    let idle =
+        alert.arrived.is_empty() && alert.verdict.is_none() && alert.work.iter().all(|work| work.done_ms.is_some());
     if idle && !alert.conditions.is_empty() {
         let expired = alert.acknowledged.iter().find(|mark| mark.until_ms.is_some_and(|until_ms| until_ms <= now_ms));
         assert_eq!(expired, None, "{} at {now_ms}", alert.id);
