@@ -32,9 +32,9 @@
 //!   Notes, photos, who is assigned, who worked, and the history stay through all rings.
 //! - Received, arrived and verified are three acts of each person, and each is kept. Arriving, verifying and beginning to
 //!   work imply that the person has received the alert: they count as acknowledgements.
-//! - An acknowledgement lasts for a time that its colour gives (`marks.rs`), while nobody arrives, verifies or works; then it
-//!   expires, for this person alone, and stays in the history. While it lasts it stops what its own person would still be told,
-//!   and holds the steps of the ladder that wait; it takes back nothing that is owed to others. What is over
+//! - An acknowledgement lasts for a time that the policy gives by colour, while nobody arrives, verifies or works; then it
+//!   expires, for this person alone, and stays in the history. While it lasts its person is told no more, and the steps of
+//!   the ladder that wait stand still; it takes back nothing that is owed to others, and silences none of them (`ladder.rs`). What is over
 //!   (a restored warning or fault) does not wake anybody by an expiry. A fire verified as real tells all who still wait
 //!   (unless the policy says otherwise). Closing withdraws what is still owed: nobody is called to a place where all is over.
 //! - A verdict has a coded cause, which must go with it ([`model::Cause::fits`]).

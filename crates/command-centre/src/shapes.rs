@@ -47,6 +47,9 @@ pub(crate) struct AlertShape<'a> {
     verdict: Option<Verdict>,
     evidence_count: u32,
     exercise: bool,
+    /// When the next time limit of a stage runs out, or the first did, unmet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    due_ms: Option<u64>,
 }
 
 impl<'a> AlertShape<'a> {
@@ -76,6 +79,7 @@ impl<'a> AlertShape<'a> {
             verdict: summary.verdict,
             evidence_count: summary.evidence_count,
             exercise: summary.exercise,
+            due_ms: summary.due_ms,
         }
     }
 }

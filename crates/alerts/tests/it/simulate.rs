@@ -30,10 +30,12 @@ const COMMITS: usize = 20;
 
 const CITY: City = City { people: Vec::new(), holders };
 
-/// Who holds a post for U0, and for U2 in the village that has neither grid worker nor chief nor station nor owner.
+/// Who holds a post for U0, and for U2 in the village that has neither grid worker nor chief nor station.
 fn holders(unit: usize, post: &str) -> Vec<u32> {
     match (post, unit) {
         ("owner", 0) => vec![0],
+        // who owns it is the township's chief, too
+        ("owner", _) => vec![3],
         ("grid_worker", 0) => vec![1, 7, 8],
         ("village_chief", 0) => vec![2],
         ("micro_station", _) => vec![4],
@@ -67,6 +69,7 @@ fn roster() -> Arc<Roster> {
         rows.people[1].1.channels = ["mqtt", "sms:1", "console"].map(Box::from).to_vec();
         rows.people[1].1.contact = Contact::InTurn;
         rows.people[2].1.channels = ["mqtt", "console"].map(Box::from).to_vec();
+        rows.units[2].1.owner = "T3".into();
         rows.people.push(person("G7", Post::GridWorker, GRID, &[]));
         rows.people.push(person("G8", Post::GridWorker, GRID, &["mqtt"]));
         let change = Roster::default().change_to(&rows).unwrap();

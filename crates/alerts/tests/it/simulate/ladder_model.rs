@@ -402,10 +402,10 @@ impl Fire {
     fn owe(&mut self, name: &str, before: &[String], person: u32, now: u64, city: &City, model: &mut Model) {
         let row = city.person(person);
         let id = |name: &str, channel: &str| format!("{}.{}.{name}.{channel}", self.id, self.ring);
-        let under_way = |channel: &&str| {
+        let under_way = |channel: &str| {
             before.iter().any(|name| matches!(model.deliveries.get(&id(name, channel)), Some(Owed | Waiting)))
         };
-        let busy: Vec<bool> = row.channels.iter().map(|channel| under_way(&channel)).collect();
+        let busy: Vec<bool> = row.channels.iter().map(|channel| under_way(channel)).collect();
         if !(row.in_turn || self.terms.in_turn) {
             for (channel, _) in row.channels.iter().zip(busy).filter(|(_, busy)| !busy) {
                 let id = id(name, channel);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Extension, State};
 use axum::response::{IntoResponse, Response};
-use model::alert::{Evidence, HistoryItem, Mark, ReceiptOutcome, Rung};
+use model::alert::{Deadline, Evidence, HistoryItem, Mark, ReceiptOutcome, Rung};
 use model::order::OrderRecord;
 use model::{Alert, AlertId, AlertSummary, Colour, Delivery, DeliveryState, Roster, UnitStatus, chain};
 use serde::Serialize;
@@ -46,6 +46,8 @@ pub(super) struct Story<'a> {
     evidence: Vec<EvidenceShape<'a>>,
     history: Vec<HistoryShape<'a>>,
     ladder: Vec<RungShape<'a>>,
+    /// What is expected of the present ring by when.
+    deadlines: Vec<DeadlineShape<'a>>,
     deliveries: Vec<DeliveryShape<'a>>,
     /// Why the unit has its colour now.
     reasons: Vec<ReasonShape<'a>>,
@@ -79,6 +81,7 @@ impl<'a> Story<'a> {
             evidence: alert.evidence.iter().map(|evidence| EvidenceShape::new(evidence, roster)).collect(),
             history: alert.history.iter().map(|item| HistoryShape::new(item, roster)).collect(),
             ladder: alert.ladder.iter().map(|rung| RungShape::new(rung, roster)).collect(),
+            deadlines: alert.deadlines.iter().map(|deadline| DeadlineShape::new(deadline, roster)).collect(),
             deliveries: kept.deliveries.iter().map(DeliveryShape::new).collect(),
             reasons: reasons(kept.unit.as_ref().map_or(&[], |status| &status.reasons), roster),
             hand_offs: kept.hand_offs.iter().map(|record| OrderShape::new(record, roster, true)).collect(),
@@ -134,6 +137,39 @@ impl<'a> HistoryShape<'a> {
             by: &item.by,
             by_name: person_name(roster, &item.by),
             note: item.note.as_deref(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct DeadlineShape<'a> {
+    stage: &'a str,
+    stage_zh: &'a str,
+    due_ms: u64,
+    met_ms: Option<u64>,
+    overdue: Vec<OverdueShape<'a>>,
+}
+
+#[derive(Serialize)]
+struct OverdueShape<'a> {
+    at_ms: u64,
+    whom: &'a str,
+    people: Vec<PersonShape<'a>>,
+}
+
+impl<'a> DeadlineShape<'a> {
+    fn new(deadline: &'a Deadline, roster: &'a Roster) -> DeadlineShape<'a> {
+        let overdue = deadline.overdue.iter().map(|told| OverdueShape {
+            at_ms: told.at_ms,
+            whom: &told.whom,
+            people: told.people.iter().filter_map(|id| roster.person(*id)).map(PersonShape::new).collect(),
+        });
+        DeadlineShape {
+            stage: deadline.stage.word(),
+            stage_zh: deadline.stage.zh(),
+            due_ms: deadline.due_ms,
+            met_ms: deadline.met_ms,
+            overdue: overdue.collect(),
         }
     }
 }
