@@ -115,7 +115,7 @@ mod tests {
 
     use command_centre::Photos as _;
     use model::alert::{Mark, Media, PhotoMark};
-    use model::{Alert, Colour, Commit, Family, Journal as _, LedgerBatch, UnitId};
+    use model::{Alert, Clock as _, Colour, Commit, Family, Journal as _, LedgerBatch, UnitId};
     use store::Store;
 
     use super::*;
@@ -123,7 +123,7 @@ mod tests {
     #[test]
     fn a_photo_is_kept_as_long_as_its_alert_names_it() {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&folder.path().join("store"), store::Settings::default()).unwrap();
+        let store = Store::open(folder.path().join("store"), store::Settings::default()).unwrap();
         let photos = Photos::of(folder.path());
         let id = AlertId { epoch: 1, unit: UnitId(0), family: Family::Fire };
         let photo = |byte: u8| Photo { sha256: [byte; 32], media: Media::Jpeg, bytes: 3 };
@@ -139,7 +139,7 @@ mod tests {
         photos.put(gone, &photo(1), b"one").unwrap();
         assert_eq!(photos.get(id, &photo(1)).unwrap().as_deref(), Some(&b"one"[..]));
         assert_eq!(photos.get(id, &photo(3)).unwrap(), None);
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() as u64;
+        let now = crate::clock::WallClock.now_ms();
         assert_eq!(photos.tidy(&store, now + 3_600_000).unwrap(), 0, "they may still be named");
         assert_eq!(photos.tidy(&store, now + 90_000_000).unwrap(), 2);
         assert_eq!(photos.get(id, &photo(1)).unwrap().as_deref(), Some(&b"one"[..]));
