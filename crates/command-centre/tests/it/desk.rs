@@ -282,7 +282,7 @@ impl Desk {
 
     /// An order that P2 is told of.
     pub fn owe_order(&self) -> OrderId {
-        let order = OrderId { epoch: 1, at: 0 };
+        let order = self.instruct("331083001");
         let alert = self.new_alert(UnitId(0), 1);
         self.commit(&[], |books| {
             let about = OrderSummary {
