@@ -59,7 +59,7 @@ pub struct Late {
 pub fn audit(open: &[Alert], owed: &[Delivery], now_ms: u64, limits: AuditLimits) -> Vec<Late> {
     let mut late: Vec<Late> = open.iter().filter_map(|alert| of_alert(alert, now_ms, limits)).collect();
     late.extend(owed.iter().filter_map(|delivery| of_delivery(delivery, now_ms, limits)));
-    late.sort_by(|a, b| (a.kind, a.due_ms, a.about).cmp(&(b.kind, b.due_ms, b.about)));
+    late.sort_by_key(|late| (late.kind, late.due_ms, late.about));
     late
 }
 

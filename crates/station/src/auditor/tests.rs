@@ -28,7 +28,7 @@ fn fire() -> Alert {
         whom: whom.into(),
         due_ms: NOW_MS + after_ms,
         told_ms,
-        people: Vec::new(),
+        ..Rung::default()
     };
     let id = AlertId { epoch: 7, unit: UnitId(3), family: Family::Fire };
     Alert {
