@@ -1,6 +1,6 @@
 //! Deadlines of the stages (受理 派遣 到场 核实 处置 核查), and whom their breach is told (督办).
 //!
-//! All are counted from the ring on and held by nothing. A breach is told to the superior of whoever has the alert in hand:
+//! All are counted from the ring on and held by no acknowledgement. A breach is told to the superior of whoever has the alert in hand:
 //! the village chief above owner, grid worker and micro station, the township chief above the village's, the commander above
 //! the township's; where that one does not help, the next one above after `supervise_s`. Each superior is told once for a
 //! stage. A superior whom nobody is, or whom nothing reaches, passes it on at once. In hand has it, of those who
@@ -41,9 +41,9 @@ pub(crate) fn meet(alert: &mut Alert, now_ms: u64) {
     }
 }
 
-/// When a superior is told next; nobody is of what is put aside.
+/// When a superior is told next; nobody is of what is put aside, or waits for a silence, another alert or an incident.
 pub(crate) fn next_due(alert: &Alert) -> Option<u64> {
-    if alert.is_aside() {
+    if alert.is_aside() || alert.held.is_some() {
         return None;
     }
     alert.deadlines.iter().filter_map(|deadline| deadline.next_ms).min()
@@ -56,7 +56,7 @@ pub(crate) fn by_ms(alert: &Alert, stage: Stage) -> Option<u64> {
 
 /// Tells the breaches that are due.
 pub(crate) fn tick(alert: &mut Alert, limits: Limits, draft: &mut Draft<'_>) {
-    if alert.is_aside() {
+    if alert.is_aside() || alert.held.is_some() {
         return;
     }
     for at in 0..alert.deadlines.len() {

@@ -15,11 +15,12 @@ use model::{
 use crate::before::Before;
 use crate::deliveries::Owed;
 use crate::duty::{self, Gaps};
+use crate::hold::Holds;
 use crate::ladder;
 use crate::orders::Orders;
 use crate::policy::{Policy, PolicyError};
 use crate::turn::{Draft, Turn};
-use crate::{act, deadlines, life, marks};
+use crate::{act, deadlines, hold, life, marks, silence};
 
 /// The ledger's state cannot be taken up.
 #[derive(Debug, thiserror::Error)]
@@ -49,6 +50,7 @@ pub struct Desk {
     pub(crate) owed: Owed,
     pub(crate) orders: Orders,
     gaps: Gaps,
+    holds: Holds,
     /// By unit; [`model::Colour::byte`], 0 for a unit never judged.
     colours: Vec<u8>,
     closed: BTreeMap<AlertId, Closed>,
@@ -86,6 +88,7 @@ impl Desk {
             None => policy,
         };
         let mut desk = Desk {
+            holds: Holds::restore(&policy, ledger)?,
             policy,
             applied: ledger.applied(),
             cursor: ledger.newest_cursor(),
@@ -150,6 +153,8 @@ impl Desk {
             tracing::error!(epoch = commit.epoch, applied = self.applied, "commits are missing, and alarms with them");
         }
         let mut draft = Draft::new(evaluated, self.cursor);
+        self.holds.prepare(self.open.values().map(|open| &*open.alert), draft.roster);
+        draft.holds = std::mem::take(&mut self.holds);
         let mut ticked = false;
         for entry in &commit.entries {
             match entry {
@@ -185,6 +190,7 @@ impl Desk {
             self.orders.tick(&self.policy, &mut self.owed, &mut draft);
         }
         self.drills(ticked, &mut draft);
+        self.release(ticked, &mut draft);
         self.judge_units(evaluated, &mut draft);
         self.finish(draft, evaluated)
     }
@@ -194,6 +200,7 @@ impl Desk {
             Ok(policy) => {
                 tracing::info!(epoch = draft.epoch, "another ladder policy is in force");
                 self.policy = policy;
+                draft.holds.adopt(&self.policy, self.open.values().map(|open| &*open.alert), draft.roster);
                 draft.policy = Some(text.into());
                 let keys: Vec<_> = self.open.keys().copied().collect();
                 for key in keys {
@@ -231,6 +238,8 @@ impl Desk {
 
     fn order(&mut self, id: OrderId, order: &Order, draft: &mut Draft<'_>) -> Result<OrderId, Refused> {
         let about = match &order.body {
+            OrderBody::Silence(asked) => return silence::begin(id, order, asked, draft),
+            OrderBody::EndSilence(silence) => return silence::end(*silence, order, draft),
             OrderBody::Instruct { alert, .. } => *alert,
             OrderBody::HandOff { alert, .. } => Some(*alert),
             _ => None,
@@ -301,6 +310,32 @@ impl Desk {
         self.owed.tick(draft);
     }
 
+    /// Looks at what holds the alerts that changed, or whose reasons to wait did.
+    fn release(&mut self, ticked: bool, draft: &mut Draft<'_>) {
+        if ticked {
+            hold::tick(draft);
+        }
+        let mut asked: BTreeSet<_> = draft.changed.iter().map(|id| key_of(*id)).collect();
+        loop {
+            match draft.holds.asked() {
+                Some(more) => asked.extend(more),
+                None => asked.extend(self.open.keys().copied()),
+            }
+            if asked.is_empty() {
+                break;
+            }
+            for key in std::mem::take(&mut asked) {
+                let Some(open) = self.open.get_mut(&key) else { continue };
+                if hold::is_settled(&open.alert, draft) {
+                    continue;
+                }
+                hold::settle(Arc::make_mut(&mut open.alert), &self.policy, &self.owed, draft);
+                self.settle(key, draft);
+            }
+        }
+        hold::keep(ticked, draft);
+    }
+
     fn judge_units(&mut self, evaluated: &Evaluated, draft: &mut Draft<'_>) {
         for status in &evaluated.units {
             let byte = status.colour.byte();
@@ -318,6 +353,7 @@ impl Desk {
     fn finish(&mut self, mut draft: Draft<'_>, evaluated: &Evaluated) -> Turn {
         self.orders.keep(&mut draft);
         metrics::gauge!("fenghuo_orders_open").set(self.orders.len() as f64);
+        self.holds = std::mem::take(&mut draft.holds);
         self.applied = draft.epoch;
         self.cursor = draft.cursor;
         let (open, orders) = (&self.open, &self.orders);
@@ -347,6 +383,7 @@ impl Desk {
         self.orders.alert_changed(&open.alert, &mut self.owed, draft);
         if state.is_open() {
             draft.changed.insert(id);
+            draft.holds.note(&open.alert, draft.roster, draft.now_ms);
             self.reschedule(key);
             return;
         }
@@ -355,6 +392,7 @@ impl Desk {
             self.due.remove(&(due_ms, id));
         }
         draft.changed.remove(&id);
+        draft.holds.forget(&open.alert);
         self.owed.withdraw(id.into(), "the alert was closed before it was delivered", draft);
         self.remember_closed(&open.alert);
         self.before.closed(&open.alert, draft);

@@ -23,6 +23,7 @@ use model::{Action, Alert, AlertState, Command, Family, FeedKind, PersonId, Rost
 
 use crate::deadlines;
 use crate::deliveries::Owed;
+use crate::hold;
 use crate::people::{self, Asked};
 use crate::policy::{Limits, Policy};
 use crate::tell::{self, Telling};
@@ -100,10 +101,17 @@ pub(crate) fn next_due(alert: &Alert) -> Option<u64> {
         return overdue;
     }
     let goes_on = !stands(alert);
-    let step = alert.ladder.iter().find(|rung| goes_on && rung.told_ms.is_none()).map(|rung| rung.due_ms);
-    let turn = alert.ladder.iter().filter(|_| goes_on).filter_map(|rung| rung.next_ms).min();
-    let again = alert.calls.iter().filter_map(|call| call.next_ms).min();
+    let rungs = || alert.ladder.iter().filter(|rung| goes_on && !hold::waits(alert, &rung.whom));
+    let step = rungs().find(|rung| rung.told_ms.is_none()).map(|rung| rung.due_ms);
+    let turn = rungs().filter_map(|rung| rung.next_ms).min();
+    let again = alert.calls.iter().filter(|call| !waits(alert, call)).filter_map(|call| call.next_ms).min();
     [step, turn, again, overdue].into_iter().flatten().min()
+}
+
+/// Whether somebody is not told again for now, because of what holds the alert.
+fn waits(alert: &Alert, call: &Call) -> bool {
+    let whom = alert.ladder.get(usize::from(call.rung)).map_or("", |rung| &*rung.whom);
+    hold::waits(alert, whom)
 }
 
 /// Tells whatever is due.
@@ -123,9 +131,13 @@ pub(crate) fn tick(alert: &mut Alert, owed: &Owed, limits: Limits, draft: &mut D
 pub(crate) fn climb(alert: &mut Alert, reach: Reach, limits: Limits, draft: &mut Draft<'_>) {
     let is_real = matches!(alert.verdict, Some((Verdict::Real, _))) && alert.terms.real_tells_all;
     let reach = if is_real { Reach::Everybody } else { reach };
+    hold::look(alert, draft);
     let mut in_place_of_none = false;
     for at in 0..alert.ladder.len() {
         let rung = &alert.ladder[at];
+        if reach == Reach::Due && hold::waits(alert, &rung.whom) {
+            continue;
+        }
         if rung.told_ms.is_some() {
             take_turns(alert, at, reach, draft);
             continue;
@@ -238,6 +250,9 @@ fn tell_first(alert: &mut Alert, rung: usize, place: usize, draft: &mut Draft<'_
     if alert.calls.iter().any(|call| call.person == person) {
         return First::Knows;
     }
+    if hold::knows(alert, &alert.ladder[rung].whom, person, draft) {
+        return First::Knows;
+    }
     let mut call = Call { person, rung: u8::try_from(rung).unwrap_or(u8::MAX), told: 0, next_ms: None };
     let until_ms = answered_until(alert, person, draft.roster);
     if until_ms > draft.now_ms {
@@ -263,7 +278,8 @@ fn tell_first(alert: &mut Alert, rung: usize, place: usize, draft: &mut Draft<'_
 fn call_again(alert: &mut Alert, owed: &Owed, draft: &mut Draft<'_>) {
     for at in 0..alert.calls.len() {
         let call = alert.calls[at].clone();
-        let Some(due_ms) = call.next_ms.filter(|next_ms| *next_ms <= draft.now_ms) else { continue };
+        let due_ms = call.next_ms.filter(|next_ms| *next_ms <= draft.now_ms && !waits(alert, &call));
+        let Some(due_ms) = due_ms else { continue };
         let whom = alert.ladder.get(usize::from(call.rung)).map_or_else(|| "".into(), |rung| rung.whom.clone());
         let telling = Telling { step: rung_step(&call), whom: &whom, person: call.person, about: alert.summary() };
         let before: Vec<Box<str>> = (0..call.told).map(|told| rung_step(&Call { told, ..call.clone() })).collect();

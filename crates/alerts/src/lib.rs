@@ -89,25 +89,33 @@
 //! hash map.
 
 mod act;
+mod audit;
 mod before;
 mod closing;
 mod deadlines;
 mod deliveries;
 mod desk;
 mod duty;
+mod flood;
+mod hold;
+mod inhibit;
 mod ladder;
 mod life;
 mod marks;
+mod notice;
 mod orders;
 mod people;
 mod policy;
+mod silence;
+mod storm;
 mod tell;
 mod turn;
 
+pub use audit::{AuditLimits, Late, LateKind, audit};
 pub use desk::{Desk, DeskError};
 pub use orders::{Calendar, OrderLimits, TimeOfDay};
 pub use policy::{
-    ByColour, Channels, DEFAULT_POLICY, Deadlines, DutyPolicy, FamilyPolicy, LadderStep, Ladders, Limits, Policy,
-    PolicyError, When,
+    ByColour, Cause, Channels, DEFAULT_POLICY, Deadlines, DutyPolicy, Effect, FamilyPolicy, FloodPolicy, Inhibit,
+    LadderStep, Ladders, Limits, Policy, PolicyError, Scope, SilencePolicy, StormPolicy, StormsPolicy, When,
 };
 pub use turn::Turn;

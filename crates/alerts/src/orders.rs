@@ -121,6 +121,7 @@ impl Orders {
             OrderBody::Progress { order: of, stage, reason } => {
                 return self.progress(*of, order, *stage, reason.as_deref(), owed, draft);
             }
+            OrderBody::Silence(_) | OrderBody::EndSilence(_) => return refuse("a silence is no such order".to_owned()),
             OrderBody::Instruct { .. }
             | OrderBody::RollCall { .. }
             | OrderBody::ChannelTest { .. }

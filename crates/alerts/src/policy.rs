@@ -1,6 +1,7 @@
 //! The ladder policy: whom to tell of which alert and when. TOML, journalled when it changes.
 
 mod family;
+mod storms;
 mod when;
 
 use std::sync::LazyLock;
@@ -16,6 +17,7 @@ use family::FamilyText;
 use when::WhenText;
 
 use crate::orders::{Calendar, OrderLimits};
+pub use storms::{Cause, Effect, FloodPolicy, Inhibit, Scope, SilencePolicy, StormPolicy, StormsPolicy};
 
 /// The policy that is in force where none was given; also the documentation of the format.
 pub const DEFAULT_POLICY: &str = include_str!("default-policy.toml");
@@ -33,6 +35,7 @@ pub struct Policy {
     pub channel_test: Calendar,
     /// What is different at some times and places, in the order of the file.
     pub whens: Vec<When>,
+    pub storms: StormsPolicy,
 }
 
 /// How many people one step may tell.
@@ -92,6 +95,7 @@ impl Policy {
             roll_call: Calendar::default(),
             channel_test: Calendar::default(),
             whens: Vec::new(),
+            storms: StormsPolicy::default(),
         };
         blank.with(DEFAULT_POLICY).expect("the policy that is built in is tested")
     }
@@ -137,11 +141,13 @@ impl Policy {
             }
             self.whens.push(when);
         }
+        self.storms.take(text.silence, text.inhibit, text.storm, text.flood);
         self.check()?;
         Ok(self)
     }
 
     fn check(&self) -> Result<(), PolicyError> {
+        self.storms.check()?;
         within("limits.people_per_step", u32::from(self.limits.people_per_step), 1, 1_000)?;
         within("limits.micro_stations", u32::from(self.limits.micro_stations), 1, 100)?;
         within("duty.look_ahead_s", self.duty.look_ahead_s, 60, 7 * 86_400)?;
@@ -189,6 +195,10 @@ struct PolicyText {
     roll_call: Calendar,
     channel_test: Calendar,
     when: Vec<WhenText>,
+    silence: Option<SilencePolicy>,
+    inhibit: Option<Vec<Inhibit>>,
+    storm: Option<StormPolicy>,
+    flood: Option<FloodPolicy>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -290,6 +300,12 @@ mod tests {
             (
                 "[[when]]\nname = \"x\"\ndays = \"sat\"\n[when.fire.ladder]\nred = []",
                 "when \"x\": fire.ladder.red: a fire must be told to somebody at once",
+            ),
+            ("[silence]\nmax_s = 59", "silence.max_s: 59 is not between 60 and"),
+            ("[flood]\nalerts = 4", "flood.over_alerts: 5 is not between 1 and 4"),
+            (
+                "[[inhibit]]\nname = \"x\"\nwhile = { family = \"fault\" }\nscope = \"unit\"\nhold = { families = [\"fire\"] }",
+                "a fire is never held, only verified",
             ),
             ("[limits]\npeople_per_step = 0", "limits.people_per_step: 0 is not between 1 and 1000"),
         ] {

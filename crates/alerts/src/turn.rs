@@ -11,6 +11,8 @@ use model::{
     FeedKind, Kept, LedgerBatch, Matter, OrderId, OrderOutcome, RegionCode, Roster,
 };
 
+use crate::hold::Holds;
+
 /// What one commit changes in the ledger, and what became of its commands and orders, in their order.
 #[derive(Debug, Clone, Default)]
 pub struct Turn {
@@ -44,6 +46,8 @@ pub(crate) struct Draft<'a> {
     pub orders: u32,
     /// The drill whose alerts are being raised.
     pub drill: Option<OrderId>,
+    /// Lent by the desk for the commit.
+    pub holds: Holds,
 }
 
 impl<'a> Draft<'a> {
@@ -65,6 +69,7 @@ impl<'a> Draft<'a> {
             order_outcomes: Vec::new(),
             orders: 0,
             drill: None,
+            holds: Holds::default(),
         }
     }
 

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use crate::access::Role;
 use crate::api::{
     alerts, callbacks, cap, devices, duty, feed, health, map, mqtt, orders, quarantine, regions, risk, session,
-    sightings, trail, units, vendors, why,
+    sightings, silences, statistics, storms, trail, units, vendors, why,
 };
 use crate::problem::{Kind, Problem};
 use crate::settings::Settings;
@@ -115,6 +115,12 @@ pub const ROUTES: &[Route] = &[
     route("GET", "/api/v1/units", VIEWER, || get(units::list)),
     route("GET", "/api/v1/units/{code}", VIEWER, || get(units::one)),
     route("POST", "/api/v1/units/{code}/sightings", OPERATOR, || post(sightings::report)),
+    route("GET", "/api/v1/silences", VIEWER, || get(silences::list)),
+    route("POST", "/api/v1/silences", OPERATOR, || post(silences::begin)),
+    route("POST", "/api/v1/silences/{silence}/end", OPERATOR, || post(silences::end)),
+    route("GET", "/api/v1/storms", VIEWER, || get(storms::list)),
+    route("GET", "/api/v1/storms/{storm}", VIEWER, || get(storms::one)),
+    route("GET", "/api/v1/statistics/alarms", VIEWER, || get(statistics::alarms)),
     route("GET", "/api/v1/quarantine", ADMIN, || get(quarantine::list)),
     route("GET", "/api/v1/mqtt/connections", OPERATOR, || get(mqtt::connections)),
     route("DELETE", "/api/v1/mqtt/connections/{client_id}", OPERATOR, || delete(mqtt::disconnect)),

@@ -4,8 +4,8 @@ use model::alert::Mark;
 use model::finding::Words;
 use model::roster::Post;
 use model::{
-    Alert, AlertId, AlertState, AlertSummary, Colour, ColourCounts, Cursor, DeviceId, Family, FeedEvent, Level, Reason,
-    RegionCode, Roster, UnitId, Verdict,
+    Alert, AlertId, AlertState, AlertSummary, Colour, ColourCounts, Cursor, DeviceId, Family, FeedEvent, Held, HeldBy,
+    Level, OrderId, Reason, RegionCode, Roster, UnitId, Verdict,
 };
 use serde::Serialize;
 
@@ -50,6 +50,10 @@ pub(crate) struct AlertShape<'a> {
     /// When the next time limit of a stage runs out, or the first did, unmet.
     #[serde(skip_serializing_if = "Option::is_none")]
     due_ms: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    held: Option<HeldShape<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    storm: Option<OrderId>,
 }
 
 impl<'a> AlertShape<'a> {
@@ -80,7 +84,35 @@ impl<'a> AlertShape<'a> {
             evidence_count: summary.evidence_count,
             exercise: summary.exercise,
             due_ms: summary.due_ms,
+            held: summary.held.as_ref().map(HeldShape::new),
+            storm: summary.storm,
         }
+    }
+}
+
+/// `Held`: why an alert's ladder waits.
+#[derive(Serialize)]
+struct HeldShape<'a> {
+    /// silence, alert, storm.
+    by: &'static str,
+    /// Its id.
+    id: String,
+    since_ms: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    until_ms: Option<u64>,
+    text_zh: &'a str,
+    text_en: &'a str,
+}
+
+impl<'a> HeldShape<'a> {
+    fn new(held: &'a Held) -> HeldShape<'a> {
+        let (by, id) = match held.by {
+            HeldBy::Silence(id) => ("silence", id.to_string()),
+            HeldBy::Alert(id) => ("alert", id.to_string()),
+            HeldBy::Storm(id) => ("storm", id.to_string()),
+        };
+        let Words { zh, en } = &held.words;
+        HeldShape { by, id, since_ms: held.since_ms, until_ms: held.until_ms, text_zh: zh, text_en: en }
     }
 }
 

@@ -133,6 +133,11 @@ impl View {
         self.state.read().expect(LOCK).picture(caller, region, with_alerts)
     }
 
+    /// Since when there is a flood of alerts, and how many are new; `None` for none.
+    pub(crate) fn flood(&self) -> Option<(u64, u32)> {
+        self.state.read().expect(LOCK).flood
+    }
+
     /// The map's colours.
     pub(crate) fn colours(&self) -> UnitBytes {
         let state = self.state.read().expect(LOCK);

@@ -9,6 +9,7 @@ pub use life::{Action, Actor, AlertState, Assignment, Cause, Mark, Media, Photo,
 
 use crate::chain::{Digest, Trims};
 use crate::finding::{Colour, ConditionKey, Family, Words};
+use crate::hold::Held;
 use crate::ids::{AlertId, CommandId, DeliveryId, DeviceId, Epoch, Matter, OrderId, PersonId, RegionCode, UnitId};
 use crate::order::OrderSummary;
 
@@ -74,6 +75,10 @@ pub struct Alert {
     pub calls: Vec<Call>,
     /// What is expected of the present ring by when, in the order of the stages.
     pub deadlines: Vec<Deadline>,
+    /// Why its ladder waits, while it does.
+    pub held: Option<Held>,
+    /// The incident that it is part of.
+    pub storm: Option<OrderId>,
 }
 
 impl Alert {
@@ -124,6 +129,8 @@ impl Alert {
             held_until_ms: 0,
             calls: Vec::new(),
             deadlines: Vec::new(),
+            held: None,
+            storm: None,
         }
     }
 }
@@ -198,6 +205,10 @@ pub struct AlertSummary {
     pub exercise: bool,
     /// When the next time limit of its stages runs out (or the first did, unmet); `None`: none is open.
     pub due_ms: Option<u64>,
+    /// Why its ladder waits, while it does.
+    pub held: Option<Held>,
+    /// The incident that it is part of.
+    pub storm: Option<OrderId>,
 }
 
 impl Alert {
@@ -225,6 +236,8 @@ impl Alert {
             evidence_count: self.evidence_count,
             exercise: self.exercise,
             due_ms: self.due_ms(),
+            held: self.held.clone(),
+            storm: self.storm,
         }
     }
 }

@@ -72,6 +72,26 @@ pub enum FeedKind {
     AlertAcknowledgementExpired,
     /// A time limit of a stage ran out; a superior is told (督办).
     AlertOverdue,
+    /// Nobody is called for what a silence covers; `detail` is its id.
+    SilenceBegan,
+    /// A silence ends soon.
+    SilenceEnding,
+    /// A silence is over.
+    SilenceEnded,
+    /// An alert's ladder waits; the alert says why.
+    AlertHeld,
+    /// It waits no more.
+    AlertReleased,
+    /// Many alerts are one incident; `detail` is its id.
+    StormBegan,
+    /// It grew, or is confirmed.
+    StormUpdated,
+    /// It is over.
+    StormEnded,
+    /// More alerts ring than people can answer; `detail` counts them.
+    FloodBegan,
+    /// No longer.
+    FloodEnded,
 }
 
 impl FeedKind {
@@ -107,6 +127,16 @@ impl FeedKind {
             FeedKind::AlertReturnedToService => "alert.returned_to_service",
             FeedKind::AlertAcknowledgementExpired => "alert.acknowledgement_expired",
             FeedKind::AlertOverdue => "alert.overdue",
+            FeedKind::SilenceBegan => "silence.began",
+            FeedKind::SilenceEnding => "silence.ending",
+            FeedKind::SilenceEnded => "silence.ended",
+            FeedKind::AlertHeld => "alert.held",
+            FeedKind::AlertReleased => "alert.released",
+            FeedKind::StormBegan => "storm.began",
+            FeedKind::StormUpdated => "storm.updated",
+            FeedKind::StormEnded => "storm.ended",
+            FeedKind::FloodBegan => "flood.began",
+            FeedKind::FloodEnded => "flood.ended",
         }
     }
 }

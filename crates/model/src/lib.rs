@@ -15,6 +15,7 @@ pub mod alert;
 pub mod chain;
 pub mod clock;
 pub mod finding;
+pub mod hold;
 pub mod ids;
 pub mod journal;
 pub mod ladder;
@@ -33,6 +34,7 @@ pub use clock::Clock;
 pub use finding::{
     Colour, ColourCounts, Evaluated, Family, Finding, Phase, Reason, RegionStatus, RiskBands, UnitStatus,
 };
+pub use hold::{Flood, Held, HeldBy, Silence, Storm};
 pub use ids::{AlertId, CommandId, DeliveryId, DeviceId, Epoch, Level, Matter, OrderId, PersonId, RegionCode, UnitId};
 pub use journal::{Commit, Entry, Journal, Mark, Quarantined, Step};
 pub use ledger::{Checkpoints, Cursor, FeedEvent, FeedKind, Kept, KeptKind, KeptRow, Ledger, LedgerBatch, StoreError};

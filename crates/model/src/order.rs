@@ -8,6 +8,7 @@ pub use record::{Answered, Asked, DeafChannel, OrderCounts, OrderEnd, OrderItem,
 
 use crate::alert::{AlertState, Refused, Verdict};
 use crate::finding::{Colour, Family, Words};
+use crate::hold::SilenceOrder;
 use crate::ids::{AlertId, CommandId, OrderId, RegionCode, UnitId};
 use crate::roster::Post;
 
@@ -72,6 +73,10 @@ pub enum OrderBody {
     },
     /// What the brigade says to an alert that it was offered.
     Progress { order: OrderId, stage: Stage, reason: Option<Box<str>> },
+    /// For a time, nobody is called for what the silence covers.
+    Silence(Box<SilenceOrder>),
+    /// A silence is over before its time.
+    EndSilence(OrderId),
 }
 
 impl Order {
@@ -93,6 +98,8 @@ impl OrderBody {
             OrderBody::Drill { .. } => "drill",
             OrderBody::HandOff { .. } => "hand_off",
             OrderBody::Progress { .. } => "progress",
+            OrderBody::Silence(_) => "silence",
+            OrderBody::EndSilence(_) => "end_silence",
         }
     }
 }

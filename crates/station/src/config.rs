@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::auditor::{Auditor, Heartbeat};
+
 /// Everything that can be set. deploy/fenghuo.toml shows every key with its default.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -18,6 +20,8 @@ pub struct Config {
     pub dispatcher: dispatcher::Settings,
     pub http: command_centre::Settings,
     pub feed: crate::push::Settings,
+    pub auditor: Auditor,
+    pub heartbeat: Heartbeat,
 }
 
 /// What no stage owns.
@@ -161,6 +165,7 @@ impl Config {
         let config: Config = toml::from_str(text).map_err(|error| invalid(error.to_string()))?;
         config.mqtt.check().map_err(|error| invalid(format!("[mqtt] {error}")))?;
         config.mqtt_access.check().map_err(|error| invalid(format!("[mqtt_access] {error}")))?;
+        config.auditor.check().map_err(|error| invalid(format!("[auditor] {error}")))?;
         config.source.check().map_err(|error| invalid(error.to_string()))?;
         config.feed.check().map_err(|error| invalid(format!("[feed] {error}")))?;
         Ok(config)

@@ -14,6 +14,7 @@
 mod access;
 mod actions;
 mod audit;
+mod auditor;
 mod case;
 mod certificate;
 mod clock;

@@ -35,7 +35,7 @@ use crate::rules_gate::Limits;
 use crate::rules_keeper::{self, RulesKeeper};
 use crate::vendors::Vendors;
 use crate::watch::{self, Watch};
-use crate::{push, roster_files, upkeep};
+use crate::{auditor, push, roster_files, upkeep};
 
 /// The roster in force, for whoever asks.
 pub type RosterNow = Arc<dyn Fn() -> Arc<Roster> + Send + Sync>;
@@ -99,7 +99,9 @@ async fn serve(config: Config) -> Result<()> {
 
     let shutdown = CancellationToken::new();
     let keeper = keeping(&config, &core, &handle, &roster_now, laws)?;
-    let ready = readiness(&core, &ingest, sources.health());
+    let watched = (&config.auditor, &config.heartbeat, &*config.dispatcher.webhook);
+    let auditing = auditor::start(watched, &core.store, &clock, &shutdown)?;
+    let ready = readiness(&core, &ingest, sources.health(), auditing.check());
     let (address, http) = CommandCentre::serve(
         command_centre::Parts {
             settings: config.http.clone(),
@@ -302,7 +304,12 @@ async fn enact(ingest: &IngestHandle, core: &Core, laws: &Laws, rows: &RosterRow
 /// Checks of readiness, by name.
 type Checks = Arc<dyn Fn() -> Vec<(&'static str, Result<(), String>)> + Send + Sync>;
 
-fn readiness(core: &Core, ingest: &Ingest, sources: source::Health) -> Checks {
+fn readiness(
+    core: &Core,
+    ingest: &Ingest,
+    sources: source::Health,
+    auditor: impl Fn() -> Result<(), String> + Send + Sync + 'static,
+) -> Checks {
     let (progress, done) = (Arc::clone(ingest.progress()), Arc::clone(&core.done));
     Arc::new(move || {
         let behind = progress.committed().saturating_sub(done.load(Ordering::Acquire));
@@ -315,6 +322,6 @@ fn readiness(core: &Core, ingest: &Ingest, sources: source::Health) -> Checks {
         } else {
             Ok(())
         };
-        vec![("journal", writable), ("judging", following), ("sources", sources.check())]
+        vec![("journal", writable), ("judging", following), ("sources", sources.check()), ("auditor", auditor())]
     })
 }

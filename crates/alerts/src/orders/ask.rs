@@ -199,7 +199,11 @@ pub(super) fn words_of(body: &OrderBody) -> Words {
         OrderBody::ChannelTest { .. } => ("通道测试，无需处理".into(), "channel test, nothing to do".into()),
         OrderBody::Drill { note, .. } => (note.to_string().into(), "".into()),
         OrderBody::HandOff { note, .. } => (note.as_deref().unwrap_or_default().to_owned().into(), "".into()),
-        OrderBody::Answer { .. } | OrderBody::End { .. } | OrderBody::Progress { .. } => ("".into(), "".into()),
+        OrderBody::Answer { .. }
+        | OrderBody::End { .. }
+        | OrderBody::Progress { .. }
+        | OrderBody::Silence(_)
+        | OrderBody::EndSilence(_) => ("".into(), "".into()),
     };
     Words { zh, en }
 }

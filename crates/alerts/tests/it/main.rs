@@ -3,15 +3,18 @@
 
 mod acts;
 mod again;
+mod audit;
 mod books;
 mod commands;
 mod crash;
 mod deliveries;
 mod duty;
+mod incidents;
 mod ladder;
 mod life;
 mod orders;
 mod random;
+mod silence;
 mod simulate;
 mod storm;
 mod world;

@@ -5,11 +5,12 @@ use std::fmt::Write;
 
 use alerts::{DEFAULT_POLICY, Policy, Turn};
 use model::alert::{Media, Photo, ReceiptOutcome};
+use model::hold::{SilenceOrder, SilenceScope};
 use model::order::{Answer, OrderCounts, OrderRecord, Stage};
-use model::roster::Post;
+use model::roster::{Post, RosterRows};
 use model::{
-    Action, Alert, AlertId, AlertState, Cause, Colour, DeliveryId, DeliveryState, Entry, Family, FeedKind, KeptKind,
-    Matter, Order, OrderBody, OrderId, Phase, Verdict, chain, wire,
+    Action, Alert, AlertId, AlertState, Cause, Colour, DeliveryId, DeliveryState, Entry, Family, FeedKind, HeldBy,
+    KeptKind, Ledger, LedgerBatch, Matter, Order, OrderBody, OrderId, Phase, Silence, UnitId, Verdict, chain, wire,
 };
 
 use crate::books::Books;
@@ -38,6 +39,19 @@ impl Dice {
     }
 }
 
+/// Incidents of few alerts, so that there are some among four units.
+const SMALL: &str = "[storm]\nvillage_alerts = 2\ntownship_alerts = 3\narea_quiet_s = 60\nrepeat_s = 600\n\
+                     [flood]\nseats = 1\nalerts = 3\nover_alerts = 2\n[silence]\nnotice_s = 60";
+
+/// The units of each village are one building.
+fn two_buildings() -> RosterRows {
+    let mut rows = rows();
+    for (at, (_, unit)) in rows.units.iter_mut().enumerate() {
+        unit.address = if at < 2 { "1 Dock Road".into() } else { " 2 Dock Road".into() };
+    }
+    rows
+}
+
 /// A world with seeded events.
 pub struct Town {
     pub world: World,
@@ -51,12 +65,15 @@ pub struct Town {
     alerts: BTreeMap<AlertId, Alert>,
     deliveries: BTreeMap<(Matter, DeliveryId), DeliveryState>,
     orders: Vec<OrderId>,
+    /// Silences that were ordered, and those of them that are over.
+    silences: Vec<Order>,
+    over: BTreeSet<OrderId>,
 }
 
 impl Town {
     pub fn new(seed: u64) -> Town {
         Town {
-            world: World::with(&rows(), Policy::default()),
+            world: World::with(&two_buildings(), Policy::default()),
             dice: Dice(seed),
             at_ms: 0,
             conditions: BTreeSet::new(),
@@ -64,6 +81,8 @@ impl Town {
             alerts: BTreeMap::new(),
             deliveries: BTreeMap::new(),
             orders: Vec::new(),
+            silences: Vec::new(),
+            over: BTreeSet::new(),
         }
     }
 
@@ -182,6 +201,7 @@ impl Town {
             let calendar = "[roll_call]\nat = [\"08:30\", \"09:00\", \"10:00\"]\n[channel_test]\nat = [\"08:20\"]";
             let texts = [
                 DEFAULT_POLICY,
+                SMALL,
                 "[warning]\nauto_close_s = 5\n[fire]\nchannels = \"in_turn\"",
                 "[[when]]\nname = \"n\"\nhours = \"08:00-08:10\"\n[when.fire]\nrepeat_s = { orange = 20 }",
                 "nonsense",
@@ -189,6 +209,10 @@ impl Town {
             ];
             entries.push(Entry::Policy(self.dice.of(&texts).into()));
         }
+        if self.world.evaluated.is_empty() {
+            entries.push(Entry::Policy(SMALL.into()));
+        }
+        self.silence(&mut entries);
         entries
     }
 
@@ -241,6 +265,78 @@ impl Town {
         Entry::Order(Box::new(Order { id, person: person.into(), entered_by: None, body }))
     }
 
+    /// Orders a silence, one again that was ordered before, or the end of one.
+    fn silence(&mut self, entries: &mut Vec<Entry>) {
+        match self.dice.below(30) {
+            0 | 1 => {
+                let scope = match self.dice.below(3) {
+                    0 => SilenceScope::Region(code(self.dice.of(&["331083001", GRID, "331083001002"]))),
+                    1 => SilenceScope::Unit(UnitId(self.dice.below(4) as u32)),
+                    _ => SilenceScope::Region(code("331083")),
+                };
+                let region = match scope {
+                    SilenceScope::Region(region) => region,
+                    _ => code(if self.dice.one_in(2) { GRID } else { "331083001002001" }),
+                };
+                let rules = if self.dice.one_in(2) { vec!["water".into()] } else { Vec::new() };
+                let family = self.dice.of(&[Family::Fire, Family::Warning, Family::Warning, Family::Fault]);
+                let lasts_ms = self.dice.of(&[30_000, 300_000, 3_600_000, 90_000_000]);
+                let order = Order {
+                    id: format!("G1/silence-{}", self.silences.len()).as_str().into(),
+                    person: "G1".into(),
+                    entered_by: None,
+                    body: OrderBody::Silence(Box::new(SilenceOrder {
+                        scope,
+                        region,
+                        family,
+                        rules,
+                        until_ms: START_MS + self.at_ms + lasts_ms,
+                        reason: "works".into(),
+                        owner: self.dice.of(&["V2", "O6", "nobody"]).into(),
+                    })),
+                };
+                self.silences.push(order.clone());
+                entries.push(Entry::Order(Box::new(order)));
+            }
+            2 if !self.silences.is_empty() => {
+                let order = self.silences[self.dice.below(self.silences.len())].clone();
+                entries.push(Entry::Order(Box::new(order)));
+            }
+            3 => {
+                let rows = self.world.books.kept(KeptKind::Silence, None, 99).unwrap();
+                if !rows.is_empty() {
+                    let silence: Silence = wire::decode(&rows[self.dice.below(rows.len())].1).unwrap();
+                    let id = format!("G1/end-{}", self.at_ms).as_str().into();
+                    let body = OrderBody::EndSilence(silence.id);
+                    entries.push(Entry::Order(Box::new(Order { id, person: "G1".into(), entered_by: None, body })));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// What is over stays over; what a silence holds is neither a fire nor red, and the silence is in force.
+    fn check_held(&mut self, batch: &LedgerBatch, ticked: bool) {
+        let rows = self.world.books.kept(KeptKind::Silence, None, 9999).unwrap();
+        let silences: BTreeMap<OrderId, Silence> =
+            rows.iter().map(|(_, value)| wire::decode::<Silence>(value).unwrap()).map(|s| (s.id, s)).collect();
+        for silence in silences.values() {
+            let is_over = silence.ended.is_some() || silence.order.until_ms <= batch.at_ms;
+            assert!(is_over || !self.over.contains(&silence.id), "silence {} came back", silence.id);
+            assert!(silence.ended.is_some() || !ticked || !is_over, "silence {} outlives its time", silence.id);
+            if is_over {
+                self.over.insert(silence.id);
+            }
+        }
+        for alert in self.alerts.values().filter(|alert| alert.state.is_open()) {
+            let Some(held) = &alert.held else { continue };
+            assert!(alert.id.family != Family::Fire && alert.colour != Colour::Red, "{} is held", alert.id);
+            if let HeldBy::Silence(id) = held.by {
+                assert!(silences[&id].ended.is_none(), "{} is held by a silence that is over", alert.id);
+            }
+        }
+    }
+
     fn check(&mut self, turn: &Turn, entries: &[Entry]) {
         let batch = &turn.batch;
         let ordered = entries.iter().filter(|entry| matches!(entry, Entry::Order(_))).count();
@@ -287,6 +383,7 @@ impl Town {
                 !matches!(delivery.state, DeliveryState::Owed | DeliveryState::Waiting | DeliveryState::Spared);
             assert!(!taken_back || gave_up || closed, "{} is taken back", delivery.id);
         }
+        self.check_held(batch, entries.contains(&Entry::Tick));
         for event in &batch.feed {
             if let Some(alert) = event.alert.as_ref().filter(|_| event.kind == FeedKind::AlertClosed) {
                 let by_people = alert.id.family == Family::Fire && !alert.exercise;
@@ -315,7 +412,10 @@ fn check_alert(alert: &Alert, before: Option<&Alert>, entries: &[Entry]) {
     assert!(alert.ring >= before.ring && alert.evidence_count >= before.evidence_count);
     let rang_anew = alert.ring > before.ring && alert.verdict.is_none();
     // what was found to be nothing counts no longer; put aside, what begins after it rings nobody
-    let anew_aside = before.verdict.is_some() && alert.verdict.is_none() && aside;
+    let judged_now = entries
+        .iter()
+        .any(|entry| matches!(entry, Entry::Command(c) if c.alert == id && matches!(c.action, Action::Verify(..))));
+    let anew_aside = (before.verdict.is_some() || judged_now) && alert.verdict.is_none() && aside;
     assert!(alert.colour >= before.colour || rang_anew || anew_aside, "{id} became less urgent, and nothing rang");
     assert!(alert.history.len() >= before.history.len(), "{id}: history shrank");
     let of_people = |alert: &Alert| {
@@ -323,6 +423,11 @@ fn check_alert(alert: &Alert, before: Option<&Alert>, entries: &[Entry]) {
         people.cloned().collect::<Vec<_>>()
     };
     assert!(of_people(alert).starts_with(&of_people(before)), "{id}: what people did is lost");
+    let waited = matches!(before.held.as_ref().map(|held| held.by), Some(HeldBy::Silence(_) | HeldBy::Alert(_)));
+    let rings = alert.state == AlertState::Raised && !alert.conditions.is_empty();
+    if waited && alert.held.is_none() && rings {
+        assert!(alert.ring > before.ring, "{id} waits no more and does not ring");
+    }
     let told = |alert: &Alert| alert.ladder.iter().filter(|rung| rung.told_ms.is_some()).count();
     let verified = entries
         .iter()
@@ -369,13 +474,25 @@ fn check_not_late(alert: &Alert, now_ms: u64) {
     let over = alert.state.is_restored() && alert.id.family != Family::Fire;
     let is_nothing = matches!(alert.verdict, Some((Verdict::False | Verdict::Test, _)));
     if !over && !is_nothing {
-        let steps = alert.ladder.iter().filter(|rung| rung.told_ms.is_none()).map(|rung| rung.due_ms);
-        let turns = alert.ladder.iter().filter_map(|rung| rung.next_ms);
-        let calls = alert.calls.iter().filter_map(|call| call.next_ms);
+        let goes_on = |whom: &str| match alert.held.as_ref().map(|held| held.by) {
+            None => true,
+            Some(HeldBy::Storm(_)) => whom == "owner",
+            Some(_) => false,
+        };
+        let rungs = || alert.ladder.iter().filter(|rung| goes_on(&rung.whom));
+        let steps = rungs().filter(|rung| rung.told_ms.is_none()).map(|rung| rung.due_ms);
+        let turns = rungs().filter_map(|rung| rung.next_ms);
+        let calls = alert.calls.iter().filter(|call| goes_on(&alert.ladder[usize::from(call.rung)].whom));
+        let calls = calls.filter_map(|call| call.next_ms);
         let late = steps.chain(turns).chain(calls).find(|due_ms| *due_ms <= now_ms);
         assert_eq!(late, None, "{} at {now_ms}", alert.id);
     }
-    let late = alert.deadlines.iter().filter_map(|deadline| deadline.next_ms).find(|due_ms| *due_ms <= now_ms);
+    let late = alert
+        .deadlines
+        .iter()
+        .filter(|_| alert.held.is_none())
+        .filter_map(|deadline| deadline.next_ms)
+        .find(|due_ms| *due_ms <= now_ms);
     assert_eq!(late, None, "a deadline of {} at {now_ms}", alert.id);
     if over {
         assert!(alert.updated_ms + 1_800_000 > now_ms, "{} should have been closed", alert.id);

@@ -15,7 +15,8 @@ fn ten_thousand_fires_in_one_commit_are_raised_told_and_closed() {
     let findings = (0..FIRES).map(|n| finding(&["began", &format!("U{n}"), "smoke/1", "red", &format!("a-{n}")], 0));
     let turn = world.step(0, vec![], findings.collect(), vec![]);
     assert_eq!(turn.batch.alerts.len(), FIRES);
-    assert_eq!(turn.batch.feed.len(), FIRES);
+    // and one that declares the flood
+    assert_eq!(turn.batch.feed.len(), FIRES + 1);
     // owner, grid worker twice, micro station, chiefs of village and township, commander
     assert_eq!(turn.batch.deliveries.len(), 7 * FIRES);
     assert!(turn.batch.alerts.is_sorted_by_key(|alert| alert.id));

@@ -4,6 +4,7 @@ mod acts;
 mod case;
 mod people;
 pub(crate) mod photos;
+mod rank;
 mod story;
 
 use std::str::FromStr;
@@ -13,7 +14,7 @@ use axum::Json;
 use axum::extract::{Extension, State};
 use axum::response::{IntoResponse, Response};
 use model::{Alert, AlertId, Cursor, Epoch, Family, Ledger, RegionCode, StoreError, UnitId};
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 pub(crate) use acts::{
     acknowledge, arrive, assign, begin_work, check, check_in_sight, close, finish_work, idempotency_key, note,
@@ -22,6 +23,7 @@ pub(crate) use acts::{
 pub(crate) use case::case;
 pub(crate) use story::{alert_id, no_alert, one};
 
+use super::storms::FloodShape;
 use crate::access::Caller;
 use crate::extract::{Params, page_limit, region_limit};
 use crate::problem::{Kind, Problem};
@@ -45,21 +47,28 @@ pub(crate) struct Asked {
     limit: Option<usize>,
     /// `next` of the page before: an alert's id. A bare number is a journal commit.
     before: Option<String>,
+    /// Absent: newest first, and by rank while there is a flood.
+    order: Option<By>,
+}
+
+#[derive(Deserialize, Serialize, Clone, Copy, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+enum By {
+    Newest,
+    Rank,
 }
 
 #[derive(Serialize)]
 struct Page<'a> {
     cursor: Cursor,
     alerts: Vec<AlertShape<'a>>,
-    #[serde(serialize_with = "id_or_null")]
-    next: Option<AlertId>,
+    order: By,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    flood: Option<FloodShape>,
+    next: Option<String>,
 }
 
-fn id_or_null<S: Serializer>(id: &Option<AlertId>, serializer: S) -> Result<S::Ok, S::Error> {
-    id.map(|id| id.to_string()).serialize(serializer)
-}
-
-/// `GET /api/v1/alerts`, newest raised first.
+/// `GET /api/v1/alerts`, newest raised first, or what matters most first.
 pub(crate) async fn list(
     State(shared): State<Arc<Shared>>,
     Extension(caller): Extension<Caller>,
@@ -68,8 +77,19 @@ pub(crate) async fn list(
     let settings = &shared.parts.settings;
     let limit = page_limit(asked.limit, settings.page_default, settings.page_max)?;
     let region = region_limit(&caller, asked.region)?;
-    let before = asked.before.as_deref().map(boundary).transpose()?;
     let view = &shared.parts.view;
+    let flood = FloodShape::of(&shared);
+    let ranked_before = asked.before.as_deref().and_then(|before| before.strip_prefix(rank::PREFIX));
+    let by_rank = asked.before.is_none()
+        && asked.state == Which::Open
+        && asked.order.map_or(flood.is_some(), |order| order == By::Rank);
+    if by_rank || ranked_before.is_some() {
+        let (cursor, roster, alerts) = view.open_alerts(region);
+        let (heads, next) = rank::page(alerts, ranked_before, limit)?;
+        let page = Page { cursor, alerts: heads.shapes(&roster), order: By::Rank, flood, next };
+        return Ok(Json(page).into_response());
+    }
+    let before = asked.before.as_deref().map(boundary).transpose()?;
     let (cursor, roster, heads, next) = match asked.state {
         Which::Open => {
             let (cursor, roster, alerts) = view.open_alerts(region);
@@ -87,7 +107,8 @@ pub(crate) async fn list(
             (cursor, roster, Heads::of(&alerts), next)
         }
     };
-    Ok(Json(Page { cursor, alerts: heads.shapes(&roster), next }).into_response())
+    let next = next.map(|next| next.to_string());
+    Ok(Json(Page { cursor, alerts: heads.shapes(&roster), order: By::Newest, flood, next }).into_response())
 }
 
 /// Everything below it is on the page.

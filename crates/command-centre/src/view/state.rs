@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use model::finding::DeviceChange;
 use model::{
-    Alert, AlertId, Cursor, Epoch, Ledger, LedgerBatch, RegionCode, RegionStatus, Roster, StoreError, UnitStatus,
+    Alert, AlertId, Cursor, Epoch, Flood, KeptKind, Ledger, LedgerBatch, RegionCode, RegionStatus, Roster, StoreError,
+    UnitStatus,
 };
 use rustc_hash::FxHashMap;
 
@@ -27,6 +28,14 @@ pub(super) struct State {
     /// Open alerts in regions of every level, counted.
     pub(super) open_in: FxHashMap<RegionCode, u32>,
     pub(super) devices: Vec<DeviceStatus>,
+    /// Since when there is a flood of alerts, and how many are new.
+    pub(super) flood: Option<(u64, u32)>,
+}
+
+/// The desk's record of floods, as far as there is one.
+fn flood(stored: &[u8]) -> Option<(u64, u32)> {
+    let (flood, _): (Flood, Option<RegionCode>) = model::wire::decode(stored).ok()?;
+    Some((flood.since_ms?, flood.alerts()))
 }
 
 /// What came of a batch.
@@ -52,7 +61,11 @@ impl State {
             regions: ledger.regions()?.into_iter().map(|status| (status.region, status)).collect(),
             open: BTreeMap::new(),
             open_in: FxHashMap::default(),
+            flood: None,
         };
+        if let Some(stored) = ledger.kept_one(KeptKind::Storm, model::hold::key::FLOOD)? {
+            state.flood = flood(&stored);
+        }
         for status in ledger.units()? {
             state.set_unit(&status);
         }
@@ -95,6 +108,10 @@ impl State {
         }
         for alert in &batch.alerts {
             self.set_alert(alert);
+        }
+        let of_flood = |kept: &&model::Kept| kept.kind == KeptKind::Storm && *kept.key == *model::hold::key::FLOOD;
+        if let Some(kept) = batch.kept.iter().rev().find(of_flood) {
+            self.flood = kept.value.as_deref().and_then(flood);
         }
         if let Some(newest) = batch.feed.last() {
             self.cursor = newest.cursor;

@@ -8,13 +8,14 @@ use async_trait::async_trait;
 use command_centre::{ActionError, Actions, Callbacks, DeviceOrder, DeviceSent, RosterReloaded, View};
 use model::alert::{Assignment, Evidence, HistoryItem, Mark, PhotoMark, Refused, Rung, Shelf, Work};
 use model::finding::{ConditionKey, DeviceChange, Words};
+use model::hold::{SilenceOrder, SilenceScope, StormKind, key};
 use model::ledger::UnitColour;
 use model::order::{OrderNews, OrderSummary};
 use model::{About, DeliveryId, Matter, Order, OrderId, OrderOutcome, Receipt, Sighting};
 use model::{
     Action, Alert, AlertId, Colour, ColourCounts, Command, CommandId, CommandOutcome, Delivery, DeliveryState,
-    DeviceId, Family, FeedEvent, FeedKind, Kept, Ledger, LedgerBatch, PersonId, Reason, RegionCode, RegionStatus,
-    RiskBands, Roster, UnitId, UnitStatus,
+    DeviceId, Family, FeedEvent, FeedKind, Kept, KeptKind, Ledger, LedgerBatch, PersonId, Reason, RegionCode,
+    RegionStatus, RiskBands, Roster, Silence, Storm, UnitId, UnitStatus, wire,
 };
 
 use crate::ledger::MemoryLedger;
@@ -124,6 +125,30 @@ impl Desk {
 
     fn grid(&self, unit: UnitId) -> RegionCode {
         self.roster.unit(unit).unwrap().grid
+    }
+
+    /// One commit with records of the desk, and a time of its own.
+    pub fn keep_at(&self, at_ms: u64, kept: Vec<Kept>) {
+        self.commit(&[], |books| {
+            books.batch.at_ms = at_ms;
+            books.batch.kept = kept;
+        });
+    }
+
+    /// A silence `order-0-1` of faults in the first unit, and an incident `order-1-1` of its fires.
+    pub fn keep_silence_and_storm(&self) {
+        let (silence, storm) = (silence(self.grid(UnitId(0))), storm(self.grid(UnitId(0))));
+        let of = |kind, key, value: Vec<u8>| Kept { kind, key, value: Some(value.into()) };
+        let members: Vec<AlertId> = self.books.lock().unwrap().alerts.keys().copied().collect();
+        let storm = Storm { members: u32::try_from(members.len()).unwrap(), ..storm };
+        self.keep_at(
+            START_MS + 100,
+            vec![
+                of(KeptKind::Silence, key::silence(silence.id), wire::encode(&silence)),
+                of(KeptKind::Storm, key::storm(storm.id), wire::encode(&storm)),
+                of(KeptKind::Storm, key::members(storm.id, 0), wire::encode(&members)),
+            ],
+        );
     }
 
     /// Fire alerts in these units, in one commit.
@@ -480,5 +505,51 @@ impl Actions for Desk {
             return Err(ActionError::Invalid { detail: "the roster folder has a fault".into(), faults });
         }
         Ok(RosterReloaded { version: 2, added: 1, changed: 2, retired: 3 })
+    }
+}
+
+fn silence(grid: RegionCode) -> Silence {
+    Silence {
+        id: OrderId { epoch: 1, at: 0 },
+        command: "P2/s".into(),
+        by: "P2".into(),
+        order: SilenceOrder {
+            scope: SilenceScope::Unit(UnitId(0)),
+            region: grid,
+            family: Family::Fault,
+            rules: vec!["lost_contact".into()],
+            until_ms: START_MS + 3_600_000,
+            reason: "a battery is being changed".into(),
+            owner: "P2".into(),
+        },
+        from_ms: START_MS,
+        told_ms: None,
+        held: 3,
+        ended: None,
+    }
+}
+
+fn storm(grid: RegionCode) -> Storm {
+    let village = grid.at(model::Level::Village).unwrap();
+    Storm {
+        id: OrderId { epoch: 1, at: 1 },
+        kind: StormKind::Building,
+        region: village,
+        address: "1 Dock Road".into(),
+        rule: "".into(),
+        family: Family::Fire,
+        colour: Colour::Red,
+        began_ms: START_MS,
+        joined_ms: START_MS,
+        ended_ms: None,
+        merged_into: None,
+        members: 0,
+        villages: vec![(village, 1)],
+        confirmed: false,
+        told: vec![PersonId(0)],
+        tellings: 1,
+        told_ms: START_MS,
+        told_members: 1,
+        words: Words { zh: "烟雾".into(), en: "smoke".into() },
     }
 }

@@ -23,6 +23,7 @@ mod outward;
 mod problems;
 mod risk;
 mod screen;
+mod silences;
 mod socket;
 mod station;
 mod vendors;

@@ -56,6 +56,7 @@ async fn every_operation_answers() {
     assert!(added.status.is_success());
     let photo = station.get(ADMIN, &format!("/api/v1/alerts/{alert}")).await.ok()["photos"][0]["sha256"].clone();
     let order = station.desk.instruct("331083001");
+    station.desk.keep_silence_and_storm();
     for (method, template) in documented() {
         if template == "/api/v1/feed" {
             let mut follower = station.follow(ADMIN, "", None).await;
@@ -79,6 +80,8 @@ async fn every_operation_answers() {
             .replace("{id}", &if is_order { named.to_string() } else { alert.clone() })
             .replace("{token}", &alert)
             .replace("{sha256}", photo.as_str().unwrap())
+            .replace("{silence}", "order-0-1")
+            .replace("{storm}", "order-1-1")
             .replace("/regions/{code}", "/regions/331083")
             .replace("/units/{code}", "/units/U0000")
             .replace("{client_id}", "acme%2Fgateway")
@@ -94,6 +97,7 @@ async fn every_operation_answers() {
             "command" => json!({ "command": "mute", "args": { "for_s": 60 } }),
             "sightings" => json!({ "id": "s1", "kind": "smoke" }),
             "devices" => json!({ "device": "new" }),
+            "silences" => json!({ "unit": "U0000", "family": "fault", "for_s": 60, "reason": "works" }),
             "session" => json!({ "token": ADMIN }),
             "orders" => json!({ "region": "331083001", "text": "全体到岗" }),
             "roll-calls" | "channel-tests" => json!({ "region": "331083001" }),
@@ -102,6 +106,7 @@ async fn every_operation_answers() {
             "read" | "arrived" | "done" | "cannot" if template.contains("/orders/") => {
                 json!({ "person": "P2", "note": "好" })
             }
+            "end" if template.contains("/silences/") => json!({}),
             "end" | "rejected" | "closed" => json!({ "reason": "已解除" }),
             _ => json!({}),
         };

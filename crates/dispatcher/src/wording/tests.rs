@@ -20,6 +20,8 @@ pub(crate) fn delivery(family: Family, evidence: &str) -> Delivery {
         evidence_count: 1,
         exercise: false,
         due_ms: None,
+        held: None,
+        storm: None,
     };
     Delivery {
         id: "d".into(),

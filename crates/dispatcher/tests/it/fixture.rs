@@ -329,6 +329,8 @@ pub fn summary(alert: AlertId, colour: Colour) -> AlertSummary {
         evidence_count: 1,
         exercise: false,
         due_ms: None,
+        held: None,
+        storm: None,
     }
 }
 

@@ -75,7 +75,11 @@ impl<'a> OrderShape<'a> {
             OrderBody::HandOff { alert: about, to: whom, note, .. } => {
                 (text, alert, to) = (note.as_deref().unwrap_or(""), Some(*about), Some(&**whom));
             }
-            OrderBody::Answer { .. } | OrderBody::End { .. } | OrderBody::Progress { .. } => {}
+            OrderBody::Answer { .. }
+            | OrderBody::End { .. }
+            | OrderBody::Progress { .. }
+            | OrderBody::Silence(_)
+            | OrderBody::EndSilence(_) => {}
         }
         OrderShape {
             id: record.id,

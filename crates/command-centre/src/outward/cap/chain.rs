@@ -57,7 +57,9 @@ fn tells(kind: FeedKind) -> Tells {
         | FeedKind::AlertOverdue
         | FeedKind::AlertAssigned
         | FeedKind::AlertNoted
-        | FeedKind::AlertPhotographed => Tells::Never,
+        | FeedKind::AlertPhotographed
+        | FeedKind::AlertHeld
+        | FeedKind::AlertReleased => Tells::Never,
         // no alert's
         FeedKind::UnitColour
         | FeedKind::DutyGap
@@ -65,7 +67,15 @@ fn tells(kind: FeedKind) -> Tells {
         | FeedKind::OrderGiven
         | FeedKind::OrderReceipt
         | FeedKind::OrderClosed
-        | FeedKind::ChannelFailed => Tells::Never,
+        | FeedKind::ChannelFailed
+        | FeedKind::SilenceBegan
+        | FeedKind::SilenceEnding
+        | FeedKind::SilenceEnded
+        | FeedKind::StormBegan
+        | FeedKind::StormUpdated
+        | FeedKind::StormEnded
+        | FeedKind::FloodBegan
+        | FeedKind::FloodEnded => Tells::Never,
     }
 }
 
