@@ -20,6 +20,10 @@ pub(super) fn tell(delivery: &Delivery, kind: &'static str, outcome: ReceiptOutc
     }
     let (id, person, channel) = (&delivery.id, &delivery.person_code, &delivery.channel);
     match outcome {
+        // the newer one is what the person is owed
+        ReceiptOutcome::Failed if reason.contains(super::SUPERSEDED) => {
+            tracing::debug!(delivery = %id, %person, %channel, reason, "a delivery gave way to a newer one");
+        }
         ReceiptOutcome::Failed if delivery.about.colour() == Colour::Red => {
             tracing::error!(delivery = %id, %person, %channel, reason, "a red alert did not reach a person");
         }
