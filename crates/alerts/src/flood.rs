@@ -73,7 +73,7 @@ impl FloodWatch {
             None if alerts > seats * u32::from(policy.alerts) => {
                 self.flood.since_ms = Some(draft.now_ms);
                 let words = words(&self.flood, policy);
-                tracing::warn!(epoch = draft.epoch, "a flood of alerts: {words}");
+                tracing::info!(epoch = draft.epoch, "a flood of alerts: {words}");
                 draft.tell_place(FeedKind::FloodBegan, city(place), words.into());
             }
             Some(_) if alerts < seats * u32::from(policy.over_alerts) => {
