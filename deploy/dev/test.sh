@@ -12,7 +12,8 @@ step "lints"
 cargo clippy --release --workspace --all-targets --quiet -- -D warnings
 
 step "tests"
-cargo test --release --workspace --quiet
+# no documentation tests: there is none, and each crate would be compiled once more to find that out
+cargo test --release --workspace --tests --quiet
 
 step "screen: types, logic, bundle fresh, browser"
 (

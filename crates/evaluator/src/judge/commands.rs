@@ -2,7 +2,7 @@
 //! desk answers the operator.
 
 use model::alert::Actor;
-use model::{Action, Alert, Command, Epoch, Family, Verdict};
+use model::{Action, Alert, Command, Epoch, Family, UnitId, Verdict};
 use smallvec::SmallVec;
 
 use super::Judge;
@@ -48,7 +48,7 @@ impl Judge {
                 incident.unjudged = false;
                 if id.family == Family::Fire {
                     unit.standing.verdict(verdict, was_real, *at_ms);
-                    count_falses(unit, devices, verdict);
+                    count_falses(id.unit, unit, devices, verdict);
                 }
                 if id.family == Family::Fire && verdict != Verdict::Real {
                     mute(unit, id.family);
@@ -101,7 +101,7 @@ fn may_close(unit: &Unit, command: &Command) -> bool {
 }
 
 /// Devices whose alarms are often found false speak less for a fire, see [`rule::evidence`].
-fn count_falses(unit: &Unit, devices: &mut Table<Device>, verdict: Verdict) {
+fn count_falses(id: UnitId, unit: &Unit, devices: &mut Table<Device>, verdict: Verdict) {
     let held = unit.held.iter().filter(|held| !held.muted && held.device != NO_DEVICE);
     let fires = held.filter(|held| rule::condition(held.condition).family == Family::Fire).map(|held| held.device);
     let ended = unit.fire_ended.iter().map(|(device, _)| *device);
@@ -109,7 +109,8 @@ fn count_falses(unit: &Unit, devices: &mut Table<Device>, verdict: Verdict) {
     of.sort_unstable();
     of.dedup();
     for device in of {
-        let Some(device) = devices.get_mut(device as usize) else { continue };
+        // one that was installed elsewhere meanwhile begins anew there
+        let Some(device) = devices.get_mut(device as usize).filter(|device| device.facts.unit == id) else { continue };
         match verdict {
             Verdict::False => device.falses = device.falses.saturating_add(1),
             Verdict::Real => device.falses /= 2,

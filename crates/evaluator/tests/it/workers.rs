@@ -13,7 +13,7 @@ use model::{
 use proptest::prelude::*;
 
 use crate::kit::{Kept, cases};
-use crate::oracle::script::{Player, Script, script};
+use crate::oracle::script::{Act, Change, Player, Say, Script, script};
 
 const DEADLINE: Duration = Duration::from_secs(30);
 
@@ -109,6 +109,28 @@ proptest! {
         prop_assert!(joined == last, "{later} workers, from commit {begun}");
         prop_assert_eq!(&known, &live);
     }
+}
+
+/// A verdict on what a device saw where it was says nothing of it where it is now, which may be another worker's.
+#[test]
+fn a_verdict_does_not_follow_a_device_to_another_village() {
+    let alarm = |active| Act::Commit {
+        gap_ms: 1000,
+        entries: vec![Say::Alarm { device: 0, kind: 0, active }],
+        readings: Vec::new(),
+        tick: true,
+    };
+    let moves = Act::Roster(vec![Change::Device { device: 0, unit: 1, promise_s: 600 }]);
+    let found_false = Act::Order { pick: 0, action: 1, again: false };
+    let script = Script {
+        units: vec![0, 1],
+        devices: vec![(0, 600)],
+        acts: vec![alarm(true), alarm(false), moves, found_false],
+    };
+    let (steps, _, one) = alone(&script);
+    let several = Answering::start(3, None);
+    steps.iter().for_each(|step| drop(several.answer(step.clone())));
+    assert!(several.end().0 == one.end().0, "the checkpoint of 3 workers is that of one");
 }
 
 #[test]
