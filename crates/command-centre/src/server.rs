@@ -59,6 +59,8 @@ pub struct Parts {
     pub judging: Arc<dyn Judging>,
     pub callbacks: Arc<dyn Callbacks>,
     pub photos: Arc<dyn Photos>,
+    /// Names of the webhooks that are set up, to which alerts can be handed off.
+    pub webhooks: Arc<[Box<str>]>,
     /// Renders every metric of the process, as Prometheus text.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
     /// Whether every stage takes work; quick.

@@ -115,6 +115,7 @@ async fn serve(config: Config) -> Result<()> {
             judging: judging(&core, &roster_now, &keeper),
             callbacks: Arc::new(outlets::Tokens { dispatcher: dispatcher.clone(), ingest: handle.clone() }),
             photos: Arc::new(Photos::of(&config.station.data)),
+            webhooks: config.dispatcher.webhook.iter().map(|webhook| webhook.name.clone().into()).collect(),
             vendors: Arc::new(Vendors::new(Arc::clone(&gate), &config.station, roster_now, Arc::clone(&clock))),
             metrics: {
                 let metrics = metrics.clone();

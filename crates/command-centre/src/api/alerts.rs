@@ -17,8 +17,8 @@ use model::{Alert, AlertId, Cursor, Epoch, Family, Ledger, RegionCode, StoreErro
 use serde::{Deserialize, Serialize};
 
 pub(crate) use acts::{
-    acknowledge, arrive, assign, begin_work, check, check_in_sight, close, finish_work, idempotency_key, note,
-    out_of_service, return_to_service, shelve, unshelve, verify, within_deadline,
+    acknowledge, arrive, assign, begin_work, check, check_in_sight, check_note, close, finish_work, idempotency_key,
+    note, out_of_service, return_to_service, shelve, unshelve, verify, within_deadline,
 };
 pub(crate) use case::case;
 pub(crate) use story::{alert_id, no_alert, one};

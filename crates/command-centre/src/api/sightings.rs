@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use model::{Epoch, Sighting, SightingKind};
 use serde::{Deserialize, Serialize};
 
-use super::alerts::within_deadline;
+use super::alerts::{check_note, within_deadline};
 use crate::access::Caller;
 use crate::extract::{InBody, InPath};
 use crate::problem::{Kind, Problem};
@@ -48,10 +48,7 @@ pub(crate) async fn report(
             return Err(Problem::field(name, format!("{name}: must have 1 to {NAME_CHARS_MAX} characters")));
         }
     }
-    let limit = shared.parts.settings.note_limit_chars;
-    if body.note.chars().count() > limit {
-        return Err(Problem::field("note", format!("note: must have {limit} characters at most")));
-    }
+    check_note(&shared, &body.note)?;
     let roster = shared.parts.view.roster();
     let unit = roster.unit_by_code(&code).filter(|id| roster.unit(*id).is_some_and(|unit| caller.sees(unit.grid)));
     let Some(unit) = unit else {

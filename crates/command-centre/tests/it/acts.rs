@@ -92,6 +92,8 @@ async fn what_does_not_fit_is_refused_and_named() {
         ("acknowledge", json!({ "nota": "x" }), "nota"),
         ("acknowledge", json!({ "note": 7 }), "note"),
         ("acknowledge", json!({ "note": "x".repeat(1001) }), "note"),
+        ("acknowledge", json!({ "note": "a\u{0}b" }), "control characters"),
+        ("notes", json!({ "note": "\u{1b}[31m" }), "control characters"),
         ("verify", json!({}), "verdict"),
         ("verify", json!({ "verdict": "perhaps" }), "verdict"),
         ("verify", json!({ "verdict": "real", "cause": "dragon" }), "dragon"),
@@ -172,6 +174,7 @@ async fn people_report_what_they_see() {
         (json!({ "id": "", "kind": "fire" }), "id"),
         (json!({ "id": "x", "kind": "fire", "person": "" }), "person"),
         (json!({ "id": "x", "kind": "fire", "note": "长".repeat(1001) }), "note"),
+        (json!({ "id": "x", "kind": "fire", "note": "a\u{7}" }), "note"),
     ] {
         assert_eq!(station.post(OPERATOR, path, &bad).await.problem(422)["field"], field, "{bad}");
     }

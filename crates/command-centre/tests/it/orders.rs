@@ -312,6 +312,9 @@ async fn the_brigade_answers_with_its_own_token() {
     let station = Station::start().await;
     let alert = station.desk.raise(0);
     let path = format!("/api/v1/alerts/{alert}/hand-offs");
+    let nowhere = station.post(LOCAL, &path, &json!({ "to": "webhook:nowhere" })).await.problem(422);
+    assert_eq!(nowhere["field"], "to");
+    assert!(nowhere["detail"].as_str().unwrap().contains("there are brigade"), "{nowhere}");
     let offered = station.post(LOCAL, &path, &json!({ "to": "webhook:brigade" })).await.ok();
     assert_eq!((&offered["order"]["stage"], &offered["order"]["to"]), (&json!("offered"), &json!("webhook:brigade")));
     let path = format!("/api/v1/hand-offs/{}", offered["order"]["id"].as_str().unwrap());

@@ -147,6 +147,7 @@ impl Station {
             judging: Arc::new(why::Judge),
             callbacks: desk.clone(),
             photos: Arc::new(Album::default()),
+            webhooks: ["brigade".into()].into(),
             metrics: Arc::new(|| "fenghuo_up 1\n".to_owned()),
             ready: Arc::new(move || {
                 let disk = if is_healthy.load(Ordering::SeqCst) { Ok(()) } else { Err("the disk is full".to_owned()) };
@@ -222,6 +223,7 @@ impl Station {
             judging: Arc::new(why::Judge),
             callbacks: self.desk.clone(),
             photos: Arc::new(Album::default()),
+            webhooks: ["brigade".into()].into(),
             metrics: Arc::new(String::new),
             ready: Arc::new(Vec::new),
         }

@@ -236,10 +236,21 @@ pub(super) async fn submit(
     }
 }
 
-pub(super) fn check_act(shared: &Shared, act: &Act) -> Result<(), Problem> {
+/// Refuses words that are too long, or that a terminal, an XML reader or a printer would take for something else.
+pub(crate) fn check_note(shared: &Shared, note: &str) -> Result<(), Problem> {
     let limit = shared.parts.settings.note_limit_chars;
-    if act.note.as_ref().is_some_and(|note| note.chars().count() > limit) {
+    if note.chars().count() > limit {
         return Err(Problem::field("note", format!("note: must have {limit} characters at most")));
+    }
+    if note.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t')) {
+        return Err(Problem::field("note", "note: must have no control characters but line breaks and tabs"));
+    }
+    Ok(())
+}
+
+pub(super) fn check_act(shared: &Shared, act: &Act) -> Result<(), Problem> {
+    if let Some(note) = &act.note {
+        check_note(shared, note)?;
     }
     match &act.person {
         Some(code) if shared.parts.view.roster().person_by_code(code).is_none() => {

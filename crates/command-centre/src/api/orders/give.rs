@@ -194,9 +194,24 @@ pub(crate) async fn hand_off(
     if let Some(note) = &asked.note {
         check_line("note", note)?;
     }
+    check_addressee(&shared.parts.webhooks, &asked.to)?;
     let answer_within_s = asked.answer_within_s.unwrap_or(ANSWER_S);
     let body = OrderBody::HandOff { alert, to: asked.to, answer_within_s, note: asked.note };
     give(&shared, caller, &headers, None, body).await
+}
+
+/// Refuses a webhook that nobody set up: the offer would stand there and reach nobody.
+fn check_addressee(webhooks: &[Box<str>], to: &str) -> Result<(), Problem> {
+    let Some(name) = to.strip_prefix("webhook:").filter(|name| webhooks.iter().all(|known| **known != **name)) else {
+        return Ok(());
+    };
+    let known = if webhooks.is_empty() { "none is".to_owned() } else { format!("there are {}", webhooks.join(", ")) };
+    Err(Problem::field(
+        "to",
+        format!(
+            "to: no webhook {name} is set up, {known}: name one of [[dispatcher.webhook]] of the configuration, or the code of a person"
+        ),
+    ))
 }
 
 async fn give(
