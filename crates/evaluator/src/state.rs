@@ -61,12 +61,18 @@ pub struct Deaf(SmallVec<[Silence; 1]>);
 
 impl Deaf {
     /// Gaps kept. Beyond it the oldest two are one, as long as both, at the place of the later.
-    const KEPT_MAX: usize = 16;
+    const KEPT_MAX: usize = 64;
+    /// A gap so long ago says nothing of any device, ms: whoever was heard of before it alone is lost by now. 30 days.
+    const KEPT_MS: u64 = 30 * 86_400_000;
     /// A deafness of less than a device's promise divided by this hardly hit one of its reports.
     const SHORT: u64 = 10;
 
-    /// The station was deaf once more.
+    /// The station was deaf once more. `from_ms` is 0 for a station that never heard anybody, which makes no gap.
     pub fn note(&mut self, from_ms: u64, until_ms: u64) {
+        if from_ms == 0 {
+            return;
+        }
+        self.0.retain(|gap| gap.until_ms + Deaf::KEPT_MS > until_ms);
         if self.0.len() == Deaf::KEPT_MAX {
             let oldest = self.0.remove(0);
             let next = &mut self.0[0];

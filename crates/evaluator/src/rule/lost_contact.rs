@@ -272,6 +272,18 @@ mod tests {
         assert_eq!(found, [(93_740, "began lost_contact yellow".to_owned())]);
     }
 
+    /// A station that falls over again and again does not put off a loss by more than the time that it was down.
+    #[test]
+    fn a_hundred_restarts_put_off_a_loss_by_their_own_length() {
+        let mut bench = Bench::new("", town(1, &[("a", DeviceClass::Smoke, 0, 86_400)]));
+        bench.word(0, "a temperature_c=20");
+        // ten hours on, ten seconds of each minute
+        let down = |at_s: u64| (36_000..42_000).contains(&at_s) && at_s % 60 >= 10;
+        let ticks = (10..99_500).step_by(5).filter(|at_s| !down(*at_s));
+        let found = ticks.filter(|at_s| !bench.word(*at_s, "a tick").findings.is_empty()).collect::<Vec<u64>>();
+        assert_eq!(found, [93_600 + 100 * 55]);
+    }
+
     #[test]
     fn a_station_that_was_down_heard_nobody() {
         scenario(

@@ -81,12 +81,12 @@ impl Record {
     pub fn take(&mut self, step: &Step) {
         let Commit { at_ms, entries, readings, .. } = &*step.commit;
         let deaf_ms = u64::from(self.settings.lost_contact.deaf_after_s) * 1000;
-        if at_ms - self.times_ms.last().unwrap_or(&0) >= deaf_ms {
+        if let Some(last_ms) = self.times_ms.last().filter(|last_ms| at_ms - **last_ms >= deaf_ms) {
             let mut deaf_ms = self.deaf_ms.to_vec();
-            deaf_ms.push([self.times_ms.last().copied().unwrap_or(0), *at_ms]);
-            // sixteen are kept: the oldest two become one, as long as both
+            deaf_ms.push([*last_ms, *at_ms]);
+            // so many are kept: the oldest two become one, as long as both
             if let [[from, until], [next, end], rest @ ..] = deaf_ms.as_slice()
-                && rest.len() == 15
+                && rest.len() == 63
             {
                 deaf_ms = [&[[next - (until - from), *end]], rest].concat();
             }
